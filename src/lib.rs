@@ -1,1 +1,40 @@
+//! `imparcial` grades clusters: it brings a student's stack up, checks that it works and says whose fault it is where it does not.
+//!
+//! The modules stand in the order in which the data goes; one uses only those above it (`tests/it/tidy.rs` watches).
 
+pub mod text;
+pub mod time;
+
+pub mod exec;
+
+pub mod docker;
+
+pub mod agent;
+
+pub mod expect;
+
+pub mod notice;
+
+pub mod submission;
+
+pub mod scenario;
+
+pub mod stack;
+
+pub mod probe;
+
+pub mod backend;
+
+pub mod lab;
+
+pub mod plan;
+
+pub mod record;
+
+pub mod grade;
+
+pub mod report;
+
+pub mod engine;
+
+pub mod cli;

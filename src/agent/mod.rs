@@ -1,0 +1,124 @@
+//! The agent: our own binary inside a lab, standing where a probe has to look from.
+//!
+//! `imparcial agent` reads length-framed JSON requests on standard input and answers on standard output. It looks and
+//! reports; it holds no expectation, no answer and no verdict. It is started by a [`crate::exec::Shell`] in the lab; with
+//! `--inside PID` it first joins that process's network namespace and takes the container's own hosts and resolv.conf,
+//! so that names and links resolve as the service itself resolves them.
+
+pub mod client;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One look. `timeout_ms` bounds it inside the agent; the caller bounds it again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub id: u64,
+    pub timeout_ms: u64,
+    pub look: Look,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    Ping,
+    /// A plain GET (or other method). Redirects are not followed; a page's walk asks again.
+    Http {
+        method: String,
+        url: String,
+        headers: Vec<(String, String)>,
+        max_bytes: usize,
+    },
+    /// Connects and reads what the other side says first, for `greet_ms` at most.
+    Tcp {
+        host: String,
+        port: u16,
+        greet_ms: u64,
+    },
+    /// Resolves a name as the place resolves it.
+    Dns {
+        name: String,
+    },
+    /// Runs statements on one connection; the answer has a result set per statement.
+    Mysql {
+        host: String,
+        port: u16,
+        user: String,
+        password: String,
+        database: Option<String>,
+        statements: Vec<Statement>,
+    },
+    /// Reads small files (cgroup counters). A missing one is absent from the answer.
+    Files {
+        paths: Vec<String>,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Statement {
+    pub sql: String,
+    /// Bound to `?` in order.
+    #[serde(default)]
+    pub values: Vec<Value>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    pub id: u64,
+    pub sight: Sight,
+}
+
+/// What was seen. "Connection refused" is a sight; `Unable` is for what the agent itself could not do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sight {
+    Pong,
+    Http {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+        truncated: bool,
+        elapsed_ms: u64,
+    },
+    Tcp {
+        connected: bool,
+        address: Option<String>,
+        greeting: Vec<u8>,
+        refused: Option<String>,
+        elapsed_ms: u64,
+    },
+    Dns {
+        addresses: Vec<String>,
+        error: Option<String>,
+    },
+    Mysql {
+        results: Vec<ResultSet>,
+        server_version: String,
+    },
+    Files {
+        contents: BTreeMap<String, String>,
+    },
+    /// The other side said no or nothing: refused, reset, no such name, access denied, timeout.
+    No {
+        stage: String,
+        message: String,
+        code: Option<u16>,
+        elapsed_ms: u64,
+    },
+    /// The agent could not look at all.
+    Unable {
+        message: String,
+    },
+}
+
+/// Rows of one statement, every value as text as MySQL prints it (NULL is none); `error` where it was refused.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ResultSet {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Option<String>>>,
+    pub affected: u64,
+    pub error: Option<String>,
+    pub error_code: Option<u16>,
+}

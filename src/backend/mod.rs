@@ -1,0 +1,1 @@
+//! Backends: bring a layer of the stack up and down.

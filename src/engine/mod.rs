@@ -1,0 +1,1 @@
+//! The engine: plan in, record out; on one page.

@@ -1,0 +1,1 @@
+//! Runs commands in a container, by `docker exec`.

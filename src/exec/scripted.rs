@@ -1,0 +1,1 @@
+//! A shell that answers from a script: for tests.

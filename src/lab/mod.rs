@@ -1,0 +1,1 @@
+//! Labs: the disposable container in which a run happens, and what labs are made of.

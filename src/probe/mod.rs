@@ -1,0 +1,105 @@
+//! Probes: each looks at one kind of thing and reports facts. A probe never judges, waits or writes.
+//!
+//! Adding a kind: one file with its `KIND`, a `mod` line and a row in [`PROBES`]. Decoding with places, matchers, waiting,
+//! points, documentation and the JSON schema follow from the row.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::expect::{FactSpec, Facts};
+use crate::notice::Reason;
+use crate::scenario::tree::Decoder;
+use crate::stack::Stack;
+use crate::text::Text;
+
+/// Every kind of check, in the order of the documentation.
+pub static PROBES: &[&ProbeKind] = &[];
+
+pub fn kind(name: &str) -> Option<&'static ProbeKind> {
+    PROBES.iter().copied().find(|k| k.name == name)
+}
+
+/// A row of the table: all that the rest of the program knows of a kind.
+pub struct ProbeKind {
+    pub name: &'static str,
+    pub summary: &'static str,
+    pub facts: &'static [FactSpec],
+    /// A check in YAML that uses it, shown in the documentation and run by a test.
+    pub example: &'static str,
+    /// JSON Schema of its parameters.
+    pub schema: fn() -> serde_json::Value,
+    /// Reads its parameters; problems go to the decoder, with their places.
+    pub decode: fn(&mut Decoder<'_>) -> Option<Box<dyn Probe>>,
+}
+
+/// When a check of this kind may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Decided by reading the submission: before anything starts.
+    Static,
+    /// Looks at the running stack, beside others.
+    Look,
+    /// Writes, allocates, restarts or brings up again: alone, after all looking, undone.
+    Exercise,
+}
+
+/// Looks at one thing.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    fn phase(&self) -> Phase {
+        Phase::Look
+    }
+
+    /// The roles that it looks at: a failure behind a stand-in in one of them may be the stand-in's.
+    fn roles(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Of [`Phase::Exercise`]: it is run once, by itself, and does its own bounded waiting on events of its own making.
+    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError>;
+
+    /// Settled last: looked at again when all looking is over, and may turn a pass into a fail.
+    fn until_end(&self) -> bool {
+        false
+    }
+}
+
+/// The bounds of one look.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    pub timeout: std::time::Duration,
+    /// Time since the check's waiting began.
+    pub waited: std::time::Duration,
+    /// The last look of all, after the looking is over.
+    pub last: bool,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Observation {
+    /// One for each of several things looked at; a single one has an empty name.
+    pub subjects: Vec<(String, Facts)>,
+    /// What it means if the facts are not as they should be: one sentence.
+    pub explanation: Option<Text>,
+    pub notes: Vec<Text>,
+    /// Name, and content for the run's folder.
+    pub evidence: Vec<(String, Vec<u8>)>,
+    /// Conditions that hold now and may end a wait early: `exited_for_good`.
+    pub conditions: Vec<String>,
+}
+
+impl Observation {
+    pub fn of(facts: Facts) -> Self {
+        Self { subjects: vec![(String::new(), facts)], ..Self::default() }
+    }
+}
+
+/// It could not be looked at: becomes `error`, never `fail`.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", text.en)]
+pub struct ProbeError {
+    pub reason: Reason,
+    /// What was tried, what was seen, what to do next.
+    pub text: Text,
+}

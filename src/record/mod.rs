@@ -1,0 +1,145 @@
+//! What happened in a run: the record in the middle. Everything that people and dashboards read is made from it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::expect::{Finding, Place};
+use crate::notice::{Notice, Reason};
+use crate::text::Text;
+
+pub mod store;
+
+/// The version of `record.json`; raised when a reader of the old one would misread the new.
+pub const VERSION: u32 = 1;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Pass,
+    /// The submission's fault.
+    Fail,
+    /// imparcial, the host, a stand-in or time: it could not be told.
+    Error,
+    /// Something that it stands on did not pass; `cause` says what.
+    Skip,
+}
+
+/// The root that a skip stands behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The check at the root.
+    pub check: String,
+    /// Its verdict: lost where it is `fail`, undecided where it is `error`.
+    pub verdict: Verdict,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckRecord {
+    pub id: String,
+    pub title: Text,
+    pub kind: String,
+    /// Points in 1/1000.
+    pub points: u64,
+    /// Where the scenario asks for it.
+    pub at: Place,
+    pub visibility: String,
+    pub verdict: Verdict,
+    pub reason: Option<Reason>,
+    pub cause: Option<Cause>,
+    /// One sentence: what was wrong, or could not be told. Empty for a pass.
+    pub explanation: Text,
+    pub hint: Option<Text>,
+    pub findings: Vec<Finding>,
+    /// What was seen besides, for people: where the page was, restarts counted.
+    pub notes: Vec<Text>,
+    pub attempts: u32,
+    /// Since the run began, in milliseconds.
+    pub started_ms: u64,
+    pub elapsed_ms: u64,
+    /// Files in the run's folder, best first.
+    pub evidence: Vec<String>,
+}
+
+impl CheckRecord {
+    /// Worth no points: shown, never counted.
+    pub fn is_observation(&self) -> bool {
+        self.points == 0
+    }
+}
+
+/// A phase of the run with its time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PhaseRecord {
+    pub name: String,
+    pub started_ms: u64,
+    pub elapsed_ms: u64,
+    /// What was done, or why it stopped.
+    pub detail: Text,
+}
+
+/// A service's image and where it came from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageRecord {
+    pub service: String,
+    /// As asked for (`mysql:5.7`), or `build`.
+    pub reference: String,
+    /// The base that a build stands on.
+    pub base: Option<String>,
+    /// The stand-in's product and version (`MariaDB 10.11`), where one served.
+    pub stand_in: Option<String>,
+    pub id: Option<String>,
+    /// Why there is none.
+    pub missing: Option<Text>,
+}
+
+/// Which service a role was bound to, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoleRecord {
+    pub role: String,
+    pub service: Option<String>,
+    pub why: Text,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScenarioRecord {
+    pub name: String,
+    pub title: Text,
+    pub file: String,
+    pub points: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubmissionRecord {
+    pub path: String,
+    pub name: String,
+    pub compose_file: Option<String>,
+}
+
+/// One run, from planning to the end of clean-up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub version: u32,
+    pub run: String,
+    pub imparcial: String,
+    /// RFC 3339, UTC, whole seconds.
+    pub started: String,
+    pub elapsed_ms: u64,
+    pub scenario: ScenarioRecord,
+    pub submission: SubmissionRecord,
+    /// `lab` or `host`, and what is claimed of it.
+    pub place: String,
+    pub host: Vec<(String, String)>,
+    pub phases: Vec<PhaseRecord>,
+    pub notices: Vec<Notice>,
+    pub images: Vec<ImageRecord>,
+    pub roles: Vec<RoleRecord>,
+    /// Overrides that were applied, in words.
+    pub overrides: Vec<Text>,
+    /// In the scenario's order.
+    pub checks: Vec<CheckRecord>,
+    /// Ctrl-C or SIGTERM ended it early.
+    pub interrupted: bool,
+    /// Errors of ours or the host's that were not about one check.
+    pub errors: Vec<Text>,
+    /// Files in the run's folder that back it, besides those of checks.
+    pub evidence: Vec<String>,
+}

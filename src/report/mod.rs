@@ -1,0 +1,1 @@
+//! Reports: a record and its grade in, bytes out. Pure.

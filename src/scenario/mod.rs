@@ -1,0 +1,107 @@
+//! The scenario as its author wrote it: read strictly, every problem at once, with its place.
+//!
+//! What a kind's parameters mean is decoded later, by the kind's row (see `probe`), from the [`Node`] kept here.
+
+pub mod tree;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::expect::Place;
+use crate::submission::policy::Action;
+use crate::text::Text;
+
+pub use tree::Node;
+
+/// Points, in integers of 1/1000.
+pub type Milli = u64;
+
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub file: PathBuf,
+    pub name: String,
+    pub title: Text,
+    pub points: Milli,
+    pub layers: Vec<String>,
+    pub budgets: Budgets,
+    pub policy: PolicySpec,
+    pub roles: Vec<RoleSpec>,
+    pub overrides: Option<OverrideSpec>,
+    pub checks: Vec<CheckSpec>,
+    /// What the statement itself demands, so that dying of it is not held against anyone (20 MB).
+    pub demanded_memory_bytes: Option<u64>,
+}
+
+/// Each phase has its own clock, so that a slow pull does not eat the patience of a check.
+#[derive(Clone, Debug)]
+pub struct Budgets {
+    pub fetch: Duration,
+    pub build: Duration,
+    pub ready: Duration,
+    pub check: Duration,
+    pub teardown: Duration,
+}
+
+/// What the static policy does with each kind of hit; names are those of `submission::policy`.
+#[derive(Clone, Debug, Default)]
+pub struct PolicySpec {
+    /// Overrides of the built-in action, by rule name.
+    pub actions: Vec<(String, Action)>,
+}
+
+/// What a role is found by.
+#[derive(Clone, Debug)]
+pub struct RoleSpec {
+    pub name: String,
+    /// Built from the submission.
+    pub built: bool,
+    /// Chooses among several that fit.
+    pub talks_to: Option<String>,
+    /// `mysql`, `mariadb`, …: the image's family.
+    pub image_family: Vec<String>,
+    pub at: Place,
+}
+
+/// Limits under which behaviour is judged, after a death by limit or silence at it.
+#[derive(Clone, Debug)]
+pub struct OverrideSpec {
+    pub memory_bytes: u64,
+    pub cpus: f64,
+}
+
+/// How long a check may take to hold: a deadline, never a count of attempts.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    pub within: Duration,
+    pub every: Duration,
+    pub attempt_timeout: Duration,
+    /// So many passes in a row.
+    pub stable: u32,
+    /// Conditions that end the wait early: `exited_for_good`.
+    pub fail_fast_on: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visibility {
+    #[default]
+    Student,
+    AfterDue,
+    Teacher,
+}
+
+/// A check as written; `plan` resolves it.
+#[derive(Clone, Debug)]
+pub struct CheckSpec {
+    pub id: String,
+    pub title: Option<Text>,
+    pub points: Milli,
+    pub needs: Vec<(String, Place)>,
+    pub explained_by: Vec<(String, Place)>,
+    pub kind: String,
+    pub params: Node,
+    pub expect: Node,
+    pub eventually: Patience,
+    pub hint: Option<Text>,
+    pub visibility: Visibility,
+    pub at: Place,
+}

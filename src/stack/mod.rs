@@ -1,0 +1,128 @@
+//! The system under test as it was brought up: its services, the roles they play, and how to look at them.
+//!
+//! A backend fills it, probes read it. It holds no expectation and no verdict.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, RwLock};
+
+use crate::agent::client::Agents;
+use crate::docker::Engine;
+use crate::exec::Shell;
+use crate::notice::Reason;
+use crate::submission::{ComposeFile, Submission, policy};
+use crate::text::Text;
+
+/// Everything that a probe may look at.
+pub struct Stack {
+    /// The engine that runs the services (the lab's, or the host's).
+    pub engine: Engine,
+    /// The machine of that engine.
+    pub shell: Arc<dyn Shell>,
+    pub agents: Agents,
+    /// A non-loopback address of that machine, where published ports are judged.
+    pub address: String,
+    /// The compose project's name.
+    pub project: String,
+    /// The submission's copy on that machine.
+    pub workdir: String,
+    pub submission: Arc<Submission>,
+    /// What the compose tool made of the file.
+    pub config: Config,
+    pub policy: Vec<policy::Hit>,
+    pub services: BTreeMap<String, Service>,
+    pub roles: BTreeMap<String, Binding>,
+    /// What was seen of the stack as handed in, before any override; by service.
+    pub as_written: BTreeMap<String, AsWritten>,
+    /// What was overridden, in words; empty where the stack runs as handed in.
+    pub overrides: Vec<Text>,
+    /// How the first `up` went; `None` where nothing could be started.
+    pub first_up: Option<FirstUp>,
+    /// Facts that one check found and later ones need (where the page is).
+    pub notebook: Mutex<BTreeMap<String, serde_json::Value>>,
+    /// Taken for reading by looks, for writing by exercises.
+    pub quiet: RwLock<()>,
+}
+
+/// What `config` of the compose tool said.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    pub valid: bool,
+    /// What the tool printed where it refused the file.
+    pub message: String,
+    /// The resolved file; empty where it is not valid.
+    pub resolved: ComposeFile,
+}
+
+/// A service of the submission and what became of it.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    pub name: String,
+    /// The image that it runs or would run.
+    pub image: ImageState,
+    /// Why it was not started at all.
+    pub left_out: Option<LeftOut>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ImageState {
+    pub reference: String,
+    /// Built from the submission in this run: the image's id.
+    pub built: Option<String>,
+    /// The stand-in that serves it, or the base that it was built on.
+    pub stand_in: Option<StandIn>,
+    pub missing: Option<LeftOut>,
+    /// Log of its build or pull, for evidence and for telling whose fault a failure is.
+    pub log: String,
+}
+
+/// A stand-in in use: which image it serves for, and what it really is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    pub reference: String,
+    pub name: String,
+    pub version: String,
+}
+
+/// Why something is not there: the submission's fault, or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// `None`: the submission's fault. Else why it is undecided.
+    pub reason: Option<Reason>,
+    pub text: Text,
+}
+
+/// Which services could play a role, and which does.
+#[derive(Clone, Debug, Default)]
+pub struct Binding {
+    pub service: Option<String>,
+    pub why: Text,
+    /// More than one fits and nothing tells them apart.
+    pub candidates: Vec<String>,
+}
+
+/// A service as handed in, before any override.
+#[derive(Clone, Debug, Default)]
+pub struct AsWritten {
+    /// The memory limit of the created container, in bytes; 0 is none.
+    pub memory_bytes: u64,
+    /// CPU limit of the created container, in cpus; 0 is none.
+    pub cpus: f64,
+    /// As its cgroup had it, where it lived long enough to be read.
+    pub cgroup_memory_bytes: Option<u64>,
+    pub cgroup_cpus: Option<f64>,
+    /// It died at its memory limit, or was silent while its memory events climbed.
+    pub died_at_limit: bool,
+    /// At twice its limit as well.
+    pub fails_at_twice: Option<bool>,
+    /// The engine would not create the container with it.
+    pub refused: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct FirstUp {
+    /// Services that were not running after the first `up` and were after a second.
+    pub healed_by_second: Vec<String>,
+    pub output: String,
+}

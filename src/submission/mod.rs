@@ -1,0 +1,107 @@
+//! What was handed in: found wherever and however it is named, read as data, never run.
+
+pub mod policy;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::expect::Place;
+use crate::notice::Notice;
+
+/// A submission as read from its folder. Paths are relative to `root`.
+#[derive(Clone, Debug, Default)]
+pub struct Submission {
+    pub root: PathBuf,
+    /// The folder's name, for people.
+    pub name: String,
+    /// The compose file that counts; the notices say how it was chosen, or why there is none.
+    pub compose: Option<ComposeFile>,
+    /// What our own reader made of it failing: the compose tool's answer decides, in the lab.
+    pub compose_error: Option<Notice>,
+    pub dockerfiles: Vec<PathBuf>,
+    pub requirements: Vec<PathBuf>,
+    pub sql: Vec<PathBuf>,
+    pub notices: Vec<Notice>,
+}
+
+/// A compose file: as we read it, or as the compose tool resolved it (then places are empty).
+#[derive(Clone, Debug, Default)]
+pub struct ComposeFile {
+    pub path: PathBuf,
+    pub version: Option<String>,
+    pub services: Vec<ServiceDef>,
+    /// Top-level networks and volumes as written, `external` included.
+    pub networks: BTreeMap<String, Value>,
+    pub volumes: BTreeMap<String, Value>,
+}
+
+impl ComposeFile {
+    pub fn service(&self, name: &str) -> Option<&ServiceDef> {
+        self.services.iter().find(|s| s.name == name)
+    }
+}
+
+/// A service as declared, its many spellings made one.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceDef {
+    pub name: String,
+    pub at: Place,
+    pub image: Option<String>,
+    pub build: Option<BuildDef>,
+    pub container_name: Option<String>,
+    pub ports: Vec<PortDef>,
+    pub environment: BTreeMap<String, Option<String>>,
+    /// `service:alias` pairs.
+    pub links: Vec<(String, String)>,
+    pub depends_on: Vec<String>,
+    pub mounts: Vec<MountDef>,
+    /// Network name to the aliases on it.
+    pub networks: BTreeMap<String, Vec<String>>,
+    pub hostname: Option<String>,
+    pub restart: Option<String>,
+    pub memory: Option<LimitDef>,
+    pub cpus: Option<LimitDef>,
+    pub log_driver: Option<String>,
+    pub replicas: Option<u64>,
+    /// Everything of the service, as written: what policy rules and kinds look at besides.
+    pub raw: Value,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct BuildDef {
+    /// As written, relative to the compose file's folder.
+    pub context: String,
+    pub dockerfile: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortDef {
+    pub host_ip: Option<String>,
+    /// Unset: the engine chooses.
+    pub host: Option<u16>,
+    pub container: u16,
+    pub udp: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct MountDef {
+    /// A host path (bind) or a volume's name; none for an anonymous volume.
+    pub source: Option<String>,
+    pub target: String,
+    pub bind: bool,
+    pub read_only: bool,
+    pub at: Place,
+}
+
+/// A declared limit: bytes of memory, or cpus as a number.
+#[derive(Clone, Debug, Default)]
+pub struct LimitDef {
+    pub value: f64,
+    /// The key that says so: `mem_limit`, `deploy.resources.limits.memory`.
+    pub spelling: String,
+    /// As written: `20m`.
+    pub written: String,
+    pub at: Place,
+}
