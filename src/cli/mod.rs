@@ -1,1 +1,116 @@
-//! The command line.
+//! The command line: one file a subcommand, each with its `Args` and `run`; data on stdout, progress on stderr.
+
+pub mod exit;
+pub mod grade;
+pub mod inspect;
+pub mod plan;
+pub mod report;
+pub mod setup;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::text::Lang;
+
+/// Grades a cluster: brings a submission's stack up in a lab, checks it, and says whose fault it is where it does not work.
+#[derive(Debug, Parser)]
+#[command(name = "imparcial", version)]
+struct Cli {
+    /// Language of texts for people; by default as the locale says.
+    #[arg(long, global = true, value_enum)]
+    lang: Option<LangArg>,
+    /// More of what is going on, on standard error (twice: everything).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Only the result.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LangArg {
+    En,
+    Es,
+}
+
+/// What every subcommand is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Ctx {
+    pub lang: Lang,
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install and start what labs need: engine, base image, stand-ins, registry.
+    Setup(setup::Args),
+    /// What was handed in, and which service plays which role.
+    Inspect(inspect::Args),
+    /// What would be checked, in which order; starts nothing.
+    Plan(plan::Args),
+    /// Bring a submission up in a lab, check it, take it down, write the reports.
+    Grade(grade::Args),
+    /// Show a finished run again, in another format or language.
+    Report(report::Args),
+}
+
+/// Runs the command line and gives the process's exit code (see [`exit`]).
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let help =
+                matches!(error.kind(), clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion);
+            // A closed pipe is no reason to fail.
+            let _ = error.print();
+            return ExitCode::from(if help { exit::OK } else { exit::USAGE });
+        }
+    };
+    log(cli.verbose);
+    let ctx = Ctx { lang: language(cli.lang), quiet: cli.quiet };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: could not start the runtime: {error}");
+            return ExitCode::from(exit::NOT_GRADED);
+        }
+    };
+    ExitCode::from(runtime.block_on(async {
+        match cli.command {
+            Command::Setup(args) => setup::run(args, ctx).await,
+            Command::Inspect(args) => inspect::run(args, ctx).await,
+            Command::Plan(args) => plan::run(args, ctx).await,
+            Command::Grade(args) => grade::run(args, ctx).await,
+            Command::Report(args) => report::run(args, ctx).await,
+        }
+    }))
+}
+
+/// `--lang`, else the locale: Spanish where it says `es`, English elsewhere.
+fn language(asked: Option<LangArg>) -> Lang {
+    match asked {
+        Some(LangArg::En) => Lang::En,
+        Some(LangArg::Es) => Lang::Es,
+        None => {
+            let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+                .iter()
+                .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+            if locale.is_some_and(|l| l.starts_with("es")) { Lang::Es } else { Lang::En }
+        }
+    }
+}
+
+fn log(verbose: u8) {
+    let default = match verbose {
+        0 => "imparcial=warn",
+        1 => "imparcial=info",
+        2 => "imparcial=debug,bollard=info",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("IMPARCIAL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
