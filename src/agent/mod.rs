@@ -6,6 +6,7 @@
 //! so that names and links resolve as the service itself resolves them.
 
 pub mod client;
+pub mod looks;
 
 use std::collections::BTreeMap;
 
@@ -45,15 +46,25 @@ pub enum Look {
     Mysql {
         host: String,
         port: u16,
-        user: String,
-        password: String,
-        database: Option<String>,
+        login: Login,
         statements: Vec<Statement>,
+        /// Leaves out what comes after a statement that was refused.
+        stop_at_error: bool,
+        /// Rows that are kept of each statement's answer.
+        max_rows: usize,
     },
     /// Reads small files (cgroup counters). A missing one is absent from the answer.
     Files {
         paths: Vec<String>,
     },
+}
+
+/// Who to be at a MySQL server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    pub user: String,
+    pub password: String,
+    pub database: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,6 +73,17 @@ pub struct Statement {
     /// Bound to `?` in order.
     #[serde(default)]
     pub values: Vec<Value>,
+}
+
+impl Statement {
+    /// A statement without values.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), values: Vec::new() }
+    }
+
+    pub fn with(sql: impl Into<String>, values: Vec<Value>) -> Self {
+        Self { sql: sql.into(), values }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,8 +106,11 @@ pub enum Sight {
     },
     Tcp {
         connected: bool,
+        /// The one that was connected to, or the last that refused.
         address: Option<String>,
         greeting: Vec<u8>,
+        /// How the other side hung up while it was listened to: `closed`, `connection reset`.
+        closed: Option<String>,
         refused: Option<String>,
         elapsed_ms: u64,
     },
@@ -113,11 +138,14 @@ pub enum Sight {
     },
 }
 
-/// Rows of one statement, every value as text as MySQL prints it (NULL is none); `error` where it was refused.
+/// Rows of one statement, every value as text as MySQL prints it (NULL is none, bytes that are no text are `0x…`);
+/// `error` where it was refused.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ResultSet {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<Option<String>>>,
+    /// There were more rows than were asked for.
+    pub truncated: bool,
     pub affected: u64,
     pub error: Option<String>,
     pub error_code: Option<u16>,
