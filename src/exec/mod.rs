@@ -2,6 +2,7 @@
 //!
 //! There are no shell strings anywhere; what needs quoting is quoted by the implementation that needs it.
 
+pub(crate) mod capture;
 pub mod container;
 pub mod local;
 pub mod scripted;
