@@ -2,7 +2,11 @@
 //!
 //! What a kind's parameters mean is decoded later, by the kind's row (see `probe`), from the [`Node`] kept here.
 
+pub mod decoder;
+pub mod from;
+pub mod nearest;
 pub mod tree;
+pub mod units;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +15,9 @@ use crate::expect::Place;
 use crate::submission::policy::Action;
 use crate::text::Text;
 
-pub use tree::Node;
+pub use decoder::Decoder;
+pub use from::From;
+pub use tree::{Node, Problem};
 
 /// Points, in integers of 1/1000.
 pub type Milli = u64;

@@ -1,21 +1,40 @@
 //! The positioned tree: YAML read whole, with a place on every node, before anything is decoded.
+//!
+//! serde stops at its first error and loses places inside flattened types, so the parser gives us this tree and nothing
+//! else; each row decodes from its node and the problems are collected. The parser is kept behind this one file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
 use crate::expect::Place;
 
+pub use super::decoder::Decoder;
+
+/// Larger than any scenario that a person wrote; in bytes.
+const MAX_BYTES: usize = 1 << 20;
+
 /// A YAML value with its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     pub at: Place,
     pub value: Yaml,
+    /// A plain (unquoted) scalar as written, so that `1.50` can still be read as the text that it is.
+    pub raw: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Yaml {
+    #[default]
     Null,
+    /// Only `true` and `false`: `no`, `on` and the like are texts.
     Bool(bool),
+    /// Never with leading zeros: `0755` is a text.
     Int(i64),
     Float(f64),
-    /// The text, and whether it was quoted.
     Text(String),
     List(Vec<Node>),
     /// Keys in the file's order, each with its own place.
@@ -31,9 +50,355 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-/// Reads a map's keys one by one and collects every problem; keys that nobody asked for are problems at the end.
-pub struct Decoder<'a> {
-    node: &'a Node,
-    problems: &'a mut Vec<Problem>,
-    asked: Vec<&'static str>,
+impl Problem {
+    pub fn new(at: &Place, message: impl Into<String>) -> Self {
+        Self { at: at.clone(), message: message.into(), hint: None }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl Node {
+    pub fn new(at: Place, value: Yaml) -> Self {
+        Self { at, value, raw: None }
+    }
+
+    pub fn is_null(&self) -> bool {
+        self.value == Yaml::Null
+    }
+
+    /// The text of a scalar, as written where it is plain.
+    pub fn text(&self) -> Option<&str> {
+        match (&self.value, &self.raw) {
+            (Yaml::Text(text), _) => Some(text),
+            (Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(_), Some(raw)) => Some(raw),
+            _ => None,
+        }
+    }
+
+    /// The value of a map's key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries().iter().find(|(name, _, _)| name == key).map(|(_, _, node)| node)
+    }
+
+    /// A map's entries in the file's order; none of anything else.
+    pub fn entries(&self) -> &[(String, Place, Node)] {
+        match &self.value {
+            Yaml::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// What it is, for messages: `a list`, `the number 5`.
+    pub fn describe(&self) -> String {
+        let raw = || self.raw.clone().unwrap_or_default();
+        match &self.value {
+            Yaml::Null => "nothing".to_owned(),
+            Yaml::Bool(_) => format!("`{}`", raw()),
+            Yaml::Int(_) | Yaml::Float(_) => format!("the number {}", raw()),
+            Yaml::Text(text) if text.chars().count() > 40 => "a text".to_owned(),
+            Yaml::Text(text) => format!("the text \"{text}\""),
+            Yaml::List(_) => "a list".to_owned(),
+            Yaml::Map(_) => "a map".to_owned(),
+        }
+    }
+}
+
+/// Reads a file's text into its tree: anchors and merge keys resolved, lines and columns from 1.
+///
+/// What the parser refuses is a single problem, since nothing after it can be trusted; duplicate keys are reported all
+/// together. A byte-order mark and CRLF are accepted. An aliased or merged node has the place where it is defined.
+pub fn read(text: &str, file: &str) -> Result<Node, Vec<Problem>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let top = Place { file: file.to_owned(), line: 1, column: 1 };
+    if text.len() > MAX_BYTES {
+        return Err(vec![Problem::new(
+            &top,
+            format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len()),
+        )]);
+    }
+    let spanned = serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options()).map_err(|error| {
+        let at = error.location().map_or_else(|| top.clone(), |location| place(file, location));
+        vec![Problem::new(&at, parser_message(&error))]
+    })?;
+    let mut reader = Reader { text, file, problems: Vec::new() };
+    let mut node = reader.node(&spanned);
+    if node.at.line == 0 {
+        node.at = top;
+    }
+    if reader.problems.is_empty() { Ok(node) } else { Err(reader.problems) }
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: 20_000,
+            max_events: 60_000,
+            max_depth: 64,
+            max_aliases: 2_000,
+            max_documents: 2,
+            max_merge_keys: 1_000,
+            max_total_scalar_bytes: MAX_BYTES,
+        },
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    }
+}
+
+/// The parser's words without the place, which is ours to show.
+fn parser_message(error: &serde_saphyr::Error) -> String {
+    let formatter = serde_saphyr::UserMessageFormatter;
+    let shown = error.without_snippet().render_with_formatter(&formatter);
+    let first = shown.lines().next().unwrap_or_default();
+    let end = first.rfind(" at line ").unwrap_or(first.len());
+    first[..end].to_owned()
+}
+
+fn place(file: &str, location: serde_saphyr::Location) -> Place {
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    Place { file: file.to_owned(), line: small(location.line()), column: small(location.column()) }
+}
+
+/// Turns the parser's values into nodes, noting duplicate keys.
+struct Reader<'t> {
+    text: &'t str,
+    file: &'t str,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn node(&mut self, spanned: &Spanned<Raw>) -> Node {
+        let at = place(self.file, spanned.defined);
+        let (value, plain) = match &spanned.value {
+            Raw::Null => (Yaml::Null, false),
+            Raw::Bool(b) => (Yaml::Bool(*b), true),
+            Raw::Int(n) => (Yaml::Int(*n), true),
+            Raw::Float(n) => (Yaml::Float(*n), true),
+            Raw::Text(text) => (Yaml::Text(text.clone()), false),
+            Raw::List(items) => (Yaml::List(items.iter().map(|item| self.node(item)).collect()), false),
+            Raw::Map(entries) => (Yaml::Map(self.entries(entries)), false),
+        };
+        let raw = plain.then(|| self.source(spanned.defined)).flatten();
+        Node { at, value, raw }
+    }
+
+    fn entries(&mut self, entries: &[(Spanned<String>, Spanned<Raw>)]) -> Vec<(String, Place, Node)> {
+        let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut out = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let at = place(self.file, key.defined);
+            if let Some(first) = seen.get(key.value.as_str()) {
+                let problem = Problem::new(&at, format!("duplicate key `{}`", key.value));
+                self.problems.push(problem.hint(format!("it is already set at line {first}: remove one of them")));
+            } else {
+                seen.insert(&key.value, at.line);
+            }
+            out.push((key.value.clone(), at, self.node(value)));
+        }
+        out
+    }
+
+    /// The scalar's own characters in the file.
+    fn source(&self, location: serde_saphyr::Location) -> Option<String> {
+        let span = location.span();
+        let start = usize::try_from(span.byte_offset()?).ok()?;
+        let len = usize::try_from(span.byte_len()?).ok()?;
+        self.text.get(start..start.checked_add(len)?).map(|raw| raw.trim().to_owned())
+    }
+}
+
+/// A value as the parser gives it.
+enum Raw {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, b: bool) -> Result<Raw, E> {
+        Ok(Raw::Bool(b))
+    }
+
+    fn visit_i64<E: de::Error>(self, n: i64) -> Result<Raw, E> {
+        Ok(Raw::Int(n))
+    }
+
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Raw, E> {
+        Ok(i64::try_from(n).map_or(Raw::Float(n as f64), Raw::Int))
+    }
+
+    fn visit_f64<E: de::Error>(self, n: f64) -> Result<Raw, E> {
+        Ok(Raw::Float(n))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Raw, E> {
+        Ok(Raw::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str) -> Node {
+        read(text, "s.yaml").unwrap()
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let show = |p: Problem| format!("{}:{} {}", p.at.line, p.at.column, p.message);
+        read(text, "s.yaml").unwrap_err().into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn places_count_from_one() {
+        let tree = node("a: 1\nb:\n  - {c: x}\n");
+        let at = |n: &Node| (n.at.line, n.at.column);
+        assert_eq!(at(&tree), (1, 1));
+        assert_eq!(at(tree.get("a").unwrap()), (1, 4));
+        let Yaml::List(items) = &tree.get("b").unwrap().value else { panic!("{tree:?}") };
+        assert_eq!(at(&items[0]), (3, 5));
+        assert_eq!(at(items[0].get("c").unwrap()), (3, 9));
+        assert_eq!((tree.entries()[1].1.line, tree.entries()[1].1.column), (2, 1));
+        assert_eq!(tree.entries()[1].1.file, "s.yaml");
+    }
+
+    #[test]
+    fn plain_scalars_keep_their_text() {
+        let tree = node("a: no\nb: 0755\nc: 1.50\nd: on\ne: 'no'\nf: 20\ng: true\nh: 1_000\ni: 0x10 # sixteen\n");
+        let text = |key| tree.get(key).unwrap().text().unwrap().to_owned();
+        for (key, want) in [
+            ("a", "no"),
+            ("b", "0755"),
+            ("c", "1.50"),
+            ("d", "on"),
+            ("e", "no"),
+            ("f", "20"),
+            ("g", "true"),
+            ("h", "1_000"),
+            ("i", "0x10"),
+        ] {
+            assert_eq!(text(key), want, "{key}");
+        }
+        assert_eq!(tree.get("f").unwrap().value, Yaml::Int(20));
+        assert_eq!(tree.get("c").unwrap().value, Yaml::Float(1.5));
+        assert_eq!(tree.get("i").unwrap().value, Yaml::Int(16));
+    }
+
+    #[test]
+    fn tagged_and_anchored_scalars_keep_their_text_too() {
+        let tree = node("a: &x 1.50\nb: *x\nc: !!int 7\nd: !!str 8\n");
+        let text = |key| tree.get(key).unwrap().text().map(str::to_owned);
+        assert_eq!(text("a").as_deref(), Some("1.50"));
+        assert_eq!(text("b").as_deref(), Some("1.50"));
+        assert_eq!(text("c").as_deref(), Some("7"));
+        assert_eq!(text("d").as_deref(), Some("8"));
+    }
+
+    #[test]
+    fn anchors_and_merges_are_resolved_where_they_are_defined() {
+        let tree = node("base: &b {within: 60s, every: 1s}\nx:\n  <<: *b\n  every: 2s\ny: *b\n");
+        let x = tree.get("x").unwrap();
+        assert_eq!(x.get("within").unwrap().text(), Some("60s"));
+        assert_eq!(x.get("every").unwrap().text(), Some("2s"));
+        assert_eq!(x.entries().len(), 2);
+        assert_eq!(x.get("within").unwrap().at.line, 1);
+        assert_eq!(tree.get("y").unwrap().get("within").unwrap().at.line, 1);
+    }
+
+    #[test]
+    fn duplicate_keys_are_all_reported() {
+        assert_eq!(problems("a: 1\nb: {c: 1, c: 2}\na: 3\n"), ["2:11 duplicate key `c`", "3:1 duplicate key `a`"]);
+    }
+
+    #[test]
+    fn byte_order_mark_and_crlf_are_accepted() {
+        let tree = node("\u{feff}a: no\r\nb: 2\r\n");
+        assert_eq!(tree.get("a").unwrap().text(), Some("no"));
+        assert_eq!(tree.get("b").unwrap().at.line, 2);
+        assert_eq!(tree.get("b").unwrap().text(), Some("2"));
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_one_problem_with_its_place() {
+        for (text, line) in [("a: [1, 2\nb: 3\n", 2), ("a: {b: 1\n", 1), ("a: *nobody\n", 1), ("a: 1\n---\nb: 2\n", 2)]
+        {
+            let problems = read(text, "s.yaml").unwrap_err();
+            assert_eq!(problems.len(), 1, "{text}");
+            assert_eq!(problems[0].at.line, line, "{text}: {problems:?}");
+            assert!(!problems[0].message.contains("line "), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused_quickly() {
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for i in 1..10 {
+            let prev = format!("*a{}", i - 1);
+            bomb.push_str(&format!("a{i}: &a{i} [{}]\n", vec![prev; 10].join(", ")));
+        }
+        assert_eq!(read(&bomb, "s.yaml").unwrap_err().len(), 1);
+        let deep = format!("a: {}{}", "[".repeat(500), "]".repeat(500));
+        assert_eq!(read(&deep, "s.yaml").unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn an_empty_file_is_nothing() {
+        assert!(node("").is_null());
+        assert!(node("# only a comment\n").is_null());
+        assert_eq!(node("").at.line, 1);
+    }
 }
