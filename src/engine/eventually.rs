@@ -1,0 +1,213 @@
+//! Waiting until a check holds: deadlines, never counts; the last observation is kept, and how many looks it took.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::expect::{Expectation, Finding, judge};
+use crate::probe::{Attempt, Observation, ProbeError};
+use crate::scenario::Patience;
+
+/// How a wait ended.
+#[derive(Debug)]
+pub struct Waited {
+    pub end: End,
+    pub attempts: u32,
+    /// Since the wait began: the first look of the row that held.
+    pub held_after: Option<Duration>,
+    pub findings: Vec<Finding>,
+    /// The last look that came to something.
+    pub observation: Observation,
+}
+
+#[derive(Debug)]
+pub enum End {
+    Held,
+    /// Patience ended; what was last seen does not hold.
+    Patience,
+    /// A condition of `fail_fast_on` held: waiting longer is hopeless.
+    Hopeless(String),
+    /// The last look could not be made.
+    Unable(ProbeError),
+}
+
+/// Looks until every expectation holds `stable` times in a row, or patience ends. `final_facts` are left out: they are
+/// settled after all looking.
+pub async fn wait<F, L>(patience: &Patience, expect: &[Expectation], mut look: L) -> Waited
+where
+    L: FnMut(Attempt) -> F,
+    F: Future<Output = Result<Observation, ProbeError>>,
+{
+    let began = Instant::now();
+    let deadline = began + patience.within;
+    let mut waited = Waited {
+        end: End::Patience,
+        attempts: 0,
+        held_after: None,
+        findings: Vec::new(),
+        observation: Observation::default(),
+    };
+    let mut row = 0;
+    let mut row_began = Duration::ZERO;
+    loop {
+        let started = Instant::now();
+        let left = deadline.saturating_duration_since(started);
+        // The look that was begun before the deadline may use its own time; a first look is always given.
+        let timeout = patience.attempt_timeout.min(left.max(Duration::from_secs(1)));
+        let attempt = Attempt { timeout, waited: began.elapsed(), last: false };
+        waited.attempts += 1;
+        let mut hopeless = None;
+        match look(attempt).await {
+            Ok(observation) => {
+                waited.findings = findings(expect, &observation);
+                let holds = !waited.findings.is_empty() && waited.findings.iter().all(|f| f.holds);
+                hopeless = observation.conditions.iter().find(|c| patience.fail_fast_on.contains(c)).cloned();
+                waited.observation = observation;
+                waited.end = End::Patience;
+                if holds {
+                    if row == 0 {
+                        row_began = began.elapsed();
+                    }
+                    row += 1;
+                    if row >= patience.stable.max(1) {
+                        waited.end = End::Held;
+                        waited.held_after = Some(row_began);
+                        return waited;
+                    }
+                } else {
+                    row = 0;
+                }
+            }
+            Err(error) => {
+                row = 0;
+                waited.end = End::Unable(error);
+            }
+        }
+        if let Some(condition) = hopeless {
+            waited.end = End::Hopeless(condition);
+            return waited;
+        }
+        let next = started + patience.every;
+        if Instant::now().max(next) >= deadline {
+            return waited;
+        }
+        tokio::time::sleep_until(next).await;
+    }
+}
+
+/// Every expectation against every subject.
+pub fn findings(expect: &[Expectation], observation: &Observation) -> Vec<Finding> {
+    observation.subjects.iter().flat_map(|(name, facts)| judge(expect, name, facts)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::expect::{Facts, Matcher, Place};
+    use crate::notice::Reason;
+    use crate::text::Text;
+
+    fn patience(within: u64, stable: u32) -> Patience {
+        Patience {
+            within: Duration::from_secs(within),
+            every: Duration::from_millis(250),
+            attempt_timeout: Duration::from_secs(20),
+            stable,
+            fail_fast_on: vec!["exited_for_good".to_owned()],
+        }
+    }
+
+    fn expect(fact: &str, value: serde_json::Value) -> Vec<Expectation> {
+        vec![Expectation { fact: fact.to_owned(), matcher: Matcher::Equal(value), at: Place::default() }]
+    }
+
+    fn seen(up: bool) -> Observation {
+        Observation::of(Facts::from([("up".to_owned(), json!(up))]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn holds_as_soon_as_it_is_seen() {
+        let began = Instant::now();
+        let waited = wait(&patience(60, 1), &expect("up", json!(true)), |_| async {
+            Ok(seen(began.elapsed() >= Duration::from_secs(7)))
+        })
+        .await;
+        assert!(matches!(waited.end, End::Held));
+        assert_eq!(waited.held_after, Some(Duration::from_secs(7)));
+        assert_eq!(waited.attempts, 29);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_with_its_patience_and_keeps_the_last_value() {
+        let began = Instant::now();
+        let waited = wait(&patience(10, 1), &expect("up", json!(true)), |_| async { Ok(seen(false)) }).await;
+        assert!(matches!(waited.end, End::Patience));
+        assert_eq!(waited.findings[0].observed, "false");
+        assert!(began.elapsed() <= Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_look_costs_time_and_not_attempts() {
+        let began = Instant::now();
+        let waited = wait(&patience(10, 1), &expect("up", json!(true)), |attempt| async move {
+            tokio::time::sleep(attempt.timeout.min(Duration::from_secs(4))).await;
+            Ok(seen(false))
+        })
+        .await;
+        assert_eq!(waited.attempts, 3);
+        assert!(began.elapsed() <= Duration::from_secs(11));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stable_wants_a_row_without_a_gap() {
+        let looks = Cell::new(0);
+        let waited = wait(&patience(60, 3), &expect("up", json!(true)), |_| {
+            looks.set(looks.get() + 1);
+            let up = looks.get() != 2;
+            async move { Ok(seen(up)) }
+        })
+        .await;
+        assert!(matches!(waited.end, End::Held));
+        assert_eq!(waited.attempts, 5);
+        assert_eq!(waited.held_after, Some(Duration::from_millis(500)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hopeless_condition_ends_it_early() {
+        let began = Instant::now();
+        let waited = wait(&patience(60, 1), &expect("up", json!(true)), |_| async {
+            let mut observation = seen(false);
+            observation.conditions.push("exited_for_good".to_owned());
+            Ok(observation)
+        })
+        .await;
+        assert!(matches!(waited.end, End::Hopeless(_)));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_cannot_be_made_is_tried_again_and_then_an_error() {
+        let looks = Cell::new(0);
+        let unable = || ProbeError { reason: Reason::Host, text: Text::same("engine gone") };
+        let waited = wait(&patience(2, 1), &expect("up", json!(true)), |_| {
+            looks.set(looks.get() + 1);
+            let error = (looks.get() < 3).then(unable);
+            async move { error.map_or_else(|| Ok(seen(true)), Err) }
+        })
+        .await;
+        assert!(matches!(waited.end, End::Held));
+        let waited = wait(&patience(2, 1), &expect("up", json!(true)), |_| async { Err(unable()) }).await;
+        assert!(matches!(waited.end, End::Unable(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_observed_never_holds() {
+        let waited = wait(&patience(1, 1), &expect("up", json!(true)), |_| async { Ok(Observation::default()) }).await;
+        assert!(matches!(waited.end, End::Patience));
+    }
+}

@@ -1,0 +1,432 @@
+//! Runs the checks: looks side by side as soon as what they hang on is known, then the second halves, then exercises, one by one.
+//!
+//! A check with expectations that can only be settled last (`until_end`, `quiet_for_s`) has two halves. The first releases
+//! what needs it as soon as it holds; the second watches on while the others look, and ends when all looking is over.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::eventually::{End, Waited, findings, wait};
+use super::settle::{Raw, Ties, settle};
+use crate::expect::Expectation;
+use crate::notice::Reason;
+use crate::probe::{Attempt, Observation, Phase, ProbeError};
+use crate::record::Verdict;
+use crate::scenario::Patience;
+use crate::text::Text;
+use crate::time::Clock;
+
+/// Facts that are settled when all looking is over.
+const SETTLED_LAST: &[&str] = &["until_end", "quiet_for_s"];
+/// A condition that ends the second half at once: it had been quiet, and started anew.
+pub const BROKEN: &str = "restarted_after_quiet";
+/// How often a second half is watched.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+/// What a second half may take beyond the check's patience: a service must live so long after its last start.
+pub const LIVE_FOR: Duration = Duration::from_secs(15);
+
+/// A check as the scheduler sees it.
+pub struct Item {
+    pub ties: Ties,
+    pub phase: Phase,
+    pub patience: Patience,
+    pub expect: Vec<Expectation>,
+}
+
+/// What a check came to, by itself.
+#[derive(Debug)]
+pub struct Outcome {
+    pub raw: Raw,
+    pub waited: Option<Waited>,
+    /// Why it is an error, or what a failure means, where somebody could say.
+    pub said: Option<Text>,
+    pub started_ms: u64,
+    pub elapsed_ms: u64,
+}
+
+/// Looks for the scheduler: the real stack, or a script in tests.
+#[async_trait]
+pub trait Looker: Send + Sync {
+    async fn look(&self, check: usize, attempt: Attempt) -> Result<Observation, ProbeError>;
+
+    /// Whether a failure may be somebody else's (a stand-in, age): then it is an error with this reason.
+    async fn excuse(&self, check: usize, waited: &Waited) -> Option<(Reason, Text)>;
+
+    /// Told when a check came to something.
+    fn done(&self, _check: usize, _raw: Raw) {}
+}
+
+type Step<'a> = Pin<Box<dyn Future<Output = (usize, Half)> + Send + 'a>>;
+
+enum Half {
+    First(Box<Outcome>),
+    Second(Box<Outcome>),
+}
+
+/// Runs all of them and gives what each came to; after a cancel, what had not come to anything is `NotRun`.
+pub async fn run(
+    items: &[Item],
+    order: &[usize],
+    looker: &dyn Looker,
+    clock: Clock,
+    cancel: &CancellationToken,
+) -> Vec<Outcome> {
+    let ties: Vec<Ties> = items.iter().map(|i| i.ties.clone()).collect();
+    let phases = phases(items, order);
+    let mut outcomes: Vec<Option<Outcome>> = items.iter().map(|_| None).collect();
+    let mut started = vec![false; items.len()];
+    let (over_tx, over_rx) = tokio::sync::watch::channel(false);
+    let mut steps: FuturesUnordered<Step<'_>> = FuturesUnordered::new();
+    let stops: Vec<CancellationToken> = items.iter().map(|_| CancellationToken::new()).collect();
+    let mut looking = 0_usize;
+    let mut watching = 0_usize;
+
+    loop {
+        // Release what is ready; what needs something that did not pass is decided without running.
+        let mut again = true;
+        while again {
+            again = false;
+            for &i in order {
+                if started[i] || phases[i] == Phase::Exercise {
+                    continue;
+                }
+                let ready =
+                    items[i].ties.needs.iter().chain(&items[i].ties.explained_by).all(|&d| outcomes[d].is_some());
+                if !ready {
+                    continue;
+                }
+                started[i] = true;
+                again = true;
+                let stopped =
+                    items[i].ties.needs.iter().any(|&d| outcomes[d].as_ref().is_some_and(|o| o.raw != Raw::Pass));
+                if stopped {
+                    outcomes[i] = Some(not_run(clock));
+                } else {
+                    looking += 1;
+                    steps.push(Box::pin(async move {
+                        (i, Half::First(Box::new(first(i, &items[i], looker, clock).await)))
+                    }));
+                }
+            }
+        }
+        if looking == 0 {
+            // Nobody is there to hear it where nothing watches.
+            let _ = over_tx.send(true);
+            if watching == 0 {
+                break;
+            }
+        }
+        let next = tokio::select! {
+            next = steps.next() => next,
+            () = cancel.cancelled() => return outcomes.into_iter().map(|o| o.unwrap_or_else(|| not_run(clock))).collect(),
+        };
+        match next {
+            Some((i, Half::First(outcome))) => {
+                looking -= 1;
+                let second = outcome.raw == Raw::Pass && items[i].expect.iter().any(settled_last);
+                if second {
+                    watching += 1;
+                    let (over, began) = (over_rx.clone(), outcome.started_ms);
+                    steps.push(Box::pin(async move {
+                        (i, Half::Second(Box::new(self::second(i, &items[i], looker, clock, over, began).await)))
+                    }));
+                } else {
+                    looker.done(i, outcome.raw);
+                }
+                outcomes[i] = Some(*outcome);
+            }
+            Some((i, Half::Second(outcome))) => {
+                watching -= 1;
+                looker.done(i, outcome.raw);
+                if outcome.raw != Raw::Pass {
+                    // What needs it and has not passed by now never will.
+                    items
+                        .iter()
+                        .zip(&stops)
+                        .filter(|(item, _)| item.ties.needs.contains(&i))
+                        .for_each(|(_, stop)| stop.cancel());
+                }
+                outcomes[i] = Some(*outcome);
+            }
+            None => break,
+        }
+    }
+    drop(steps);
+
+    for &i in order {
+        if phases[i] != Phase::Exercise || cancel.is_cancelled() {
+            continue;
+        }
+        let raw: Vec<Raw> = outcomes.iter().map(|o| o.as_ref().map_or(Raw::NotRun, |o| o.raw)).collect();
+        let known = settle(&raw, &ties, order);
+        if items[i].ties.needs.iter().any(|&d| known[d].verdict != Verdict::Pass) {
+            outcomes[i] = Some(not_run(clock));
+            continue;
+        }
+        let outcome = tokio::select! {
+            outcome = exercise(i, &items[i], looker, clock) => outcome,
+            () = cancel.cancelled() => not_run(clock),
+        };
+        looker.done(i, outcome.raw);
+        outcomes[i] = Some(outcome);
+    }
+    outcomes.into_iter().map(|o| o.unwrap_or_else(|| not_run(clock))).collect()
+}
+
+/// A look that hangs on an exercise cannot come before it.
+fn phases(items: &[Item], order: &[usize]) -> Vec<Phase> {
+    let mut phases: Vec<Phase> = items.iter().map(|i| i.phase).collect();
+    for &i in order {
+        let ties = &items[i].ties;
+        if ties.needs.iter().chain(&ties.explained_by).any(|&d| phases[d] == Phase::Exercise) {
+            phases[i] = Phase::Exercise;
+        }
+    }
+    phases
+}
+
+fn settled_last(e: &Expectation) -> bool {
+    SETTLED_LAST.contains(&e.fact.as_str())
+}
+
+fn not_run(clock: Clock) -> Outcome {
+    Outcome { raw: Raw::NotRun, waited: None, said: None, started_ms: clock.ms(), elapsed_ms: 0 }
+}
+
+async fn first(i: usize, item: &Item, looker: &dyn Looker, clock: Clock) -> Outcome {
+    let started_ms = clock.ms();
+    let now: Vec<Expectation> = item.expect.iter().filter(|e| !settled_last(e)).cloned().collect();
+    let waited = wait(&item.patience, &now, |attempt| looker.look(i, attempt)).await;
+    outcome(i, looker, waited, started_ms, clock).await
+}
+
+async fn exercise(i: usize, item: &Item, looker: &dyn Looker, clock: Clock) -> Outcome {
+    let started_ms = clock.ms();
+    // It is made once; its patience is the time that it may take.
+    let once = Patience { attempt_timeout: item.patience.within, within: Duration::ZERO, ..item.patience.clone() };
+    let waited =
+        wait(&once, &item.expect, |attempt| looker.look(i, Attempt { timeout: item.patience.within, ..attempt })).await;
+    outcome(i, looker, waited, started_ms, clock).await
+}
+
+/// Watches on until all looking is over and every expectation holds, or it breaks.
+async fn second(
+    i: usize,
+    item: &Item,
+    looker: &dyn Looker,
+    clock: Clock,
+    over: tokio::sync::watch::Receiver<bool>,
+    started_ms: u64,
+) -> Outcome {
+    let deadline = Instant::now() + item.patience.within + LIVE_FOR;
+    let mut waited = Waited {
+        end: End::Patience,
+        attempts: 0,
+        held_after: None,
+        findings: Vec::new(),
+        observation: Observation::default(),
+    };
+    loop {
+        let started = Instant::now();
+        // Taken before the look: a look that began while others still looked is not the last one.
+        let last = *over.borrow();
+        waited.attempts += 1;
+        let mut broken = false;
+        match looker.look(i, Attempt { timeout: item.patience.attempt_timeout, waited: Duration::ZERO, last }).await {
+            Ok(observation) => {
+                waited.findings = findings(&item.expect, &observation);
+                broken = observation.conditions.iter().any(|c| c == BROKEN || item.patience.fail_fast_on.contains(c));
+                waited.observation = observation;
+                waited.end = End::Patience;
+                if last && !broken && !waited.findings.is_empty() && waited.findings.iter().all(|f| f.holds) {
+                    waited.end = End::Held;
+                    break;
+                }
+            }
+            Err(error) => waited.end = End::Unable(error),
+        }
+        if broken {
+            break;
+        }
+        // While others look it is no use to give up.
+        if last && Instant::now() >= deadline {
+            break;
+        }
+        tokio::time::sleep_until(started + WATCH_EVERY).await;
+    }
+    outcome(i, looker, waited, started_ms, clock).await
+}
+
+async fn outcome(i: usize, looker: &dyn Looker, waited: Waited, started_ms: u64, clock: Clock) -> Outcome {
+    let (raw, said) = match &waited.end {
+        End::Held => (Raw::Pass, None),
+        End::Unable(error) => (Raw::Error(error.reason), Some(error.text.clone())),
+        End::Patience | End::Hopeless(_) => match looker.excuse(i, &waited).await {
+            Some((reason, text)) => (Raw::Error(reason), Some(text)),
+            None => (Raw::Fail, waited.observation.explanation.clone()),
+        },
+    };
+    Outcome { raw, waited: Some(waited), said, started_ms, elapsed_ms: clock.ms() - started_ms }
+}
+
+/// A script of what checks see, for tests: by check and time since the run began.
+#[doc(hidden)]
+pub struct Scripted<F> {
+    pub see: F,
+    pub clock: Clock,
+    pub log: std::sync::Mutex<Vec<(u64, usize)>>,
+}
+
+#[async_trait]
+impl<F> Looker for Scripted<F>
+where
+    F: Fn(usize, Duration) -> Result<Observation, ProbeError> + Send + Sync,
+{
+    async fn look(&self, check: usize, _attempt: Attempt) -> Result<Observation, ProbeError> {
+        if let Ok(mut log) = self.log.lock() {
+            log.push((self.clock.ms(), check));
+        }
+        (self.see)(check, self.clock.elapsed())
+    }
+
+    async fn excuse(&self, _check: usize, _waited: &Waited) -> Option<(Reason, Text)> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::expect::{Facts, Matcher, Place};
+
+    fn is(fact: &str, value: serde_json::Value) -> Expectation {
+        Expectation { fact: fact.to_owned(), matcher: Matcher::Equal(value), at: Place::default() }
+    }
+
+    fn item(id: &str, needs: &[usize], phase: Phase, expect: Vec<Expectation>) -> Item {
+        Item {
+            ties: Ties { id: id.to_owned(), needs: needs.to_vec(), explained_by: Vec::new() },
+            phase,
+            patience: Patience {
+                within: Duration::from_secs(30),
+                every: Duration::from_millis(250),
+                attempt_timeout: Duration::from_secs(5),
+                stable: 1,
+                fail_fast_on: Vec::new(),
+            },
+            expect,
+        }
+    }
+
+    fn runs_and_page() -> Vec<Item> {
+        vec![
+            item("runs", &[], Phase::Look, vec![is("state", json!("running")), is("until_end", json!(true))]),
+            item("page", &[0], Phase::Look, vec![is("up", json!(true))]),
+            item("write", &[0, 1], Phase::Exercise, vec![is("up", json!(true))]),
+        ]
+    }
+
+    /// A service that starts at 2 s and dies at `dies`; its page answers from 4 s on.
+    fn world(dies: Duration) -> impl Fn(usize, Duration) -> Result<Observation, ProbeError> {
+        move |check, t| {
+            let alive = t >= Duration::from_secs(2) && t < dies;
+            let facts = match check {
+                0 => Facts::from([
+                    ("state".to_owned(), json!(if alive { "running" } else { "exited" })),
+                    ("until_end".to_owned(), json!(alive && t >= Duration::from_secs(17))),
+                ]),
+                _ => Facts::from([("up".to_owned(), json!(alive && t >= Duration::from_secs(4)))]),
+            };
+            Ok(Observation::of(facts))
+        }
+    }
+
+    async fn go(
+        items: &[Item],
+        see: impl Fn(usize, Duration) -> Result<Observation, ProbeError> + Send + Sync,
+    ) -> (Vec<Outcome>, u64) {
+        let clock = Clock::start();
+        let looker = Scripted { see, clock, log: std::sync::Mutex::default() };
+        let order: Vec<usize> = (0..items.len()).collect();
+        let outcomes = run(items, &order, &looker, clock, &CancellationToken::new()).await;
+        (outcomes, clock.ms())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_half_releases_and_the_second_is_settled_last() {
+        let (outcomes, ms) = go(&runs_and_page(), world(Duration::from_secs(1000))).await;
+        assert!(outcomes.iter().all(|o| o.raw == Raw::Pass), "{outcomes:?}");
+        assert!(outcomes[1].started_ms < 3_000, "the page is looked at in the quiet time");
+        assert!((17_000..18_000).contains(&ms), "ended at {ms}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_death_in_the_quiet_time_fails_runs_keeps_the_page_and_spares_the_exercise() {
+        let (outcomes, _) = go(&runs_and_page(), world(Duration::from_secs(12))).await;
+        let raw: Vec<Raw> = outcomes.iter().map(|o| o.raw).collect();
+        assert_eq!(raw, [Raw::Fail, Raw::Pass, Raw::NotRun]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_still_waits_for_a_service_that_died_is_not_waited_for() {
+        let mut items = runs_and_page();
+        items[0].patience.fail_fast_on = vec!["gone".to_owned()];
+        let (outcomes, ms) = go(&items, |check, t| {
+            let alive = t < Duration::from_secs(3);
+            let mut seen = world(Duration::from_secs(3))(check, t + Duration::from_secs(2))?;
+            if check == 0 && !alive {
+                seen.conditions.push("gone".to_owned());
+            }
+            if check == 1 {
+                seen = Observation::of(Facts::from([("up".to_owned(), json!(false))]));
+            }
+            Ok(seen)
+        })
+        .await;
+        assert_eq!(outcomes[0].raw, Raw::Fail);
+        assert_eq!(outcomes[1].raw, Raw::NotRun);
+        assert!(ms < 4_000, "ended at {ms}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_needs_a_failed_check_is_not_run() {
+        let (outcomes, _) = go(&runs_and_page(), world(Duration::ZERO)).await;
+        let raw: Vec<Raw> = outcomes.iter().map(|o| o.raw).collect();
+        assert_eq!(raw, [Raw::Fail, Raw::NotRun, Raw::NotRun]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_needs_an_exercise_comes_after_it() {
+        let items = vec![
+            item("write", &[], Phase::Exercise, vec![is("up", json!(true))]),
+            item("read", &[0], Phase::Look, vec![is("up", json!(true))]),
+        ];
+        let (outcomes, _) = go(&items, |_, _| Ok(Observation::of(Facts::from([("up".to_owned(), json!(true))])))).await;
+        assert!(outcomes.iter().all(|o| o.raw == Raw::Pass));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancel_ends_it_at_once_and_keeps_what_was_known() {
+        let items = runs_and_page();
+        let clock = Clock::start();
+        let cancel = CancellationToken::new();
+        let looker = Scripted { see: world(Duration::from_secs(1000)), clock, log: std::sync::Mutex::default() };
+        let ended = async {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            cancel.cancel();
+        };
+        let (outcomes, ()) = tokio::join!(run(&items, &[0, 1, 2], &looker, clock, &cancel), ended);
+        assert_eq!(outcomes[1].raw, Raw::Pass);
+        assert_eq!(outcomes[2].raw, Raw::NotRun);
+        assert_eq!(clock.ms(), 6_000);
+    }
+}
