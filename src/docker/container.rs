@@ -1,9 +1,16 @@
 //! A service's container as the engine sees it now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bollard::models::{ContainerInspectResponse, HealthStatusEnum, RestartPolicyNameEnum};
+
+/// The label that both generations of compose give: the project.
+pub const PROJECT: &str = "com.docker.compose.project";
+/// And the service.
+pub const SERVICE: &str = "com.docker.compose.service";
 
 /// A container of a service as it is now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Container {
     pub id: String,
     pub name: String,
@@ -11,15 +18,19 @@ pub struct Container {
     /// `created`, `running`, `restarting`, `exited`, `dead`, `paused`.
     pub state: String,
     pub pid: i64,
-    /// Seconds since the Unix epoch, as the engine's clock has it.
+    /// Seconds since the Unix epoch, as the engine's clock has it; 0 where it never started.
     pub started_at: f64,
     pub exit_code: i64,
     pub oom_killed: bool,
     pub error: String,
     pub restarts: u64,
     pub restart_policy: String,
+    /// The image's id: `sha256:…`.
     pub image: String,
+    /// The image as it was asked for: `mysql:5.7`.
+    pub image_name: String,
     pub health: Option<String>,
+    /// 0 is no limit, here and in the next three.
     pub memory_bytes: u64,
     pub nano_cpus: i64,
     pub cpu_quota: i64,
@@ -29,8 +40,11 @@ pub struct Container {
     pub ports: BTreeMap<String, Vec<(String, u16)>>,
     /// Network name to address.
     pub addresses: BTreeMap<String, String>,
-    /// Names under which others reach it: service, aliases, container name.
+    /// Names under which others reach it: service, aliases, links, container name.
     pub names: Vec<String>,
+    /// Its links to others: container name and the name that it calls it by.
+    pub links: Vec<(String, String)>,
+    /// On the engine's machine.
     pub hosts_path: String,
     pub resolv_conf_path: String,
 }
@@ -48,5 +62,170 @@ impl Container {
             _ => false,
         };
         matches!(self.state.as_str(), "exited" | "dead") && !answered
+    }
+
+    /// From what `inspect` says.
+    pub(crate) fn of(inspect: ContainerInspectResponse) -> Self {
+        let state = inspect.state.unwrap_or_default();
+        let config = inspect.config.unwrap_or_default();
+        let host = inspect.host_config.unwrap_or_default();
+        let network = inspect.network_settings.unwrap_or_default();
+        let id = inspect.id.unwrap_or_default();
+        let name = inspect.name.unwrap_or_default().trim_start_matches('/').to_owned();
+        let service = config.labels.unwrap_or_default().remove(SERVICE).unwrap_or_default();
+
+        let mut links: BTreeSet<(String, String)> = host.links.iter().flatten().filter_map(|l| link(l)).collect();
+        let mut names: Vec<String> = Vec::new();
+        let mut add = |name: &str| {
+            if !name.is_empty() && !names.iter().any(|n| n == name) {
+                names.push(name.to_owned());
+            }
+        };
+        add(&service);
+        let mut addresses = BTreeMap::new();
+        for (net, endpoint) in network.networks.unwrap_or_default() {
+            for alias in endpoint.aliases.iter().flatten().filter(|alias| !id.starts_with(alias.as_str())) {
+                add(alias);
+            }
+            links.extend(endpoint.links.iter().flatten().filter_map(|l| link(l)));
+            if let Some(address) = endpoint.ip_address.filter(|a| !a.is_empty()) {
+                addresses.insert(net, address);
+            }
+        }
+        add(&name);
+
+        let mut ports: BTreeMap<String, Vec<(String, u16)>> = BTreeMap::new();
+        for (port, bindings) in network.ports.unwrap_or_default() {
+            for binding in bindings.into_iter().flatten() {
+                let number = binding.host_port.and_then(|p| p.parse().ok()).unwrap_or_default();
+                ports.entry(port.clone()).or_default().push((binding.host_ip.unwrap_or_default(), number));
+            }
+        }
+        let status = state.health.and_then(|h| h.status);
+        Self {
+            state: state.status.map(|s| s.to_string()).unwrap_or_default(),
+            pid: state.pid.unwrap_or_default(),
+            started_at: state.started_at.as_deref().and_then(epoch).unwrap_or_default(),
+            exit_code: state.exit_code.unwrap_or_default(),
+            oom_killed: state.oom_killed.unwrap_or_default(),
+            error: state.error.unwrap_or_default(),
+            restarts: inspect.restart_count.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
+            restart_policy: match host.restart_policy.and_then(|p| p.name) {
+                None | Some(RestartPolicyNameEnum::EMPTY) => "no".to_owned(),
+                Some(policy) => policy.to_string(),
+            },
+            image: inspect.image.unwrap_or_default(),
+            image_name: config.image.unwrap_or_default(),
+            health: status
+                .filter(|s| !matches!(s, HealthStatusEnum::EMPTY | HealthStatusEnum::NONE))
+                .map(|s| s.to_string()),
+            memory_bytes: host.memory.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
+            nano_cpus: host.nano_cpus.unwrap_or_default(),
+            cpu_quota: host.cpu_quota.unwrap_or_default(),
+            cpu_period: host.cpu_period.unwrap_or_default(),
+            env: config.env.unwrap_or_default(),
+            hosts_path: inspect.hosts_path.unwrap_or_default(),
+            resolv_conf_path: inspect.resolv_conf_path.unwrap_or_default(),
+            links: links.into_iter().collect(),
+            id,
+            name,
+            service,
+            ports,
+            addresses,
+            names,
+        }
+    }
+}
+
+/// Gives each container the names by which the links of the others call it.
+pub(crate) fn spread_links(containers: &mut [Container]) {
+    let links: Vec<(String, String)> = containers.iter().flat_map(|c| c.links.clone()).collect();
+    for container in containers {
+        for (target, alias) in &links {
+            let meant = *target == container.name || container.id.starts_with(target.as_str());
+            if meant && !container.names.contains(alias) {
+                container.names.push(alias.clone());
+            }
+        }
+    }
+}
+
+/// `/db:/app/mysql` (of the host's own links) and `db:mysql` (of a network's) both are db called mysql.
+fn link(text: &str) -> Option<(String, String)> {
+    let (target, alias) = text.split_once(':')?;
+    let alias = alias.rsplit('/').next()?;
+    Some((target.trim_start_matches('/').to_owned(), alias.to_owned()))
+}
+
+/// Seconds since the epoch of an engine's timestamp; `None` for "never" (year 1) and what is no timestamp.
+pub(crate) fn epoch(text: &str) -> Option<f64> {
+    let time = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+    let seconds = time.unix_timestamp_nanos() as f64 / 1e9;
+    (seconds > 0.0).then_some(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: serde_json::Value) -> Container {
+        Container::of(serde_json::from_value(json).unwrap())
+    }
+
+    fn app() -> Container {
+        read(serde_json::json!({
+            "Id": "0123456789abcdef", "Name": "/x_app_1", "Image": "sha256:aa", "RestartCount": 2,
+            "HostsPath": "/h", "ResolvConfPath": "/r",
+            "State": {"Status": "running", "Pid": 7, "StartedAt": "2026-11-24T20:00:00.5Z", "Health": {"Status": "starting"}},
+            "Config": {"Image": "x_app", "Env": ["A=1"], "Labels": {SERVICE: "app"}},
+            "HostConfig": {"Memory": 20971520, "NanoCpus": 100000000, "Links": ["/x_db_1:/x_app_1/mysql"],
+                "RestartPolicy": {"Name": "on-failure"}},
+            "NetworkSettings": {
+                "Ports": {"5000/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32000"}], "9/tcp": null},
+                "Networks": {"x_default": {"IPAddress": "172.28.1.2", "Aliases": ["app", "web", "0123456789ab"]}}}
+        }))
+    }
+
+    #[test]
+    fn an_inspection_becomes_plain_facts() {
+        let app = app();
+        assert_eq!((app.name.as_str(), app.service.as_str(), app.image.as_str()), ("x_app_1", "app", "sha256:aa"));
+        assert!(app.running());
+        assert_eq!(app.started_at, 1_795_550_400.5);
+        assert_eq!(app.names, ["app", "web", "x_app_1"], "its own id is no name that anyone uses");
+        assert_eq!(app.ports["5000/tcp"], [("0.0.0.0".to_owned(), 32000)]);
+        assert!(!app.ports.contains_key("9/tcp"), "exposed is not published");
+        assert_eq!(app.addresses["x_default"], "172.28.1.2");
+        assert_eq!((app.memory_bytes, app.nano_cpus, app.restarts), (20_971_520, 100_000_000, 2));
+        assert_eq!(app.health.as_deref(), Some("starting"));
+        assert_eq!(app.links, [("x_db_1".to_owned(), "mysql".to_owned())]);
+    }
+
+    #[test]
+    fn links_of_others_are_names_too() {
+        let mut both = [app(), Container { name: "x_db_1".into(), id: "ff".into(), ..Container::default() }];
+        spread_links(&mut both);
+        assert_eq!(both[1].names, ["mysql"]);
+    }
+
+    #[test]
+    fn an_exit_is_for_good_when_no_policy_answers_it() {
+        let exited = |policy: &str, exit_code| Container {
+            state: "exited".into(),
+            restart_policy: policy.into(),
+            exit_code,
+            ..Container::default()
+        };
+        assert!(exited("no", 1).exited_for_good());
+        assert!(exited("on-failure", 0).exited_for_good());
+        assert!(!exited("on-failure", 1).exited_for_good());
+        assert!(!exited("always", 0).exited_for_good());
+        assert!(!Container { state: "restarting".into(), ..Container::default() }.exited_for_good());
+    }
+
+    #[test]
+    fn never_started_has_no_time() {
+        assert_eq!(epoch("0001-01-01T00:00:00Z"), None);
+        assert_eq!(epoch("2026-11-24T20:00:00.123456789Z").map(|s| s as u64), Some(1_795_550_400));
     }
 }

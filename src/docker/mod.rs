@@ -1,25 +1,84 @@
 //! One engine on bollard for every Docker endpoint; only the transport differs: the host's unix socket, or
 //! `docker system dial-stdio` over any [`Shell`].
 
+mod calls;
 pub mod container;
+mod error;
+mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::Docker;
 
 pub use container::Container;
+pub use error::{EngineError, EngineErrorKind};
+
+use crate::exec::Shell;
+use crate::exec::local::Local;
+
+/// How long one request may take; a build or a big upload moves its bytes outside of it.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a first answer may take: an engine that is there says its version at once.
+const HELLO: Duration = Duration::from_secs(20);
 
 /// A Docker engine somewhere. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    docker: bollard::Docker,
+    docker: Docker,
     place: String,
 }
 
 impl Engine {
+    /// The engine of this host: `DOCKER_HOST`, else the usual socket. Asks for its version.
+    ///
+    /// # Errors
+    /// Where none answers.
+    pub async fn host() -> Result<Self, EngineError> {
+        let place = match std::env::var("DOCKER_HOST") {
+            Ok(host) if !host.is_empty() => format!("the engine at {host}"),
+            _ => "this host's engine".to_owned(),
+        };
+        let socket = std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty() && !host.starts_with("unix://"));
+        // The docker client knows every other kind of address (tcp, ssh) and their certificates already.
+        let docker = if socket { transport::over(Arc::new(Local)) } else { Docker::connect_with_unix_defaults() };
+        Self::hello(docker, place).await
+    }
+
+    /// The engine of the machine where `shell` runs commands.
+    ///
+    /// # Errors
+    /// Where none answers there, or there is no docker client.
+    pub async fn over(shell: Arc<dyn Shell>) -> Result<Self, EngineError> {
+        let place = format!("the engine of {}", shell.place());
+        Self::hello(transport::over(shell), place).await
+    }
+
+    async fn hello(docker: Result<Docker, bollard::errors::Error>, place: String) -> Result<Self, EngineError> {
+        let said = |e| EngineError::new(&place, "ask for the version", &e);
+        let docker = docker.map_err(said)?;
+        match tokio::time::timeout(HELLO, docker.negotiate_version()).await {
+            Ok(Ok(docker)) => Ok(Self { docker, place }),
+            Ok(Err(error)) => Err(said(error)),
+            Err(_) => {
+                let kind = EngineErrorKind::Timeout(HELLO);
+                Err(EngineError { place, tried: "ask for the version".into(), kind })
+            }
+        }
+    }
+
     /// What bollard offers, for calls that need no wrapper.
-    pub fn docker(&self) -> &bollard::Docker {
+    pub fn docker(&self) -> &Docker {
         &self.docker
     }
 
     /// Where it is, for messages.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Makes bollard's error of a call into ours: `tried` follows "could not".
+    pub fn explain(&self, tried: impl Into<String>, error: &bollard::errors::Error) -> EngineError {
+        EngineError::new(&self.place, tried, error)
     }
 }

@@ -1,0 +1,150 @@
+//! The calls that several parts need, each with an error that says what was tried.
+
+use std::collections::HashMap;
+
+use bollard::container::LogOutput;
+use bollard::models::ContainerUpdateBody;
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    UploadToContainerOptionsBuilder,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+
+use super::container::{self, Container, PROJECT, epoch};
+use super::{Engine, EngineError};
+
+impl Engine {
+    /// Every container of a compose project, one-off and dead ones included, in the order of their names.
+    pub async fn project_containers(&self, project: &str) -> Result<Vec<Container>, EngineError> {
+        let labels = vec![format!("{PROJECT}={project}")];
+        let options =
+            ListContainersOptionsBuilder::new().all(true).filters(&HashMap::from([("label", labels)])).build();
+        let listed = self
+            .docker()
+            .list_containers(Some(options))
+            .await
+            .map_err(|e| self.explain(format!("list the containers of project {project}"), &e))?;
+        let looks = listed.into_iter().filter_map(|c| c.id).map(|id| async move { self.container(&id).await });
+        let mut containers = Vec::new();
+        for look in futures_util::future::join_all(looks).await {
+            match look {
+                Ok(container) => containers.push(container),
+                // Removed between the list and the look.
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        container::spread_links(&mut containers);
+        containers.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(containers)
+    }
+
+    /// One container, by id or name. [`EngineError::is_missing`] where there is none.
+    pub async fn container(&self, id: &str) -> Result<Container, EngineError> {
+        self.docker()
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await
+            .map(Container::of)
+            .map_err(|e| self.explain(format!("inspect container {id}"), &e))
+    }
+
+    /// Unpacks a tar archive into a folder of a container; it need not run, the folder has to be there.
+    pub async fn upload(&self, container: &str, dir: &str, tar: impl Into<Bytes>) -> Result<(), EngineError> {
+        let options = UploadToContainerOptionsBuilder::new().path(dir).build();
+        let sent = self.docker().upload_to_container(container, Some(options), bollard::body_full(tar.into())).await;
+        sent.map_err(|e| self.explain(format!("put files into {dir} of container {container}"), &e))
+    }
+
+    /// The same from a stream; an error in it ends the upload.
+    pub async fn upload_stream(
+        &self,
+        container: &str,
+        dir: &str,
+        tar: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let options = UploadToContainerOptionsBuilder::new().path(dir).build();
+        let sent = self.docker().upload_to_container(container, Some(options), bollard::body_try_stream(tar)).await;
+        sent.map_err(|e| self.explain(format!("put files into {dir} of container {container}"), &e))
+    }
+
+    /// What a container printed, both streams in the order of their lines; `since` in seconds of the engine's clock,
+    /// `tail` the most lines from the end. At most 4 MiB: the beginning and the end of it.
+    pub async fn logs(&self, id: &str, since: Option<f64>, tail: Option<usize>) -> Result<String, EngineError> {
+        let mut options = LogsOptionsBuilder::new().stdout(true).stderr(true);
+        if let Some(lines) = tail {
+            options = options.tail(&lines.to_string());
+        }
+        if let Some(since) = since {
+            // The client knows whole seconds only: the lines of the first are sorted out by their own times.
+            options = options.timestamps(true).since(since as i32);
+        }
+        let mut lines = self.docker().logs(id, Some(options.build()));
+        let mut kept = crate::exec::capture::Capture::default();
+        while let Some(line) = lines.next().await {
+            let line = line.map_err(|e| self.explain(format!("read the log of container {id}"), &e))?;
+            if let Some(bytes) = since_then(&line, since) {
+                kept.push(bytes);
+            }
+        }
+        Ok(String::from_utf8_lossy(&kept.bytes()).into_owned())
+    }
+
+    /// Sets a container's limits: bytes of memory and of memory with swap, cpus. `None` leaves one as it is.
+    ///
+    /// The engine wants both of the memory's: one alone may contradict the other.
+    pub async fn update_limits(
+        &self,
+        id: &str,
+        memory: Option<(i64, i64)>,
+        cpus: Option<f64>,
+    ) -> Result<(), EngineError> {
+        let update = ContainerUpdateBody {
+            memory: memory.map(|(memory, _)| memory),
+            memory_swap: memory.map(|(_, with_swap)| with_swap),
+            nano_cpus: cpus.map(|n| (n * 1e9) as i64),
+            ..ContainerUpdateBody::default()
+        };
+        self.docker()
+            .update_container(id, update)
+            .await
+            .map(drop)
+            .map_err(|e| self.explain(format!("set the limits of container {id}"), &e))
+    }
+
+    /// Removes a container, running or not, and its anonymous volumes. One that is not there is removed already.
+    pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match self.docker().remove_container(id, Some(options)).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let error = self.explain(format!("remove container {id}"), &error);
+                if error.is_missing() { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+}
+
+/// A log line without its time, unless it is older than `since`.
+fn since_then(line: &LogOutput, since: Option<f64>) -> Option<&[u8]> {
+    let bytes: &[u8] = line.as_ref();
+    let Some(since) = since else { return Some(bytes) };
+    let Some(space) = bytes.iter().position(|b| *b == b' ') else { return Some(bytes) };
+    let Some(time) = std::str::from_utf8(&bytes[..space]).ok().and_then(epoch) else { return Some(bytes) };
+    (time >= since).then(|| &bytes[space + 1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_an_earlier_start_are_left_out() {
+        let line = |text: &str| LogOutput::StdOut { message: Bytes::from(text.to_owned()) };
+        let since = epoch("2026-11-24T20:00:00.5Z");
+        assert_eq!(since_then(&line("2026-11-24T20:00:00.4Z old\n"), since), None);
+        assert_eq!(since_then(&line("2026-11-24T20:00:00.6Z new one\n"), since), Some(&b"new one\n"[..]));
+        assert_eq!(since_then(&line("no time\n"), since), Some(&b"no time\n"[..]));
+        assert_eq!(since_then(&line("2026-11-24T20:00:00.4Z old\n"), None), Some(&b"2026-11-24T20:00:00.4Z old\n"[..]));
+    }
+}
