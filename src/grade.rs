@@ -1,6 +1,11 @@
 //! The one scoring function: a record in, points out, in integers of 1/1000.
+//!
+//! A pass earns. A fail loses, and so does a skip whose cause is a fail. An error, and a skip caused by one, is undecided.
+//! Observations (no points) never count. Nothing is final while anything is undecided.
 
 use serde::Serialize;
+
+use crate::record::{CheckRecord, RunRecord, Verdict};
 
 /// A run's points. Earned, lost and undecided add up to `points`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -11,4 +16,220 @@ pub struct Grade {
     pub undecided: u64,
     /// Nothing is undecided and the run was not interrupted.
     pub is_final: bool,
+}
+
+impl Grade {
+    /// The share of points that are decided, in 1/1000; 1000 where there are no points at all.
+    pub fn decided_permille(&self) -> u64 {
+        let decided = u128::from(self.earned) + u128::from(self.lost);
+        match self.points {
+            0 => 1000,
+            points => u64::try_from(decided * 1000 / u128::from(points)).unwrap_or(1000),
+        }
+    }
+}
+
+/// What became of a check's points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Earned,
+    Lost,
+    Undecided,
+    /// An observation: there were none.
+    None,
+}
+
+/// What becomes of this check's points.
+pub fn outcome(check: &CheckRecord) -> Outcome {
+    if check.is_observation() {
+        return Outcome::None;
+    }
+    match check.verdict {
+        Verdict::Pass => Outcome::Earned,
+        Verdict::Fail => Outcome::Lost,
+        Verdict::Error => Outcome::Undecided,
+        Verdict::Skip => match &check.cause {
+            Some(cause) if cause.verdict == Verdict::Fail => Outcome::Lost,
+            // Without a failure of the submission's at the root nothing is held against it.
+            _ => Outcome::Undecided,
+        },
+    }
+}
+
+/// The points of a run. What the scenario counts and the record does not hold (an interrupted run, `--only`) is undecided.
+pub fn grade(record: &RunRecord) -> Grade {
+    let mut grade = Grade::default();
+    for check in &record.checks {
+        grade.points += check.points;
+        match outcome(check) {
+            Outcome::Earned => grade.earned += check.points,
+            Outcome::Lost => grade.lost += check.points,
+            Outcome::Undecided => grade.undecided += check.points,
+            Outcome::None => {}
+        }
+    }
+    let absent = record.scenario.points.saturating_sub(grade.points);
+    grade.points += absent;
+    grade.undecided += absent;
+    grade.is_final = grade.undecided == 0 && !record.interrupted;
+    grade
+}
+
+/// The verdict of the whole run, over the checks that count: fail > error > skip > pass.
+pub fn merge(record: &RunRecord) -> Verdict {
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::Pass => 0,
+        Verdict::Skip => 1,
+        Verdict::Error => 2,
+        Verdict::Fail => 3,
+    };
+    let counting = record.checks.iter().filter(|c| !c.is_observation());
+    counting.map(|c| c.verdict).max_by_key(rank).unwrap_or(Verdict::Pass)
+}
+
+/// How a run ended, for whoever called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// Every check that counts passed.
+    Passed,
+    /// Some check failed, whatever else is undecided.
+    Failed,
+    /// It could not be graded, or something is undecided.
+    Undecided,
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+}
+
+impl Conclusion {
+    /// The process's exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::Failed => 1,
+            Self::Undecided => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+pub fn conclude(record: &RunRecord) -> Conclusion {
+    let any = |wanted| record.checks.iter().any(|c| outcome(c) == wanted);
+    if record.interrupted {
+        Conclusion::Interrupted
+    } else if any(Outcome::Lost) {
+        Conclusion::Failed
+    } else if any(Outcome::Undecided) || (record.checks.is_empty() && grade(record).undecided > 0) {
+        Conclusion::Undecided
+    } else {
+        Conclusion::Passed
+    }
+}
+
+/// 0 all passed; 1 some check failed (an empty or hopeless submission too); 3 not graded or undecided; 130 interrupted.
+pub fn exit_code(record: &RunRecord) -> u8 {
+    conclude(record).code()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::fixture;
+
+    fn run(checks: &[(u64, Verdict, Option<Verdict>)]) -> RunRecord {
+        let mut record = fixture::empty();
+        record.checks =
+            checks.iter().enumerate().map(|(n, (p, v, c))| fixture::check(&format!("c{n}"), *p, *v, *c)).collect();
+        record.scenario.points = record.checks.iter().map(|c| c.points).sum();
+        record
+    }
+
+    use Verdict::{Error, Fail, Pass, Skip};
+
+    #[test]
+    fn each_verdict_goes_where_it_belongs() {
+        let record = run(&[
+            (1, Pass, None),
+            (10, Fail, None),
+            (100, Error, None),
+            (1_000, Skip, Some(Fail)),
+            (10_000, Skip, Some(Error)),
+            (100_000, Skip, None),
+        ]);
+        let grade = grade(&record);
+        assert_eq!((grade.earned, grade.lost, grade.undecided), (1, 1_010, 110_100));
+        assert_eq!(grade.points, 111_111);
+        assert!(!grade.is_final);
+        assert_eq!(merge(&record), Fail);
+        assert_eq!(exit_code(&record), 1, "a fail beside an undecided is 1");
+    }
+
+    #[test]
+    fn observations_never_count() {
+        let record = run(&[(5_000, Pass, None), (0, Fail, None), (0, Error, None), (0, Skip, Some(Fail))]);
+        assert_eq!(grade(&record), Grade { points: 5_000, earned: 5_000, is_final: true, ..Grade::default() });
+        assert_eq!(merge(&record), Pass);
+        assert_eq!(exit_code(&record), 0);
+    }
+
+    #[test]
+    fn the_worst_verdict_wins() {
+        assert_eq!(merge(&run(&[(1, Pass, None), (1, Skip, Some(Error)), (1, Error, None)])), Error);
+        assert_eq!(merge(&run(&[(1, Pass, None), (1, Skip, Some(Fail))])), Skip);
+        assert_eq!(merge(&run(&[])), Pass);
+    }
+
+    #[test]
+    fn exit_codes() {
+        assert_eq!(exit_code(&run(&[(1, Pass, None)])), 0);
+        assert_eq!(exit_code(&run(&[(1, Pass, None), (1, Error, None)])), 3);
+        assert_eq!(exit_code(&run(&[(0, Fail, None), (1, Skip, Some(Fail))])), 1, "lost behind a failed observation");
+        let mut stopped = run(&[(1, Pass, None), (1, Fail, None)]);
+        stopped.interrupted = true;
+        assert_eq!(exit_code(&stopped), 130);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_undecided() {
+        let mut record = run(&[(4_000, Pass, None)]);
+        record.scenario.points = 10_000;
+        let grade = grade(&record);
+        assert_eq!((grade.points, grade.undecided, grade.is_final), (10_000, 6_000, false));
+        assert_eq!(grade.decided_permille(), 400);
+        assert_eq!(exit_code(&record), 0, "what was asked for passed");
+        record.checks.clear();
+        assert_eq!(exit_code(&record), 3, "nothing was graded at all");
+    }
+
+    #[test]
+    fn an_interrupted_run_is_never_final() {
+        let mut record = run(&[(1, Pass, None)]);
+        record.interrupted = true;
+        assert!(!grade(&record).is_final);
+    }
+
+    fn verdict() -> impl Strategy<Value = Verdict> {
+        prop_oneof![Just(Pass), Just(Fail), Just(Error), Just(Skip)]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_made_up(
+            checks in proptest::collection::vec((0..100_000u64, verdict(), proptest::option::of(verdict())), 0..20),
+            declared in 0..3_000_000u64,
+            interrupted: bool,
+        ) {
+            let mut record = run(&checks);
+            let sum: u64 = checks.iter().map(|c| c.0).sum();
+            record.scenario.points = declared;
+            record.interrupted = interrupted;
+            let grade = grade(&record);
+            prop_assert_eq!(grade.earned + grade.lost + grade.undecided, grade.points);
+            prop_assert_eq!(grade.points, sum.max(declared));
+            prop_assert_eq!(grade.is_final, grade.undecided == 0 && !interrupted);
+            prop_assert!(grade.decided_permille() <= 1000);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! The modules stand in the order in which the data goes; one uses only those above it (`tests/it/tidy.rs` watches).
 
+pub mod sanitize;
 pub mod text;
 pub mod time;
 

@@ -6,7 +6,11 @@ use crate::expect::{Finding, Place};
 use crate::notice::{Notice, Reason};
 use crate::text::Text;
 
+#[cfg(test)]
+pub mod fixture;
 pub mod store;
+
+pub use store::{RunFolder, StoreError};
 
 /// The version of `record.json`; raised when a reader of the old one would misread the new.
 pub const VERSION: u32 = 1;
@@ -119,6 +123,9 @@ pub struct SubmissionRecord {
 pub struct RunRecord {
     pub version: u32,
     pub run: String,
+    /// The run's folder as the caller named it (`reports/2026…`), set by [`RunFolder`]; reports name files by it.
+    #[serde(default)]
+    pub folder: String,
     pub imparcial: String,
     /// RFC 3339, UTC, whole seconds.
     pub started: String,

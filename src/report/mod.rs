@@ -1,1 +1,59 @@
-//! Reports: a record and its grade in, bytes out. Pure.
+//! Reports: a record and its grade in, bytes out. Pure, but for [`write_all`].
+//!
+//! Adding a format: one file with its `FORMAT`, a `mod` line and a row in [`FORMATS`]. `--format`, the file in the run's
+//! folder and the documentation follow from the row.
+
+pub mod json;
+
+use crate::grade::{Grade, grade};
+use crate::record::{RunFolder, RunRecord, StoreError};
+use crate::text::Lang;
+
+/// Every format, in the order in which they are written.
+pub static FORMATS: &[&Format] = &[&json::FORMAT];
+
+/// A row of the table: a way to show a run.
+pub struct Format {
+    pub name: &'static str,
+    /// Its file in the run's folder.
+    pub file_name: &'static str,
+    pub summary: &'static str,
+    pub render: fn(&RunRecord, &Grade, Lang) -> Result<Vec<u8>, RenderError>,
+}
+
+pub fn format(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().copied().find(|f| f.name == name)
+}
+
+/// A report could not be made from a record: a mistake of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("could not render {format}: {message}")]
+pub struct RenderError {
+    pub format: &'static str,
+    pub message: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Writes every format to the run's folder and points `reports/latest` at it. One that fails does not keep the others
+/// from being written.
+///
+/// # Errors
+/// The first of what could not be rendered or written.
+pub fn write_all(folder: &RunFolder, record: &RunRecord, lang: Lang) -> Result<(), WriteError> {
+    let record = folder.named(record);
+    let grade = grade(&record);
+    let mut first = Ok(());
+    for format in FORMATS {
+        let written = (format.render)(&record, &grade, lang).map_err(WriteError::from);
+        let written = written.and_then(|bytes| Ok(folder.write(format.file_name, &bytes)?));
+        first = first.and(written);
+    }
+    first.and(folder.link_latest().map_err(WriteError::from))
+}
