@@ -3,6 +3,8 @@
 //! Adding a kind: one file with its `KIND`, a `mod` line and a row in [`PROBES`]. Decoding with places, matchers, waiting,
 //! points, documentation and the JSON schema follow from the row.
 
+pub mod page;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

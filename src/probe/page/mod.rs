@@ -1,0 +1,5 @@
+//! The page of a role: what it says, where it leads, and which rows of the store it shows.
+
+mod entities;
+mod html;
+pub mod text;
