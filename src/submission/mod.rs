@@ -1,6 +1,12 @@
 //! What was handed in: found wherever and however it is named, read as data, never run.
 
+mod choose;
+pub mod compose;
+pub mod decode;
+mod discover;
 pub mod policy;
+mod read;
+pub mod tree;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,6 +15,8 @@ use serde_json::Value;
 
 use crate::expect::Place;
 use crate::notice::Notice;
+
+pub use read::{ReadError, ReadOptions, read};
 
 /// A submission as read from its folder. Paths are relative to `root`.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +28,8 @@ pub struct Submission {
     pub compose: Option<ComposeFile>,
     /// What our own reader made of it failing: the compose tool's answer decides, in the lab.
     pub compose_error: Option<Notice>,
+    /// Every compose file found, the chosen one first.
+    pub compose_files: Vec<PathBuf>,
     pub dockerfiles: Vec<PathBuf>,
     pub requirements: Vec<PathBuf>,
     pub sql: Vec<PathBuf>,
@@ -35,6 +45,8 @@ pub struct ComposeFile {
     /// Top-level networks and volumes as written, `external` included.
     pub networks: BTreeMap<String, Value>,
     pub volumes: BTreeMap<String, Value>,
+    /// The whole file, aliases and variables resolved.
+    pub raw: Value,
 }
 
 impl ComposeFile {
@@ -63,6 +75,9 @@ pub struct ServiceDef {
     pub restart: Option<String>,
     pub memory: Option<LimitDef>,
     pub cpus: Option<LimitDef>,
+    pub network_mode: Option<String>,
+    /// Ports that the container says it serves without publishing them.
+    pub expose: Vec<u16>,
     pub log_driver: Option<String>,
     pub replicas: Option<u64>,
     /// Everything of the service, as written: what policy rules and kinds look at besides.
@@ -74,6 +89,10 @@ pub struct BuildDef {
     /// As written, relative to the compose file's folder.
     pub context: String,
     pub dockerfile: Option<String>,
+    pub args: BTreeMap<String, Option<String>>,
+    /// The stage that is built; the last one where it is not said.
+    pub target: Option<String>,
+    pub at: Place,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
