@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_is_one_problem_with_its_place() {
-        for (text, line) in [("a: [1, 2\nb: 3\n", 2), ("a: {b: 1\n", 1), ("a: *nobody\n", 1), ("a: 1\n---\nb: 2\n", 2)]
+        for (text, line) in [("a: [1, 2\nb: 3\n", 2), ("a: {b: 1\n", 1), ("a: *nobody\n", 1), ("a: 1\n---\nb: 2\n", 3)]
         {
             let problems = read(text, "s.yaml").unwrap_err();
             assert_eq!(problems.len(), 1, "{text}");
