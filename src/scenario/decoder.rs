@@ -194,11 +194,21 @@ impl<'a> Decoder<'a> {
             self.problems.push(wrong(key, node, "a map"));
             return None;
         }
+        self.within(node, decode)
+    }
+
+    /// Decodes a map that was reached in another way than by its key, its unknown keys included.
+    pub fn within<T>(&mut self, node: &Node, decode: impl FnOnce(&mut Decoder<'_>) -> T) -> T {
         let mut inner = Decoder::new(node, self.problems);
         let out = decode(&mut inner);
         let roles = inner.finish();
         self.roles.extend(roles);
         out
+    }
+
+    /// The problems, for a decoder of another kind.
+    pub fn problems(&mut self) -> &mut Vec<Problem> {
+        self.problems
     }
 
     /// From where to look: `host`, `lab` (also where absent or wrong), `{inside: role}`.

@@ -2,9 +2,12 @@
 //!
 //! What a kind's parameters mean is decoded later, by the kind's row (see `probe`), from the [`Node`] kept here.
 
+mod check;
 pub mod decoder;
 pub mod from;
 pub mod nearest;
+mod parts;
+mod read;
 pub mod tree;
 pub mod units;
 
@@ -17,6 +20,7 @@ use crate::text::Text;
 
 pub use decoder::Decoder;
 pub use from::From;
+pub use read::{Read, read, read_text};
 pub use tree::{Node, Problem};
 
 /// Points, in integers of 1/1000.
