@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    imparcial::cli::main()
+    // Joining a namespace is allowed to a process of one thread only: before any runtime.
+    imparcial::agent::serve::dispatched().unwrap_or_else(imparcial::cli::main)
 }

@@ -1,5 +1,139 @@
-//! The callers' side: one agent for each place stays up for the run.
+//! The callers' side: one agent for each place stays up for the run, started where and when it is first needed.
 
-/// The agents of a run, started where and when they are first needed.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::join::Inside;
+use super::serve::NAME;
+use super::{Look, Sight, looks};
+use crate::docker::Container;
+use crate::exec::{Cmd, Shell};
+
+/// It could not be looked at: never the submission's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error("could not start an agent in {place}: {message}")]
+    Start { place: String, message: String },
+    #[error("the agent in {place} is gone: {message}")]
+    Ended { place: String, message: String },
+    #[error("the agent in {place} did not answer within {after:?}")]
+    Late { place: String, after: Duration },
+    /// There is nothing to stand in. Whether it should run is for a check to say.
+    #[error("container {container} does not run")]
+    NotRunning { container: String },
+    /// [`Agents::default`] knows this host only.
+    #[error("this run has no lab to look from")]
+    NoLab,
+}
+
+/// The agents of a run. Cheap to clone; they end with the last clone.
 #[derive(Clone, Default)]
-pub struct Agents {}
+pub struct Agents {
+    place: Option<Arc<Place>>,
+}
+
+struct Place {
+    shell: Arc<dyn Shell>,
+    binary: String,
+    lab: Slot,
+    inside: Mutex<HashMap<String, Arc<Start>>>,
+}
+
+/// An agent that is started once, by whoever needs it first.
+type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
+
+/// One start of a container: another one has another network.
+struct Start {
+    started_at: f64,
+    slot: Slot,
+}
+
+impl Agents {
+    /// Agents where `shell` runs commands; `binary` is our own executable there.
+    pub fn new(shell: Arc<dyn Shell>, binary: impl Into<String>) -> Self {
+        let place = Place { shell, binary: binary.into(), lab: Slot::default(), inside: Mutex::default() };
+        Self { place: Some(Arc::new(place)) }
+    }
+
+    /// Looks from this host, without a process of its own.
+    pub fn host(&self) -> Agent {
+        Agent(Stand::Here)
+    }
+
+    /// Looks from the lab itself.
+    pub async fn lab(&self) -> Result<Agent, AgentError> {
+        let place = self.place()?;
+        let name = place.shell.place();
+        place.get(&place.lab, name, None).await.map(|c| Agent(Stand::There(c)))
+    }
+
+    /// Looks from inside a container as it is now. After a restart the old agent is dropped: where it stands, only `lo`
+    /// is left.
+    pub async fn inside(&self, container: &Container) -> Result<Agent, AgentError> {
+        let place = self.place()?;
+        if !container.running() || container.pid <= 0 {
+            return Err(AgentError::NotRunning { container: container.name.clone() });
+        }
+        let start = {
+            let mut inside = place.inside.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Start { started_at: container.started_at, slot: Slot::default() });
+            let start = inside.entry(container.id.clone()).or_insert_with(new);
+            if start.started_at != container.started_at {
+                *start = new();
+            }
+            start.clone()
+        };
+        let target = Inside {
+            pid: container.pid,
+            container: container.id.clone(),
+            hosts: container.hosts_path.clone().into(),
+            resolv: container.resolv_conf_path.clone().into(),
+        };
+        let name = format!("container {} of {}", container.name, place.shell.place());
+        place.get(&start.slot, name, Some(&target)).await.map(|c| Agent(Stand::There(c)))
+    }
+
+    fn place(&self) -> Result<&Arc<Place>, AgentError> {
+        self.place.as_ref().ok_or(AgentError::NoLab)
+    }
+}
+
+impl Place {
+    async fn get(&self, slot: &Slot, name: String, inside: Option<&Inside>) -> Result<Arc<Connection>, AgentError> {
+        let mut slot = slot.lock().await;
+        if let Some(connection) = slot.as_ref().filter(|c| c.alive()) {
+            return Ok(connection.clone());
+        }
+        // The old one ends before the new one begins.
+        *slot = None;
+        let cmd = Cmd::new([&self.binary, NAME]).args(inside.map(Inside::args).unwrap_or_default());
+        let connection = Arc::new(Connection::start(&*self.shell, &cmd, name).await?);
+        *slot = Some(connection.clone());
+        Ok(connection)
+    }
+}
+
+/// One place to look from.
+#[derive(Clone)]
+pub struct Agent(pub(super) Stand);
+
+#[derive(Clone)]
+pub(super) enum Stand {
+    Here,
+    There(Arc<Connection>),
+}
+
+impl Agent {
+    /// Looks once; `timeout` bounds the look itself, and with a little more the whole of it.
+    ///
+    /// # Errors
+    /// Where the agent could not look at all. Ask [`Agents`] again after one: a new agent is started then.
+    pub async fn look(&self, look: Look, timeout: Duration) -> Result<Sight, AgentError> {
+        match &self.0 {
+            Stand::Here => Ok(looks::look(look, timeout).await),
+            Stand::There(connection) => connection.look(look, timeout).await,
+        }
+    }
+}

@@ -6,7 +6,17 @@
 //! so that names and links resolve as the service itself resolves them.
 
 pub mod client;
+mod connection;
+mod join;
 pub mod looks;
+pub mod serve;
+mod shell;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use client::{Agent, AgentError, Agents};
+pub use shell::AgentShell;
 
 use std::collections::BTreeMap;
 

@@ -11,10 +11,11 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A command to run: argv and what surrounds it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cmd {
     pub argv: Vec<String>,
     /// Added to the environment; with `clean_env`, the whole of it (but PATH).
