@@ -40,6 +40,18 @@ pub enum Outcome {
     None,
 }
 
+impl Outcome {
+    /// As it is in `record.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Earned => "earned",
+            Self::Lost => "lost",
+            Self::Undecided => "undecided",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What becomes of this check's points.
 pub fn outcome(check: &CheckRecord) -> Outcome {
     if check.is_observation() {

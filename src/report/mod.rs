@@ -4,13 +4,15 @@
 //! folder and the documentation follow from the row.
 
 pub mod json;
+pub mod junit;
+mod words;
 
 use crate::grade::{Grade, grade};
 use crate::record::{RunFolder, RunRecord, StoreError};
 use crate::text::Lang;
 
 /// Every format, in the order in which they are written.
-pub static FORMATS: &[&Format] = &[&json::FORMAT];
+pub static FORMATS: &[&Format] = &[&json::FORMAT, &junit::FORMAT];
 
 /// A row of the table: a way to show a run.
 pub struct Format {

@@ -1,0 +1,157 @@
+//! Words that several formats share: points, times, verdicts, and what there is to say about one check.
+
+use crate::expect::Finding;
+use crate::notice::Reason;
+use crate::record::{CheckRecord, RunRecord, Verdict};
+use crate::text::Lang;
+
+/// The one of two texts that `lang` asks for.
+pub(super) fn pick<'a>(lang: Lang, en: &'a str, es: &'a str) -> &'a str {
+    match lang {
+        Lang::En => en,
+        Lang::Es => es,
+    }
+}
+
+/// Points as people write them: `15`, `2.5`, `0.125`.
+pub(super) fn points(milli: u64) -> String {
+    let (whole, rest) = (milli / 1000, milli % 1000);
+    if rest == 0 { whole.to_string() } else { format!("{whole}.{rest:03}").trim_end_matches('0').to_owned() }
+}
+
+/// A time as people read it: `250 ms`, `4.1 s`, `2 min 05 s`.
+pub(super) fn duration(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1000),
+    }
+}
+
+/// Seconds with three decimals, as XML readers want them.
+pub(super) fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+pub(super) fn verdict(verdict: Verdict, lang: Lang) -> &'static str {
+    match verdict {
+        Verdict::Pass => pick(lang, "pass", "pasa"),
+        Verdict::Fail => pick(lang, "fail", "falla"),
+        Verdict::Error => pick(lang, "error", "error"),
+        Verdict::Skip => pick(lang, "skip", "omitida"),
+    }
+}
+
+/// The reason of an error as an identifier.
+pub(super) fn reason_id(reason: Option<Reason>) -> &'static str {
+    match reason {
+        Some(Reason::StandIn) => "stand_in",
+        Some(Reason::Image) => "image",
+        Some(Reason::Age) => "age",
+        Some(Reason::Ambiguous) => "ambiguous",
+        Some(Reason::NotHere) => "not_here",
+        Some(Reason::Host) => "host",
+        Some(Reason::Imparcial) => "imparcial",
+        None => "unknown",
+    }
+}
+
+/// Whose limits kept a check from being decided.
+pub(super) fn reason(reason: Option<Reason>, lang: Lang) -> &'static str {
+    match reason {
+        Some(Reason::StandIn) => {
+            pick(lang, "a stand-in is another version than asked for", "un sustituto es de otra versión que la pedida")
+        }
+        Some(Reason::Image) => pick(lang, "an image that nobody here has", "una imagen que aquí nadie tiene"),
+        Some(Reason::Age) => pick(lang, "the delivery's age", "la antigüedad de la entrega"),
+        Some(Reason::Ambiguous) => pick(lang, "two candidates for a role", "dos candidatos para un rol"),
+        Some(Reason::NotHere) => {
+            pick(lang, "it needs what this run does not have", "necesita algo que esta ejecución no tiene")
+        }
+        Some(Reason::Host) => pick(lang, "the host", "la máquina anfitriona"),
+        Some(Reason::Imparcial) => pick(lang, "imparcial itself", "el propio imparcial"),
+        None => pick(lang, "it could not be told", "no se pudo determinar"),
+    }
+}
+
+/// What can be done about an error of this reason.
+pub(super) fn what_to_do(reason: Option<Reason>, lang: Lang) -> &'static str {
+    match reason {
+        Some(Reason::StandIn | Reason::Image) => pick(
+            lang,
+            "grade again where the image can be pulled (--images pull), or decide it by hand",
+            "califique de nuevo donde se pueda descargar la imagen (--images pull), o decídalo a mano",
+        ),
+        Some(Reason::Age) => pick(
+            lang,
+            "grade again with the date of the delivery (--handed-in), or decide it by hand",
+            "califique de nuevo con la fecha de entrega (--handed-in), o decídalo a mano",
+        ),
+        Some(Reason::Ambiguous) => {
+            pick(lang, "say which service it is: --role app=SERVICE", "indique qué servicio es: --role app=SERVICIO")
+        }
+        Some(Reason::NotHere) => pick(
+            lang,
+            "grade again where that is at hand, or decide it by hand",
+            "califique de nuevo donde eso esté disponible, o decídalo a mano",
+        ),
+        Some(Reason::Host) => pick(
+            lang,
+            "see that the host is well (disk, memory, engine) and grade again",
+            "compruebe que la máquina está bien (disco, memoria, motor) y califique de nuevo",
+        ),
+        Some(Reason::Imparcial) | None => pick(
+            lang,
+            "grade again; if it stays, report it with this folder",
+            "califique de nuevo; si persiste, informe de ello con esta carpeta",
+        ),
+    }
+}
+
+/// `db: declared_bytes`, or the fact alone where there is one subject.
+pub(super) fn fact(finding: &Finding) -> String {
+    if finding.subject.is_empty() { finding.fact.clone() } else { format!("{}: {}", finding.subject, finding.fact) }
+}
+
+/// How long was looked, where it was waited for.
+pub(super) fn looks(check: &CheckRecord, lang: Lang) -> Option<String> {
+    (check.attempts > 1).then(|| match lang {
+        Lang::En => format!("last of {} looks in {}", check.attempts, duration(check.elapsed_ms)),
+        Lang::Es => format!("última de {} observaciones en {}", check.attempts, duration(check.elapsed_ms)),
+    })
+}
+
+/// Why a check was skipped: `init-applied failed`.
+pub(super) fn skipped_because(check: &CheckRecord, lang: Lang) -> String {
+    let Some(cause) = &check.cause else {
+        return pick(lang, "what it needs did not pass", "lo que necesita no pasó").to_owned();
+    };
+    let why = match cause.verdict {
+        Verdict::Fail => pick(lang, "failed", "falló"),
+        Verdict::Error => pick(lang, "could not be decided", "no se pudo decidir"),
+        Verdict::Skip | Verdict::Pass => pick(lang, "was skipped", "se omitió"),
+    };
+    format!("{} {why}", cause.check)
+}
+
+/// A stand-in in use: `db: mysql:5.7 is served by MariaDB 10.11`.
+pub(super) fn stand_ins(record: &RunRecord, lang: Lang) -> Vec<String> {
+    let served = pick(lang, "is served by", "lo sirve");
+    let one = |image: &crate::record::ImageRecord| {
+        let asked = image.base.as_ref().unwrap_or(&image.reference);
+        Some(format!("{}: {asked} {served} {}", image.service, image.stand_in.as_ref()?))
+    };
+    record.images.iter().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_and_times_as_people_write_them() {
+        assert_eq!([points(15_000), points(2_500), points(125), points(0)], ["15", "2.5", "0.125", "0"]);
+        assert_eq!([duration(250), duration(4_190), duration(125_000)], ["250 ms", "4.1 s", "2 min 05 s"]);
+        assert_eq!([seconds(60_010), seconds(7)], ["60.010", "0.007"]);
+    }
+}
