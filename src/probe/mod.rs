@@ -4,6 +4,7 @@
 //! points, documentation and the JSON schema follow from the row.
 
 pub mod page;
+pub mod store;
 
 use std::sync::Arc;
 

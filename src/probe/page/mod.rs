@@ -2,4 +2,7 @@
 
 mod entities;
 mod html;
+pub mod links;
+pub mod rows;
 pub mod text;
+pub mod trouble;
