@@ -38,4 +38,6 @@ pub mod report;
 
 pub mod engine;
 
+pub mod mutants;
+
 pub mod cli;

@@ -1,0 +1,218 @@
+//! What came of a mutant against what must: root failures, undecided roots, what was skipped, points, observations.
+//!
+//! Pure: a record in, differences out. A difference is a *wrong fail* where points went that should have stayed decided in
+//! the submission's favour or open, a *wrong pass* where a fault was not seen.
+
+use std::collections::BTreeMap;
+
+use super::manifest::Mutant;
+use crate::record::{CheckRecord, RunRecord, Verdict};
+use crate::scenario::Milli;
+use crate::scenario::units::show_milli;
+
+/// What a run came to, as far as mutants are compared by it. Ids are in the scenario's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// `fail` by itself.
+    pub failed: Vec<String>,
+    /// `error` by itself.
+    pub undecided: Vec<String>,
+    pub skipped: Vec<String>,
+    /// Observations that failed.
+    pub observations: Vec<String>,
+    pub lost: Milli,
+    pub undecided_points: Milli,
+}
+
+impl Outcome {
+    pub fn of(record: &RunRecord) -> Self {
+        let mut out = Self::default();
+        for check in &record.checks {
+            match (check.verdict, check.is_observation()) {
+                (Verdict::Fail, true) => out.observations.push(check.id.clone()),
+                (_, true) | (Verdict::Pass, _) => {}
+                (Verdict::Fail, false) => out.failed.push(check.id.clone()),
+                (Verdict::Error, false) => out.undecided.push(check.id.clone()),
+                (Verdict::Skip, false) => out.skipped.push(check.id.clone()),
+            }
+            match decides(check) {
+                Verdict::Fail => out.lost += check.points,
+                Verdict::Error => out.undecided_points += check.points,
+                Verdict::Pass | Verdict::Skip => {}
+            }
+        }
+        out
+    }
+}
+
+/// A skip goes the way of its cause; without one it is undecided.
+fn decides(check: &CheckRecord) -> Verdict {
+    match (check.verdict, &check.cause) {
+        (Verdict::Skip, Some(cause)) => cause.verdict,
+        (Verdict::Skip, None) => Verdict::Error,
+        (verdict, _) => verdict,
+    }
+}
+
+/// One thing that is not as the manifest says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// A check failed that must not, or its points were lost.
+    WrongFail(String),
+    /// A check that must fail did not.
+    WrongPass(String),
+    /// Undecided where it must be decided, or the other way round with no points lost.
+    Undecided(String),
+    /// Skipped, points or observations differ, in words.
+    Other(String),
+}
+
+/// What differs; empty is as it must be.
+pub fn compare(mutant: &Mutant, outcome: &Outcome, points: &BTreeMap<String, Milli>) -> Vec<Difference> {
+    let mut out = Vec::new();
+    let must_fail = mutant.expect.failed();
+    let must_open = mutant.expect.undecided();
+    for id in outcome.failed.iter().filter(|id| !must_fail.contains(id)) {
+        out.push(Difference::WrongFail(id.clone()));
+    }
+    for id in must_fail.iter().filter(|id| !outcome.failed.contains(id)) {
+        // Undecided is seen, and not passed; a check that is not asked for is no pass either, and shows all the same.
+        let open = outcome.undecided.contains(id) || outcome.skipped.contains(id);
+        out.push(if open { Difference::Undecided(id.clone()) } else { Difference::WrongPass(id.clone()) });
+    }
+    for id in outcome.undecided.iter().filter(|id| !must_open.contains(id) && !must_fail.contains(id)) {
+        out.push(Difference::Undecided(id.clone()));
+    }
+    for id in must_open.iter().filter(|id| !outcome.undecided.contains(id) && !outcome.failed.contains(id)) {
+        out.push(Difference::WrongPass(id.clone()));
+    }
+    let free = |id: &&String| !mutant.may_skip.contains(id);
+    let more: Vec<&str> =
+        outcome.skipped.iter().filter(|id| !mutant.skips.contains(id)).filter(free).map(String::as_str).collect();
+    let fewer: Vec<&str> = mutant.skips.iter().filter(|id| !outcome.skipped.contains(id)).map(String::as_str).collect();
+    if !more.is_empty() {
+        out.push(Difference::Other(format!("skipped too: {}", more.join(", "))));
+    }
+    if !fewer.is_empty() {
+        out.push(Difference::Other(format!("not skipped: {}", fewer.join(", "))));
+    }
+    let by_time: Milli =
+        outcome.skipped.iter().filter(|id| mutant.may_skip.contains(id)).filter_map(|id| points.get(id)).sum();
+    let mut same = |what: &str, want: Milli, got: Milli| {
+        if want != got {
+            out.push(Difference::Other(format!("{what} {} instead of {}", show_milli(got), show_milli(want))));
+        }
+    };
+    same("lost", mutant.loses + by_time, outcome.lost);
+    same("undecided", mutant.undecided_points, outcome.undecided_points);
+    let (mut want, mut got) = (mutant.expect_observation.clone(), outcome.observations.clone());
+    want.sort();
+    got.sort();
+    if want != got {
+        let show = |ids: &[String]| if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
+        out.push(Difference::Other(format!("observations failed: {} instead of {}", show(&got), show(&want))));
+    }
+    out
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::WrongFail(id) => write!(f, "WRONG FAIL: {id}"),
+            Self::WrongPass(id) => write!(f, "WRONG PASS: {id}"),
+            Self::Undecided(id) => write!(f, "undecided: {id}"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::Expect;
+    use super::*;
+
+    fn ids(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    fn mutant(expect: Expect, skips: &[&str], loses: Milli) -> Mutant {
+        Mutant {
+            name: "m".to_owned(),
+            folder: std::path::PathBuf::new(),
+            about: String::new(),
+            layers: vec![],
+            expect,
+            skips: ids(skips),
+            may_skip: vec![],
+            expect_observation: vec![],
+            loses,
+            undecided_points: 0,
+            patience: None,
+            args: vec![],
+            rename: vec![],
+            remove: vec![],
+            edit: vec![],
+            append: vec![],
+            add: vec![],
+            encode: vec![],
+        }
+    }
+
+    fn points() -> BTreeMap<String, Milli> {
+        [("port", 4000), ("page", 7000), ("live", 2000)].map(|(id, p)| (id.to_owned(), p)).into()
+    }
+
+    #[test]
+    fn as_it_must_be() {
+        let outcome = Outcome { failed: ids(&["page"]), skipped: ids(&["live"]), lost: 9000, ..Outcome::default() };
+        assert_eq!(compare(&mutant(Expect::Fail(ids(&["page"])), &["live"], 9000), &outcome, &points()), []);
+    }
+
+    #[test]
+    fn a_fault_that_was_not_seen_is_a_wrong_pass() {
+        let got = compare(&mutant(Expect::Fail(ids(&["page"])), &[], 7000), &Outcome::default(), &points());
+        assert_eq!(got[0], Difference::WrongPass("page".to_owned()));
+        assert_eq!(got[1], Difference::Other("lost 0 instead of 7".to_owned()));
+    }
+
+    #[test]
+    fn a_failure_that_is_nobody_s_is_a_wrong_fail() {
+        let outcome = Outcome { failed: ids(&["port"]), lost: 4000, ..Outcome::default() };
+        assert_eq!(
+            compare(&mutant(Expect::Pass, &[], 0), &outcome, &points())[0],
+            Difference::WrongFail("port".to_owned())
+        );
+        // Also where it must be undecided.
+        let open = Mutant { undecided_points: 4000, ..mutant(Expect::Undecided(ids(&["port"])), &[], 0) };
+        assert_eq!(compare(&open, &outcome, &points())[0], Difference::WrongFail("port".to_owned()));
+    }
+
+    #[test]
+    fn undecided_is_neither() {
+        let outcome = Outcome { undecided: ids(&["page"]), undecided_points: 7000, ..Outcome::default() };
+        let got = compare(&mutant(Expect::Fail(ids(&["page"])), &[], 7000), &outcome, &points());
+        assert_eq!(got[0], Difference::Undecided("page".to_owned()));
+        assert!(!got.iter().any(|d| matches!(d, Difference::WrongFail(_) | Difference::WrongPass(_))));
+        let passed = compare(&mutant(Expect::Undecided(ids(&["page"])), &[], 0), &Outcome::default(), &points());
+        assert_eq!(passed, [Difference::WrongPass("page".to_owned())]);
+    }
+
+    #[test]
+    fn what_time_decides_may_be_skipped_with_its_points() {
+        let m = Mutant { may_skip: ids(&["port"]), ..mutant(Expect::Fail(ids(&["page"])), &["live"], 9000) };
+        let skipped =
+            Outcome { failed: ids(&["page"]), skipped: ids(&["port", "live"]), lost: 13_000, ..Outcome::default() };
+        assert_eq!(compare(&m, &skipped, &points()), []);
+        let seen = Outcome { skipped: ids(&["live"]), lost: 9000, ..skipped };
+        assert_eq!(compare(&m, &seen, &points()), []);
+    }
+
+    #[test]
+    fn observations_are_named_exactly() {
+        let outcome = Outcome { observations: ids(&["cpu"]), ..Outcome::default() };
+        let got = compare(&mutant(Expect::Pass, &[], 0), &outcome, &points());
+        assert_eq!(got, [Difference::Other("observations failed: cpu instead of none".to_owned())]);
+        let named = Mutant { expect_observation: ids(&["cpu"]), ..mutant(Expect::Pass, &[], 0) };
+        assert_eq!(compare(&named, &outcome, &points()), []);
+    }
+}

@@ -1,0 +1,302 @@
+//! `mutant.yaml`: what is changed in the reference and what must come of it; decoded strictly, every problem at once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::scenario::Milli;
+use crate::scenario::tree::{self, Decoder, Node, Problem, Yaml};
+use crate::scenario::units;
+
+/// A mutant as its manifest says it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mutant {
+    /// The folder's name.
+    pub name: String,
+    pub folder: PathBuf,
+    /// One or two sentences, for developers.
+    pub about: String,
+    pub layers: Vec<String>,
+    pub expect: Expect,
+    /// Checks that are skipped because of it, in full, observations left out.
+    pub skips: Vec<String>,
+    /// Checks that may be skipped or not, as time has it.
+    pub may_skip: Vec<String>,
+    /// Observations that fail.
+    pub expect_observation: Vec<String>,
+    /// Points that are lost, those of `skips` included.
+    pub loses: Milli,
+    pub undecided_points: Milli,
+    /// At least so much patience, whatever the caller asks for.
+    pub patience: Option<Duration>,
+    /// More arguments of `imparcial grade`.
+    pub args: Vec<String>,
+    // In the order in which they are applied.
+    pub rename: Vec<Rename>,
+    pub remove: Vec<String>,
+    pub edit: Vec<Edit>,
+    pub append: Vec<Append>,
+    pub add: Vec<Add>,
+    pub encode: Vec<Encode>,
+}
+
+/// The checks at the root, in the scenario's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    Pass,
+    Fail(Vec<String>),
+    Undecided(Vec<String>),
+}
+
+impl Expect {
+    /// The checks that must fail by themselves.
+    pub fn failed(&self) -> &[String] {
+        match self {
+            Self::Fail(ids) => ids,
+            _ => &[],
+        }
+    }
+
+    /// The checks that must be `error` by themselves.
+    pub fn undecided(&self) -> &[String] {
+        match self {
+            Self::Undecided(ids) => ids,
+            _ => &[],
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    pub from: String,
+    pub to: String,
+}
+
+/// A text that occurs exactly once, and what stands there instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    pub file: String,
+    pub replace: String,
+    pub with: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    pub file: String,
+    pub content: String,
+}
+
+/// A new file, its content here or in a file of the mutant's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Add {
+    pub file: String,
+    pub content: Option<String>,
+    pub from: Option<String>,
+}
+
+/// The same text in other bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encode {
+    pub file: String,
+    pub bom: bool,
+    pub crlf: bool,
+    pub latin_1: bool,
+}
+
+/// Every mutant of a scenario's folder, by name; problems of all of them together.
+pub fn load_all(mutants: &Path) -> Result<Vec<Mutant>, Vec<Problem>> {
+    let at = |message: String| {
+        vec![Problem::new(&crate::expect::Place { file: mutants.display().to_string(), line: 0, column: 0 }, message)]
+    };
+    let entries = std::fs::read_dir(mutants).map_err(|e| at(format!("the mutants' folder could not be read: {e}")))?;
+    let mut folders: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| e.path()).filter(|p| p.is_dir()).collect();
+    folders.sort();
+    let mut loaded = Vec::new();
+    let mut problems = Vec::new();
+    for folder in folders {
+        match load(&folder) {
+            Ok(mutant) => loaded.push(mutant),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() { Ok(loaded) } else { Err(problems) }
+}
+
+/// The mutant of a folder.
+pub fn load(folder: &Path) -> Result<Mutant, Vec<Problem>> {
+    let file = folder.join("mutant.yaml");
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(&file).map_err(|e| {
+        let at = crate::expect::Place { file: shown.clone(), line: 0, column: 0 };
+        vec![Problem::new(&at, format!("the manifest could not be read: {e}"))]
+    })?;
+    let node = tree::read(&text, &shown)?;
+    let mut problems = Vec::new();
+    let mut d = Decoder::new(&node, &mut problems);
+    let mutant = decode(&mut d, folder);
+    d.finish();
+    match mutant {
+        Some(mutant) if problems.is_empty() => Ok(mutant),
+        _ => Err(problems),
+    }
+}
+
+fn decode(d: &mut Decoder<'_>, folder: &Path) -> Option<Mutant> {
+    let about = d.required_text("about");
+    let layers = d.text_list("layers");
+    if layers.is_empty() {
+        d.problem_with("layers", "`layers` says which layers it needs", Some("such as `[services]`"));
+    }
+    let expect = expectation(d);
+    let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let mutant = Mutant {
+        name,
+        folder: folder.to_owned(),
+        about: about.unwrap_or_default(),
+        layers,
+        expect: expect.clone().unwrap_or(Expect::Pass),
+        skips: d.text_list("skips"),
+        may_skip: d.text_list("may_skip"),
+        expect_observation: d.text_list("expect_observation"),
+        loses: points(d, "loses"),
+        undecided_points: points(d, "undecided_points"),
+        patience: d.duration("patience"),
+        args: d.text_list("args"),
+        rename: list(d, "rename", |d| Some(Rename { from: d.required_text("from")?, to: d.required_text("to")? })),
+        remove: d.text_list("remove"),
+        edit: list(d, "edit", |d| {
+            let (file, replace, with) = (d.required_text("file"), exact(d, "replace"), exact(d, "with"));
+            Some(Edit { file: file?, replace: replace?, with: with? })
+        }),
+        append: list(d, "append", |d| {
+            let (file, content) = (d.required_text("file"), exact(d, "content"));
+            Some(Append { file: file?, content: content? })
+        }),
+        add: list(d, "add", addition),
+        encode: list(d, "encode", |d| {
+            let (file, bom, crlf) = (d.required_text("file"), d.bool_or("bom", false), d.bool_or("crlf", false));
+            let charset = d.word("charset", &["utf-8", "latin-1"]);
+            Some(Encode { file: file?, bom, crlf, latin_1: charset == Some("latin-1") })
+        }),
+    };
+    expect.map(|_| mutant)
+}
+
+/// `expect_fail: [ids]`, `expect: pass`, or `expect: undecided` with `undecided: [ids]`.
+fn expectation(d: &mut Decoder<'_>) -> Option<Expect> {
+    let failed = d.text_list("expect_fail");
+    let word = d.word("expect", &["pass", "undecided"]);
+    let undecided = d.text_list("undecided");
+    match (failed.is_empty(), word, undecided.is_empty()) {
+        (false, None, true) => Some(Expect::Fail(failed)),
+        (true, Some("pass"), true) => Some(Expect::Pass),
+        (true, Some("undecided"), false) => Some(Expect::Undecided(undecided)),
+        (true, Some("undecided"), true) => {
+            d.problem_with("expect", "`expect: undecided` needs `undecided:` with the checks that are `error`", None);
+            None
+        }
+        _ => {
+            let hint = "one of `expect_fail: [ids]`, `expect: pass`, `expect: undecided` with `undecided: [ids]`";
+            d.problem_with("expect", "what must come of it is not said, or said twice", Some(hint));
+            None
+        }
+    }
+}
+
+fn points(d: &mut Decoder<'_>, key: &'static str) -> Milli {
+    let Some(text) = d.text(key) else { return 0 };
+    units::milli(&text).unwrap_or_else(|| {
+        d.problem_with(key, format!("`{key}` must be points, not `{text}`"), None);
+        0
+    })
+}
+
+fn addition(d: &mut Decoder<'_>) -> Option<Add> {
+    let (file, content, from) = (d.required_text("file"), exact_if(d, "content"), d.text("from"));
+    if content.is_some() == from.is_some() {
+        d.problem_with("file", "a file is added with either `content` or `from`", None);
+        return None;
+    }
+    Some(Add { file: file?, content, from })
+}
+
+/// A text that may be empty or blank, but must be there.
+fn exact(d: &mut Decoder<'_>, key: &'static str) -> Option<String> {
+    d.required(key)?;
+    d.text(key)
+}
+
+fn exact_if(d: &mut Decoder<'_>, key: &'static str) -> Option<String> {
+    d.has(key).then(|| d.text(key)).flatten()
+}
+
+/// A list of maps, each decoded with its own unknown keys reported.
+fn list<T>(d: &mut Decoder<'_>, key: &'static str, decode: impl Fn(&mut Decoder<'_>) -> Option<T>) -> Vec<T> {
+    let Some(node) = d.node(key) else { return Vec::new() };
+    let Yaml::List(items) = &node.value else {
+        d.problem_with(key, format!("`{key}` must be a list of maps, not {}", node.describe()), None);
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| one(d, item, &decode)).collect()
+}
+
+fn one<T>(d: &mut Decoder<'_>, item: &Node, decode: impl Fn(&mut Decoder<'_>) -> Option<T>) -> Option<T> {
+    let mut problems = Vec::new();
+    let mut inner = Decoder::new(item, &mut problems);
+    let out = decode(&mut inner);
+    inner.finish();
+    for problem in problems {
+        d.problem(problem);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(text: &str) -> Result<Mutant, Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let mutant = folder.path().join("a-mutant");
+        std::fs::create_dir(&mutant).unwrap();
+        std::fs::write(mutant.join("mutant.yaml"), text).unwrap();
+        load(&mutant).map_err(|problems| {
+            problems.into_iter().map(|p| format!("{}:{} {}", p.at.line, p.at.column, p.message)).collect()
+        })
+    }
+
+    #[test]
+    fn a_manifest_is_read_whole() {
+        let mutant = loaded(
+            "about: x.\nlayers: [services]\nexpect_fail: [page]\nloses: 16.5\nskips: [a, b]\npatience: 60s\n\
+             edit:\n  - {file: f, replace: \"a\\n\", with: \"\"}\nencode:\n  - {file: g, bom: true, charset: latin-1}\n",
+        )
+        .unwrap();
+        assert_eq!(mutant.name, "a-mutant");
+        assert_eq!(mutant.expect, Expect::Fail(vec!["page".to_owned()]));
+        assert_eq!((mutant.loses, mutant.undecided_points), (16_500, 0));
+        assert_eq!(mutant.edit[0], Edit { file: "f".into(), replace: "a\n".into(), with: String::new() });
+        assert_eq!(mutant.encode[0], Encode { file: "g".into(), bom: true, crlf: false, latin_1: true });
+        assert_eq!(mutant.patience, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn every_problem_shows_at_once() {
+        let problems =
+            loaded("about: x\nlayers: [services]\nexpect: pas\nedit:\n  - {file: f, replac: a}\nadd: x\n").unwrap_err();
+        let text = problems.join("\n");
+        for piece in ["unknown value `pas`", "unknown key `replac`", "`with` is missing", "`add` must be a list"] {
+            assert!(text.contains(piece), "{piece} in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_must_come_of_it_is_said_once() {
+        for (text, piece) in [
+            ("about: x\nlayers: [services]\n", "not said"),
+            ("about: x\nlayers: [services]\nexpect: pass\nexpect_fail: [page]\n", "said twice"),
+            ("about: x\nlayers: [services]\nexpect: undecided\n", "needs `undecided:`"),
+        ] {
+            assert!(loaded(text).unwrap_err().join("\n").contains(piece), "{text}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The table of mutants: expected, got, lost, skipped, time; wrong fails and wrong passes counted.
+
+use std::time::Duration;
+
+use super::compare::{Difference, Outcome};
+use super::manifest::{Expect, Mutant};
+use crate::scenario::units::show_milli;
+
+/// A mutant that was graded, or could not be.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub mutant: Mutant,
+    /// What came of it; or why nothing did.
+    pub got: Result<(Outcome, Vec<Difference>), String>,
+    pub elapsed: Duration,
+}
+
+impl Row {
+    pub fn as_it_must(&self) -> bool {
+        self.got.as_ref().is_ok_and(|(_, differences)| differences.is_empty())
+    }
+}
+
+/// What a whole table comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub mutants: usize,
+    pub as_they_must: usize,
+    pub wrong_fails: usize,
+    pub wrong_passes: usize,
+    /// Could not be graded at all.
+    pub not_graded: usize,
+}
+
+impl Summary {
+    pub fn of(rows: &[Row]) -> Self {
+        let count = |kind: fn(&Difference) -> bool| {
+            rows.iter().filter_map(|row| row.got.as_ref().ok()).flat_map(|(_, d)| d).filter(|d| kind(d)).count()
+        };
+        Self {
+            mutants: rows.len(),
+            as_they_must: rows.iter().filter(|row| row.as_it_must()).count(),
+            wrong_fails: count(|d| matches!(d, Difference::WrongFail(_))),
+            wrong_passes: count(|d| matches!(d, Difference::WrongPass(_))),
+            not_graded: rows.iter().filter(|row| row.got.is_err()).count(),
+        }
+    }
+}
+
+/// The table as text, a line a mutant and a line for each difference, with the sums at its end.
+pub fn render(rows: &[Row]) -> String {
+    let head = ["mutant", "expected", "got", "lost", "skipped", "time"].map(str::to_owned);
+    let mut lines: Vec<([String; 6], Vec<String>)> = vec![(head, Vec::new())];
+    lines.extend(rows.iter().map(|row| (cells(row), notes(row))));
+    let width = |i: usize| lines.iter().map(|(cells, _)| cells[i].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let mut out = String::new();
+    for (cells, notes) in &lines {
+        let line: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out.push_str(line.join("  ").trim_end());
+        out.push('\n');
+        for note in notes {
+            out.push_str(&format!("    ! {note}\n"));
+        }
+    }
+    let sum = Summary::of(rows);
+    out.push_str(&format!(
+        "\n{} of {} mutants as they must be; wrong fails: {}; wrong passes: {}",
+        sum.as_they_must, sum.mutants, sum.wrong_fails, sum.wrong_passes
+    ));
+    if sum.not_graded > 0 {
+        out.push_str(&format!("; not graded: {}", sum.not_graded));
+    }
+    out.push('\n');
+    out
+}
+
+fn cells(row: &Row) -> [String; 6] {
+    let expected = match &row.mutant.expect {
+        Expect::Pass => with_observations("pass", &row.mutant.expect_observation),
+        Expect::Fail(ids) => format!("fail {}", ids.join(" ")),
+        Expect::Undecided(ids) => format!("undecided {}", ids.join(" ")),
+    };
+    let time = format!("{:.0} s", row.elapsed.as_secs_f64());
+    let Ok((outcome, _)) = &row.got else {
+        return [row.mutant.name.clone(), expected, "not graded".to_owned(), String::new(), String::new(), time];
+    };
+    let mut lost = show_milli(outcome.lost);
+    if outcome.undecided_points > 0 {
+        lost.push_str(&format!(" (+{} undecided)", show_milli(outcome.undecided_points)));
+    }
+    [row.mutant.name.clone(), expected, got(outcome), lost, outcome.skipped.len().to_string(), time]
+}
+
+fn got(outcome: &Outcome) -> String {
+    let mut parts = Vec::new();
+    if !outcome.failed.is_empty() {
+        parts.push(format!("fail {}", outcome.failed.join(" ")));
+    }
+    if !outcome.undecided.is_empty() {
+        parts.push(format!("undecided {}", outcome.undecided.join(" ")));
+    }
+    if parts.is_empty() {
+        parts.push(with_observations("pass", &outcome.observations));
+    }
+    parts.join(", ")
+}
+
+fn with_observations(word: &str, observations: &[String]) -> String {
+    if observations.is_empty() { word.to_owned() } else { format!("{word}, but {}", observations.join(" ")) }
+}
+
+fn notes(row: &Row) -> Vec<String> {
+    match &row.got {
+        Ok((_, differences)) => differences.iter().map(ToString::to_string).collect(),
+        Err(why) => why.lines().map(str::to_owned).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::load;
+    use super::*;
+
+    fn row(text: &str, got: Result<(Outcome, Vec<Difference>), String>) -> Row {
+        let folder = tempfile::tempdir().unwrap();
+        let mutant = folder.path().join("lan-address");
+        std::fs::create_dir(&mutant).unwrap();
+        std::fs::write(mutant.join("mutant.yaml"), format!("about: x\nlayers: [services]\n{text}")).unwrap();
+        Row { mutant: load(&mutant).unwrap(), got, elapsed: Duration::from_millis(41_600) }
+    }
+
+    #[test]
+    fn a_line_a_mutant_and_the_sums() {
+        let good = Outcome {
+            failed: vec!["page".to_owned()],
+            skipped: vec!["live".to_owned()],
+            lost: 16_000,
+            ..Outcome::default()
+        };
+        let rows = [
+            row("expect_fail: [page]", Ok((good, vec![]))),
+            row("expect_fail: [page]", Ok((Outcome::default(), vec![Difference::WrongPass("page".to_owned())]))),
+            row("expect: pass", Err("the lab went away".to_owned())),
+        ];
+        insta::assert_snapshot!(render(&rows), @r"
+        mutant       expected   got         lost  skipped  time
+        lan-address  fail page  fail page   16    1        42 s
+        lan-address  fail page  pass        0     0        42 s
+            ! WRONG PASS: page
+        lan-address  pass       not graded                 42 s
+            ! the lab went away
+
+        1 of 3 mutants as they must be; wrong fails: 0; wrong passes: 1; not graded: 1
+        ");
+    }
+}
