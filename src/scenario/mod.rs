@@ -4,6 +4,7 @@
 
 mod check;
 pub mod decoder;
+pub mod expectations;
 pub mod from;
 pub mod nearest;
 mod parts;
