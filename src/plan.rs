@@ -1,18 +1,21 @@
 //! Scenario and submission resolved against each other. Pure; starts nothing.
 
+mod links;
+mod names;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::expect::Expectation;
+use crate::expect::{Expectation, Place};
 use crate::probe::{Probe, ProbeKind};
-use crate::scenario::{CheckSpec, Scenario};
+use crate::scenario::{self, CheckSpec, Decoder, Problem, Read, Scenario, nearest};
 use crate::submission::Submission;
 
 /// What will run, in which order, with nothing left open.
 pub struct Plan {
     pub scenario: Arc<Scenario>,
     pub submission: Arc<Submission>,
-    /// In the scenario's order, which is the report's.
+    /// In the scenario's order, which is the report's; with `--only`, those asked for and what they hang on.
     pub checks: Vec<PlannedCheck>,
     pub options: Options,
 }
@@ -45,3 +48,132 @@ pub struct PlannedCheck {
     pub probe: Box<dyn Probe>,
     pub expect: Vec<Expectation>,
 }
+
+impl Plan {
+    /// The index of a check by its id.
+    pub fn index(&self, id: &str) -> Option<usize> {
+        self.checks.iter().position(|check| check.spec.id == id)
+    }
+
+    /// The checks that a check needs (hard), by index.
+    pub fn needs(&self, check: usize) -> Vec<usize> {
+        self.checks[check].spec.needs.iter().filter_map(|(id, _)| self.index(id)).collect()
+    }
+
+    /// The checks that explain a check's failure (soft), by index.
+    pub fn explained_by(&self, check: usize) -> Vec<usize> {
+        self.checks[check].spec.explained_by.iter().filter_map(|(id, _)| self.index(id)).collect()
+    }
+
+    /// Every check after those that it hangs on, otherwise in the scenario's order.
+    pub fn order(&self) -> Vec<usize> {
+        links::order(&self.checks.iter().map(|check| &check.spec).collect::<Vec<_>>())
+    }
+}
+
+/// Names of the kinds of a table, for reading a scenario.
+pub fn names(kinds: &[&'static ProbeKind]) -> Vec<&'static str> {
+    kinds.iter().map(|kind| kind.name).collect()
+}
+
+/// A scenario as read and a submission made a plan; the problems of reading and of planning together, in the file's order.
+pub fn resolve(
+    read: Read,
+    submission: Submission,
+    options: Options,
+    kinds: &'static [&'static ProbeKind],
+) -> Result<Plan, Vec<Problem>> {
+    let mut problems = read.problems;
+    let planned = read.scenario.map(|scenario| plan(scenario, submission, options, kinds));
+    match planned {
+        Some(Ok(plan)) if problems.is_empty() => return Ok(plan),
+        Some(Err(more)) => problems.extend(more),
+        _ => {}
+    }
+    Err(scenario::sorted(problems))
+}
+
+/// Resolves a scenario and a submission against each other, or gives every problem at once.
+pub fn plan(
+    scenario: Scenario,
+    submission: Submission,
+    options: Options,
+    kinds: &'static [&'static ProbeKind],
+) -> Result<Plan, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let roles: Vec<&str> = scenario.roles.iter().map(|role| role.name.as_str()).collect();
+    let mut checks: Vec<PlannedCheck> =
+        scenario.checks.iter().filter_map(|spec| check(spec, kinds, &roles, &mut problems)).collect();
+    links::check(&scenario.checks, &mut problems);
+    option_problems(&options, &scenario, &mut problems);
+    if !problems.is_empty() {
+        return Err(scenario::sorted(problems));
+    }
+    if let Some(patience) = options.patience {
+        for check in &mut checks {
+            check.spec.eventually.within = check.spec.eventually.within.min(patience);
+        }
+    }
+    if !options.only.is_empty() {
+        let wanted = links::closure(&scenario.checks, &options.only);
+        checks.retain(|check| wanted.contains(&check.spec.id));
+    }
+    Ok(Plan { scenario: Arc::new(scenario), submission: Arc::new(submission), checks, options })
+}
+
+/// One check by its kind's row: its parameters, the roles that they name, its expectations.
+fn check(
+    spec: &CheckSpec,
+    kinds: &'static [&'static ProbeKind],
+    roles: &[&str],
+    problems: &mut Vec<Problem>,
+) -> Option<PlannedCheck> {
+    // What kind it is, reading could not tell, and said so.
+    if spec.kind.is_empty() {
+        return None;
+    }
+    let Some(kind) = kinds.iter().copied().find(|kind| kind.name == spec.kind) else {
+        let hint = nearest::hint(&spec.kind, kinds.iter().map(|kind| kind.name));
+        problems.push(Problem::new(&spec.at, format!("unknown kind `{}`", spec.kind)).hint(hint));
+        return None;
+    };
+    let before = problems.len();
+    let mut decoder = Decoder::new(&spec.params, problems);
+    let probe = (kind.decode)(&mut decoder);
+    // A decode that gave up may not have asked for all of its keys.
+    let known = if probe.is_some() { Vec::new() } else { names::of_schema(kind) };
+    let named = decoder.finish_knowing(&known.iter().map(String::as_str).collect::<Vec<_>>());
+    if probe.is_none() && problems.len() == before {
+        problems.push(Problem::new(
+            &spec.params.at,
+            format!("the parameters of `{}` say nothing that can be looked at", kind.name),
+        ));
+    }
+    names::roles(&named, roles, problems);
+    names::templates(&spec.params, roles, problems);
+    let expect = scenario::expectations::decode(&spec.expect, kind.name, kind.facts, problems);
+    Some(PlannedCheck { spec: spec.clone(), kind, probe: probe?, expect })
+}
+
+/// What the command line names and the scenario does not have.
+fn option_problems(options: &Options, scenario: &Scenario, problems: &mut Vec<Problem>) {
+    // The command line has no line or column.
+    let nowhere = Place::default();
+    for (role, service) in &options.roles {
+        let names = scenario.roles.iter().map(|role| role.name.as_str());
+        if !names.clone().any(|name| name == role) {
+            let problem = Problem::new(&nowhere, format!("--role {role}={service}: the scenario has no role `{role}`"));
+            problems.push(problem.hint(nearest::hint(role, names)));
+        }
+    }
+    for id in &options.only {
+        let ids = scenario.checks.iter().map(|check| check.id.as_str());
+        if !ids.clone().any(|other| other == id) {
+            let problem = Problem::new(&nowhere, format!("--only {id}: the scenario has no check `{id}`"));
+            problems.push(problem.hint(nearest::hint(id, ids)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

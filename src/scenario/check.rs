@@ -24,7 +24,8 @@ pub(super) struct CheckDecoder<'a> {
 }
 
 impl CheckDecoder<'_> {
-    /// `None` where it has no id or no kind; what else is wrong is noted and given its usual value.
+    /// `None` where it has no id; what else is wrong is noted and given its usual value, a kind that cannot be told
+    /// an empty name: so that links to a check that is there are not reported as well.
     pub(super) fn decode(&self, node: &Node, problems: &mut Vec<Problem>) -> Option<CheckSpec> {
         if !matches!(node.value, Yaml::Map(_)) {
             problems.push(Problem::new(&node.at, format!("a check must be a map, not {}", node.describe())));
@@ -53,7 +54,7 @@ impl CheckDecoder<'_> {
         let visibility = visibility(&mut d);
         let kind = self.kind(node, &mut d);
         d.finish_knowing(&kind.keys.iter().map(String::as_str).collect::<Vec<_>>());
-        let (kind, params) = kind.found?;
+        let (kind, params) = kind.found.unwrap_or_else(|| (String::new(), Node::new(node.at.clone(), Yaml::Null)));
         Some(CheckSpec {
             id: id?,
             title,

@@ -4,8 +4,10 @@
 
 mod check;
 pub mod decoder;
+pub mod diagnostics;
 pub mod expectations;
 pub mod from;
+mod locate;
 pub mod nearest;
 mod parts;
 mod read;
@@ -21,8 +23,9 @@ use crate::text::Text;
 
 pub use decoder::Decoder;
 pub use from::From;
+pub use locate::locate;
 pub use read::{Read, read, read_text};
-pub use tree::{Node, Problem};
+pub use tree::{Node, Problem, sorted};
 
 /// Points, in integers of 1/1000.
 pub type Milli = u64;

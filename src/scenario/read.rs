@@ -8,7 +8,7 @@ use super::decoder::Decoder;
 use super::parts;
 use super::tree::{self, Node, Problem, Yaml};
 use super::units;
-use super::{Budgets, CheckSpec, Patience, Scenario};
+use super::{Budgets, CheckSpec, Milli, Patience, Scenario};
 
 /// What reading a scenario's file gave.
 #[derive(Clone, Debug)]
@@ -82,9 +82,8 @@ fn decode(node: &Node, path: &Path, kinds: &[&str], problems: &mut Vec<Problem>)
     let checks = checks(&mut top, &CheckDecoder { kinds, patience: &patience, longest: budgets.check });
     top.finish();
 
-    let decided: Vec<CheckSpec> = checks.iter().flatten().cloned().collect();
-    if let (Some(points), true) = (points, decided.len() == checks.len()) {
-        add_up(node, points, &decided, problems);
+    if let Some(points) = points {
+        add_up(node, points, problems);
     }
     Some(Scenario {
         file: PathBuf::from(path),
@@ -96,7 +95,7 @@ fn decode(node: &Node, path: &Path, kinds: &[&str], problems: &mut Vec<Problem>)
         policy,
         roles,
         overrides,
-        checks: decided,
+        checks,
         demanded_memory_bytes: demanded,
     })
 }
@@ -142,8 +141,8 @@ fn budgets(d: &mut Decoder<'_>) -> Budgets {
     }
 }
 
-/// Every check of the list; `None` for one that has no id or no kind.
-fn checks(top: &mut Decoder<'_>, decoder: &CheckDecoder<'_>) -> Vec<Option<CheckSpec>> {
+/// Every check of the list that has an id.
+fn checks(top: &mut Decoder<'_>, decoder: &CheckDecoder<'_>) -> Vec<CheckSpec> {
     let Some(node) = top.required("checks") else { return Vec::new() };
     let Yaml::List(items) = &node.value else {
         top.problem(Problem::new(&node.at, format!("`checks` must be a list, not {}", node.describe())));
@@ -165,13 +164,16 @@ fn checks(top: &mut Decoder<'_>, decoder: &CheckDecoder<'_>) -> Vec<Option<Check
                 None => seen.push((id, at.line)),
             }
         }
-        out.push(check);
+        out.extend(check);
     }
     out
 }
 
-fn add_up(node: &Node, points: u64, checks: &[CheckSpec], problems: &mut Vec<Problem>) {
-    let sum: u64 = checks.iter().map(|check| check.points).sum();
+/// The checks' points must be the scenario's; where one could not be read, nothing can be said of the sum.
+fn add_up(node: &Node, points: Milli, problems: &mut Vec<Problem>) {
+    let Some(Yaml::List(checks)) = node.get("checks").map(|checks| &checks.value) else { return };
+    let each = checks.iter().map(|check| check.get("points").and_then(Node::text).and_then(units::milli));
+    let Some(sum) = each.sum::<Option<Milli>>() else { return };
     if sum != points {
         let at = node.get("points").map_or(&node.at, |node| &node.at);
         let (points, sum) = (units::show_milli(points), units::show_milli(sum));

@@ -62,6 +62,19 @@ impl Problem {
     }
 }
 
+/// In the order of their places, each once: a mistake inside an anchor is met wherever it is used.
+pub fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let key = |p: &Problem| (p.at.file.clone(), p.at.line, p.at.column);
+    problems.sort_by_key(key);
+    let mut out: Vec<Problem> = Vec::with_capacity(problems.len());
+    for problem in problems {
+        if !out.contains(&problem) {
+            out.push(problem);
+        }
+    }
+    out
+}
+
 impl Node {
     pub fn new(at: Place, value: Yaml) -> Self {
         Self { at, value, raw: None }
