@@ -182,7 +182,7 @@ fn body(check: &CheckRecord, lang: Lang) -> String {
         ));
     }
     for finding in check.findings.iter().filter(|f| f.holds) {
-        add(format!("ok {} = {}", words::fact(finding), finding.observed));
+        add(format!("ok {} = {}", words::fact(finding), words::value(finding, &finding.observed, lang)));
     }
     add(words::looks(check, lang).unwrap_or_default());
     for note in &check.notes {

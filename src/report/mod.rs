@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod junit;
+pub mod terminal;
 mod words;
 
 use crate::grade::{Grade, grade};
@@ -12,7 +13,7 @@ use crate::record::{RunFolder, RunRecord, StoreError};
 use crate::text::Lang;
 
 /// Every format, in the order in which they are written.
-pub static FORMATS: &[&Format] = &[&json::FORMAT, &junit::FORMAT];
+pub static FORMATS: &[&Format] = &[&json::FORMAT, &junit::FORMAT, &terminal::FORMAT];
 
 /// A row of the table: a way to show a run.
 pub struct Format {

@@ -113,6 +113,29 @@ pub(super) fn fact(finding: &Finding) -> String {
     if finding.subject.is_empty() { finding.fact.clone() } else { format!("{}: {}", finding.subject, finding.fact) }
 }
 
+/// A finding's expected or observed side, for people: sizes also in a unit, our own words in their language.
+pub(super) fn value(finding: &Finding, text: &str, lang: Lang) -> String {
+    match (text, lang) {
+        // Words of `expect`, which knows no language.
+        ("nothing", Lang::Es) => return "nada".to_owned(),
+        ("none", Lang::Es) => return "ninguno".to_owned(),
+        _ => {}
+    }
+    let digits = text.trim_start_matches(['≥', '≤', '>', '<', ' ']);
+    match digits.parse::<u64>() {
+        Ok(bytes) if bytes >= 1024 && finding.fact.ends_with("_bytes") => format!("{text} ({})", size(bytes)),
+        _ => text.to_owned(),
+    }
+}
+
+/// `20 MiB`, `1.5 GiB`.
+fn size(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| bytes >= *unit).unwrap_or((1, "B"));
+    let tenths = u128::from(bytes) * 10 / u128::from(unit);
+    if tenths % 10 == 0 { format!("{} {name}", tenths / 10) } else { format!("{}.{} {name}", tenths / 10, tenths % 10) }
+}
+
 /// How long was looked, where it was waited for.
 pub(super) fn looks(check: &CheckRecord, lang: Lang) -> Option<String> {
     (check.attempts > 1).then(|| match lang {
@@ -152,6 +175,7 @@ mod tests {
     fn points_and_times_as_people_write_them() {
         assert_eq!([points(15_000), points(2_500), points(125), points(0)], ["15", "2.5", "0.125", "0"]);
         assert_eq!([duration(250), duration(4_190), duration(125_000)], ["250 ms", "4.1 s", "2 min 05 s"]);
+        assert_eq!([size(20 << 20), size(1536), size(20_000_000)], ["20 MiB", "1.5 KiB", "19 MiB"]);
         assert_eq!([seconds(60_010), seconds(7)], ["60.010", "0.007"]);
     }
 }

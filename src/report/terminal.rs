@@ -1,0 +1,135 @@
+//! The report for people: whose fault first, by the points that it costs, with what was expected, what was seen, why it
+//! matters and what to do. Made for a terminal of any width, readable without colour; as `report.txt` in the run's folder.
+
+mod checks;
+mod page;
+
+use self::page::Page;
+use super::words::{self, pick};
+use super::{FORMATS, Format, RenderError};
+use crate::grade::{Grade, grade};
+use crate::notice::Level;
+use crate::record::RunRecord;
+use crate::text::Lang;
+
+pub use self::page::Style;
+
+pub static FORMAT: Format = Format {
+    name: "text",
+    file_name: "report.txt",
+    summary: "what people read, as in a terminal",
+    render: |record, grade, lang| Ok::<_, RenderError>(text(record, grade, lang, Style::default()).into_bytes()),
+};
+
+/// The report as a person asks for it: in this width, with colour or without.
+pub fn show(record: &RunRecord, lang: Lang, style: Style) -> String {
+    text(record, &grade(record), lang, style)
+}
+
+fn text(record: &RunRecord, grade: &Grade, lang: Lang, style: Style) -> String {
+    let mut page = Page::new(style);
+    header(&mut page, record, lang);
+    summary(&mut page, record, grade, lang);
+    checks::all(&mut page, record, lang);
+    points(&mut page, grade, lang);
+    times(&mut page, record, lang);
+    files(&mut page, record, lang);
+    page.finish()
+}
+
+fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
+    let run = pick(lang, "run", "ejecución");
+    let started = record.started.replace('T', " ").replace('Z', " UTC");
+    page.title(&format!("imparcial {} · {run} {} · {started}", record.imparcial, record.run));
+    let scenario = &record.scenario;
+    page.field(pick(lang, "scenario", "escenario"), &format!("{} ({})", scenario.title.get(lang), scenario.file));
+    let submission = &record.submission;
+    let nothing = pick(lang, "no compose file", "sin archivo compose");
+    let compose = submission.compose_file.as_deref().unwrap_or(nothing);
+    page.field(pick(lang, "submission", "entrega"), &format!("{} ({}, {compose})", submission.name, submission.path));
+    page.field(pick(lang, "place", "lugar"), &record.place);
+    for role in &record.roles {
+        let service = role.service.as_deref().unwrap_or(pick(lang, "none", "ninguno"));
+        page.field(pick(lang, "role", "rol"), &format!("{} = {service}: {}", role.role, role.why.get(lang)));
+    }
+    for stand_in in words::stand_ins(record, lang) {
+        page.field(pick(lang, "stand-in", "sustituto"), &stand_in);
+    }
+    for image in record.images.iter().filter(|i| i.missing.is_some()) {
+        let why = image.missing.as_ref().map_or("", |text| text.get(lang));
+        page.field(pick(lang, "no image", "sin imagen"), &format!("{} ({}): {why}", image.service, image.reference));
+    }
+    for applied in &record.overrides {
+        page.field(pick(lang, "override", "ajuste"), applied.get(lang));
+    }
+    for notice in &record.notices {
+        let level = match notice.level {
+            Level::Info => pick(lang, "note", "nota"),
+            Level::Warning => pick(lang, "warning", "aviso"),
+            Level::Problem => pick(lang, "problem", "problema"),
+        };
+        let at = notice.at.as_ref().map(|at| format!("{}:{}: ", at.file, at.line)).unwrap_or_default();
+        page.field(level, &format!("{at}{}", notice.text.get(lang)));
+    }
+    for error in &record.errors {
+        page.field(pick(lang, "trouble", "incidencia"), error.get(lang));
+    }
+}
+
+/// The one line that everybody looks for.
+fn summary(page: &mut Page, record: &RunRecord, grade: &Grade, lang: Lang) {
+    let [points, earned, lost, undecided] =
+        [grade.points, grade.earned, grade.lost, grade.undecided].map(words::points);
+    let mut line = match lang {
+        Lang::En => format!("{earned} of {points} points earned, {lost} lost, {undecided} undecided"),
+        Lang::Es => format!("{earned} de {points} puntos obtenidos, {lost} perdidos, {undecided} sin decidir"),
+    };
+    if record.interrupted {
+        line.push_str(pick(lang, " (interrupted: not final)", " (interrumpida: no es definitivo)"));
+    } else if !grade.is_final {
+        line.push_str(pick(lang, " (not final)", " (no es definitivo)"));
+    }
+    page.headline(&line, grade);
+}
+
+fn points(page: &mut Page, grade: &Grade, lang: Lang) {
+    page.heading(pick(lang, "Points", "Puntos"));
+    let rows = [
+        (pick(lang, "earned", "obtenidos"), grade.earned),
+        (pick(lang, "lost", "perdidos"), grade.lost),
+        (pick(lang, "undecided", "sin decidir"), grade.undecided),
+        (pick(lang, "all", "total"), grade.points),
+    ];
+    for (name, value) in rows {
+        page.row(name, &format!("{:>7}", words::points(value)));
+    }
+    let yes = if grade.is_final { pick(lang, "yes", "sí") } else { pick(lang, "no", "no") };
+    page.row(pick(lang, "final", "definitivo"), &format!("{yes:>7}"));
+    if grade.undecided > 0 {
+        let share = grade.decided_permille();
+        page.row(pick(lang, "decided", "decidido"), &format!("{:>5}.{} %", share / 10, share % 10));
+    }
+}
+
+fn times(page: &mut Page, record: &RunRecord, lang: Lang) {
+    page.heading(pick(lang, "Times", "Tiempos"));
+    for phase in &record.phases {
+        let detail = phase.detail.get(lang);
+        let detail = if detail.is_empty() { String::new() } else { format!(" · {detail}") };
+        page.row(&phase.name, &format!("{:>11}{detail}", words::duration(phase.elapsed_ms)));
+    }
+    page.row(pick(lang, "whole run", "en total"), &format!("{:>11}", words::duration(record.elapsed_ms)));
+}
+
+fn files(page: &mut Page, record: &RunRecord, lang: Lang) {
+    page.heading(pick(lang, "Reports", "Informes"));
+    for format in FORMATS {
+        page.path(&format!("{}/{}", record.folder, format.file_name));
+    }
+    for evidence in &record.evidence {
+        page.path(&format!("{}/{evidence}", record.folder));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! The checks: failed ones by what they cost, undecided ones with what to do, what was skipped under its root, the rest
+//! in few lines.
+
+use std::cmp::Reverse;
+
+use super::page::{Color, Page};
+use crate::grade::{Outcome, outcome};
+use crate::record::{CheckRecord, RunRecord, Verdict};
+use crate::report::words::{self, pick};
+use crate::text::Lang;
+
+pub(super) fn all(page: &mut Page, record: &RunRecord, lang: Lang) {
+    let (observations, counting): (Vec<_>, Vec<_>) = record.checks.iter().partition(|c| c.is_observation());
+    let of =
+        |verdict| counting.iter().copied().filter(move |c: &&CheckRecord| c.verdict == verdict).collect::<Vec<_>>();
+
+    let mut failed = of(Verdict::Fail);
+    failed.sort_by_key(|c| Reverse(c.points + behind_points(record, c)));
+    section(page, pick(lang, "Failed", "Fallan"), &failed, |page, check| root(page, record, check, lang));
+
+    let mut undecided = of(Verdict::Error);
+    undecided.sort_by_key(|c| Reverse(c.points + behind_points(record, c)));
+    section(page, pick(lang, "Undecided", "Sin decidir"), &undecided, |page, check| root(page, record, check, lang));
+
+    // Those behind a root that is listed above stand there.
+    let listed = |c: &CheckRecord| failed.iter().chain(&undecided).any(|root| is_behind(c, root));
+    let orphans: Vec<_> = of(Verdict::Skip).into_iter().filter(|c| !listed(c)).collect();
+    section(page, pick(lang, "Skipped", "Omitidas"), &orphans, |page, check| {
+        page.item("-", Color::Yellow, &check.id, &cost(check, lang));
+        page.detail("", &words::skipped_because(check, lang));
+    });
+
+    let passed = of(Verdict::Pass);
+    if !passed.is_empty() {
+        page.heading(&format!("{} ({})", pick(lang, "Passed", "Pasan"), passed.len()));
+        let each: Vec<_> = passed.iter().map(|c| format!("{} {}", c.id, words::points(c.points))).collect();
+        page.run(2, &each);
+        for check in passed.iter().filter(|c| !c.notes.is_empty()) {
+            notes(page, check, lang);
+        }
+    }
+    section(page, pick(lang, "Observations, no points", "Observaciones, sin puntos"), &observations, |page, check| {
+        observation(page, check, lang);
+    });
+}
+
+fn section(page: &mut Page, name: &str, checks: &[&CheckRecord], mut each: impl FnMut(&mut Page, &CheckRecord)) {
+    if checks.is_empty() {
+        return;
+    }
+    page.heading(&format!("{name} ({})", checks.len()));
+    for check in checks {
+        each(page, check);
+    }
+}
+
+/// A check that failed or could not be decided, with all that helps, and what stands behind it.
+fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
+    let (mark, color) = if check.verdict == Verdict::Fail { ("✗", Color::Red) } else { ("?", Color::Yellow) };
+    page.item(mark, color, &check.id, &format!("{}  {}", cost(check, lang), check.title.get(lang)));
+    page.detail("", check.explanation.get(lang));
+    findings(page, check, lang);
+    for note in &check.notes {
+        page.detail(pick(lang, "note", "nota"), note.get(lang));
+    }
+    if check.verdict == Verdict::Error {
+        page.detail(pick(lang, "reason", "motivo"), words::reason(check.reason, lang));
+        page.detail(pick(lang, "to do", "qué hacer"), words::what_to_do(check.reason, lang));
+    }
+    if let Some(hint) = &check.hint {
+        page.detail(pick(lang, "hint", "ayuda"), hint.get(lang));
+    }
+    if let Some(best) = check.evidence.first() {
+        page.detail(pick(lang, "evidence", "evidencia"), &format!("{}/{best}", record.folder));
+    }
+    page.detail(pick(lang, "asked at", "se pide en"), &format!("{}:{}", check.at.file, check.at.line));
+    let behind: Vec<_> = record.checks.iter().filter(|c| is_behind(c, check)).collect();
+    if !behind.is_empty() {
+        page.detail("", pick(lang, "skipped because of it:", "omitidas por ello:"));
+        let each: Vec<_> = behind.iter().map(|c| format!("{} {}", c.id, cost(c, lang))).collect();
+        page.run(8, &each);
+    }
+}
+
+/// What did not hold, expected beside observed; and how long was looked.
+fn findings(page: &mut Page, check: &CheckRecord, lang: Lang) {
+    for finding in check.findings.iter().filter(|f| !f.holds) {
+        page.detail("", &words::fact(finding));
+        page.compared(pick(lang, "expected", "esperado"), &words::value(finding, &finding.expected, lang));
+        page.compared(pick(lang, "observed", "observado"), &words::value(finding, &finding.observed, lang));
+    }
+    page.detail("", &words::looks(check, lang).map(|looks| format!("({looks})")).unwrap_or_default());
+}
+
+fn observation(page: &mut Page, check: &CheckRecord, lang: Lang) {
+    let (mark, color) = match check.verdict {
+        Verdict::Pass => ("✓", Color::Green),
+        Verdict::Fail => ("✗", Color::Dim),
+        Verdict::Error => ("?", Color::Dim),
+        Verdict::Skip => ("-", Color::Dim),
+    };
+    page.item(mark, color, &check.id, check.title.get(lang));
+    match check.verdict {
+        Verdict::Pass => {}
+        Verdict::Skip => page.detail("", &words::skipped_because(check, lang)),
+        Verdict::Fail | Verdict::Error => {
+            page.detail("", check.explanation.get(lang));
+            findings(page, check, lang);
+        }
+    }
+    for note in &check.notes {
+        page.detail(pick(lang, "note", "nota"), note.get(lang));
+    }
+}
+
+fn notes(page: &mut Page, check: &CheckRecord, lang: Lang) {
+    for note in &check.notes {
+        page.detail("", &format!("{}: {}", check.id, note.get(lang)));
+    }
+}
+
+/// Points with what became of them: `-15`, `+4`, `?3`.
+fn cost(check: &CheckRecord, lang: Lang) -> String {
+    let points = words::points(check.points);
+    match outcome(check) {
+        Outcome::Earned => format!("+{points}"),
+        Outcome::Lost => format!("-{points}"),
+        Outcome::Undecided => format!("?{points}"),
+        Outcome::None => pick(lang, "no points", "sin puntos").to_owned(),
+    }
+}
+
+fn is_behind(check: &CheckRecord, root: &CheckRecord) -> bool {
+    check.verdict == Verdict::Skip && check.cause.as_ref().is_some_and(|cause| cause.check == root.id)
+}
+
+fn behind_points(record: &RunRecord, root: &CheckRecord) -> u64 {
+    record.checks.iter().filter(|c| is_behind(c, root)).map(|c| c.points).sum()
+}

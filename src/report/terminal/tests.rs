@@ -1,0 +1,89 @@
+//! What people read, in both languages, in any width, from any record.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::*;
+use crate::record::fixture;
+
+fn plain(lang: Lang) -> String {
+    show(&fixture::typical(), lang, Style::default())
+}
+
+#[test]
+fn the_report_as_it_is() {
+    insta::assert_snapshot!("terminal_en", plain(Lang::En));
+    insta::assert_snapshot!("terminal_es", plain(Lang::Es));
+    let narrow = Style { width: 60, color: true };
+    insta::assert_snapshot!(
+        "terminal_narrow_in_colour",
+        show(&fixture::typical(), Lang::En, narrow).replace('\u{1b}', "␛")
+    );
+}
+
+#[test]
+fn the_costliest_failure_comes_first_and_what_it_hides_stands_under_it() {
+    let text = plain(Lang::En);
+    let at = |piece: &str| text.find(piece).unwrap_or_else(|| panic!("no `{piece}` in\n{text}"));
+    assert!(at("✗ init-applied") < at("✗ memory-declared"));
+    assert!(at("✗ init-applied") < at("page -12") && at("page -12") < at("✗ memory-declared"));
+    assert!(at("✗ memory-declared") < at("? db-by-name") && at("? db-by-name") < at("page-is-live ?3"));
+    assert!(at("page-is-live ?3") < at("Passed (2)") && at("Passed (2)") < at("✗ database-port"));
+    assert!(text.contains("10 of 60 points earned, 32 lost, 18 undecided (not final)"), "{text}");
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let coloured = show(&fixture::typical(), Lang::En, Style { color: true, ..Style::default() });
+    assert!(coloured.contains("\u{1b}[31m"));
+    assert_eq!(crate::sanitize::text(&coloured), plain(Lang::En));
+}
+
+#[test]
+fn lines_fit_but_for_paths() {
+    for width in [40, 60, 80, 140] {
+        let text = show(&fixture::typical(), Lang::Es, Style { width, color: false });
+        let long: Vec<_> =
+            text.lines().filter(|l| UnicodeWidthStr::width(*l) > width.max(60) && !l.contains('/')).collect();
+        assert!(long.is_empty(), "{width}: {long:#?}");
+    }
+}
+
+#[test]
+fn hostile_output_stays_text() {
+    for lang in [Lang::En, Lang::Es] {
+        let text = show(&fixture::hostile(), lang, Style::default());
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text}");
+        assert!(!text.lines().any(|l| l.trim_start().starts_with("::")) && !text.contains("##["), "{text}");
+        assert!(!text.contains('\u{202e}') && text.contains("⟨U+202E⟩evil"), "{text}");
+        assert!(!text.contains("[[ATTACHMENT|"));
+    }
+}
+
+#[test]
+fn a_value_without_end_is_cut() {
+    let mut record = fixture::typical();
+    record.checks[2].findings[1].observed = "x".repeat(1_000_000);
+    let text = show(&record, Lang::En, Style::default());
+    assert!(text.len() < 10_000, "{}", text.len());
+    assert!(text.contains("bytes left out"));
+}
+
+#[test]
+fn an_interrupted_run_and_an_empty_one_say_so() {
+    let mut record = fixture::empty();
+    record.interrupted = true;
+    let text = show(&record, Lang::Es, Style::default());
+    assert!(
+        text.contains("0 de 0 puntos obtenidos, 0 perdidos, 0 sin decidir (interrumpida: no es definitivo)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_skip_whose_root_is_not_listed_is_shown_all_the_same() {
+    let mut record = fixture::empty();
+    record.checks =
+        vec![fixture::check("alone", 3_000, crate::record::Verdict::Skip, Some(crate::record::Verdict::Fail))];
+    let text = show(&record, Lang::En, Style::default());
+    assert!(text.contains("Skipped (1)\n  - alone  -3\n      root failed\n"), "{text}");
+}
