@@ -4,6 +4,7 @@ pub mod exit;
 pub mod grade;
 pub mod inspect;
 pub mod plan;
+pub mod planning;
 pub mod report;
 pub mod setup;
 

@@ -1,10 +1,125 @@
-//! `imparcial plan`.
+//! `imparcial plan`: what would be checked, in which order, for how many points and how long; starts nothing.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use super::planning::Planning;
 use super::{Ctx, exit};
+use crate::expect::Place;
+use crate::plan::{Plan, PlannedCheck};
+use crate::probe::Phase;
+use crate::scenario::units::{show_bytes, show_duration, show_milli};
+use crate::text::{Lang, Text};
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    planning: Planning,
+}
 
-pub async fn run(_args: Args, _ctx: Ctx) -> u8 {
-    exit::USAGE
+pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    match args.planning.plan(ctx) {
+        Ok(plan) => {
+            // A closed pipe is no reason to fail.
+            let _ = std::io::stdout().write_all(show(&plan, ctx.lang).as_bytes());
+            exit::OK
+        }
+        Err(code) => code,
+    }
+}
+
+/// The plan as people read it.
+pub fn show(plan: &Plan, lang: Lang) -> String {
+    let say = |en: &str, es: &str| Text::new(en, es).get(lang).to_owned();
+    let scenario = &plan.scenario;
+    let mut rows: Vec<(String, String)> = Vec::new();
+    rows.push((say("scenario", "escenario"), format!("{} ({})", scenario.title.get(lang), scenario.name)));
+    let compose = match &plan.submission.compose {
+        Some(file) => file.path.display().to_string(),
+        None => say("no compose file", "sin archivo de compose"),
+    };
+    rows.push((say("submission", "entrega"), format!("{} ({compose})", plan.submission.root.display())));
+    rows.push((say("points", "puntos"), points(plan, lang)));
+    rows.push((say("layers", "capas"), scenario.layers.join(", ")));
+    let b = &scenario.budgets;
+    let budgets = [
+        (say("fetch", "traer"), b.fetch),
+        (say("build", "construir"), b.build),
+        (say("ready", "listo"), b.ready),
+        (say("check", "revisión"), b.check),
+        (say("teardown", "desmontar"), b.teardown),
+    ];
+    let budgets: Vec<String> = budgets.iter().map(|(name, time)| format!("{name} {}", show_duration(*time))).collect();
+    rows.push((say("budgets", "tiempos"), budgets.join(", ")));
+    if let Some(o) = &scenario.overrides {
+        let limits = format!("{}, {} cpu", show_bytes(o.memory_bytes), o.cpus);
+        let when = say("only after a death at a limit", "solo tras una muerte por límite");
+        rows.push((say("override", "límites"), format!("{limits} ({when})")));
+    }
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    for (name, value) in &rows {
+        let _ = writeln!(out, "{name:<width$}  {value}");
+    }
+    out.push('\n');
+    let header = [
+        say("", ""),
+        say("points", "puntos"),
+        say("check", "revisión"),
+        say("kind", "tipo"),
+        say("within", "espera"),
+        say("after", "después de"),
+    ];
+    table(&mut out, header, plan.order().into_iter().enumerate().map(|(n, i)| row(plan, n, i, lang)).collect());
+    out
+}
+
+/// The points at stake, and how many checks have none.
+fn points(plan: &Plan, lang: Lang) -> String {
+    let sum = plan.checks.iter().map(|check| check.spec.points).sum();
+    let observations = plan.checks.iter().filter(|check| check.spec.points == 0).count();
+    let (sum, checks) = (show_milli(sum), plan.checks.len());
+    Text::new(
+        format!("{sum} in {checks} checks, {observations} of them observations without points"),
+        format!("{sum} en {checks} revisiones, {observations} de ellas observaciones sin puntos"),
+    )
+    .get(lang)
+    .to_owned()
+}
+
+fn row(plan: &Plan, n: usize, check: usize, lang: Lang) -> [String; 6] {
+    let PlannedCheck { spec, kind, probe, .. } = &plan.checks[check];
+    let within = match probe.phase() {
+        Phase::Static => Text::new("at once", "de inmediato").get(lang).to_owned(),
+        Phase::Look => show_duration(spec.eventually.within),
+        Phase::Exercise => Text::new("alone", "a solas").get(lang).to_owned(),
+    };
+    let ids = |links: &[(String, Place)]| links.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+    let needs = ids(&spec.needs).join(", ");
+    let explained = ids(&spec.explained_by);
+    let after = match (needs.is_empty(), explained.is_empty()) {
+        (_, true) => needs,
+        (true, false) => format!("({})", explained.join(", ")),
+        (false, false) => format!("{needs} ({})", explained.join(", ")),
+    };
+    let points = if spec.points == 0 { "–".to_owned() } else { show_milli(spec.points) };
+    [(n + 1).to_string(), points, spec.id.clone(), kind.name.to_owned(), within, after]
+}
+
+/// Columns as wide as what stands in them; the first two are numbers.
+fn table(out: &mut String, header: [String; 6], rows: Vec<[String; 6]>) {
+    let all: Vec<[String; 6]> = std::iter::once(header).chain(rows).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    for row in &all {
+        let cells: Vec<String> = row
+            .iter()
+            .enumerate()
+            .map(|(i, cell)| {
+                let pad = " ".repeat(widths[i] - cell.chars().count());
+                if i < 2 { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
+            })
+            .collect();
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
 }

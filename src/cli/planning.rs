@@ -1,0 +1,109 @@
+//! The arguments that `plan` and `grade` share, and the way from them to a plan or to every problem at once.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Ctx, exit};
+use crate::plan::{self, Images, Options, Plan};
+use crate::probe::PROBES;
+use crate::scenario::{self, diagnostics, units};
+use crate::submission::{self, ReadOptions};
+
+/// A submission, a scenario, and what the caller decides about them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Planning {
+    /// The folder that was handed in.
+    pub submission: PathBuf,
+    /// A scenario's name (`seed`, `compose-basics`) or the path of its file.
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub scenario: String,
+    /// Which service plays a role, where imparcial cannot tell or tells it wrong.
+    #[arg(long = "role", value_name = "ROLE=SERVICE", value_parser = pair)]
+    pub roles: Vec<(String, String)>,
+    /// The compose file to take, where several were handed in.
+    #[arg(long, value_name = "FILE")]
+    pub compose_file: Option<PathBuf>,
+    /// No check waits longer than this (`12s`).
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub patience: Option<Duration>,
+    /// Only these checks, and those that they hang on.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Where images come from.
+    #[arg(long, value_enum, default_value_t = ImagesArg::Auto)]
+    pub images: ImagesArg,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ImagesArg {
+    /// A registry where one answers, else stand-ins.
+    Auto,
+    /// Only a registry.
+    Pull,
+    /// Only stand-ins.
+    StandIn,
+}
+
+impl Planning {
+    /// The plan; or, with everything that is wrong said on stderr, the exit code.
+    pub fn plan(&self, ctx: Ctx) -> Result<Plan, u8> {
+        let file = scenario::locate(&self.scenario).map_err(|message| usage(&message))?;
+        let options = ReadOptions { compose_file: self.compose_file.clone() };
+        let read = scenario::read(&file, &plan::names(PROBES));
+        let submission =
+            submission::read(&self.submission, &options).map_err(|error| usage(error.text.get(ctx.lang)))?;
+        let source = read.source.clone();
+        plan::resolve(read, submission, self.options(), PROBES).map_err(|problems| {
+            say(&diagnostics::render(&problems, &source, color()));
+            exit::USAGE
+        })
+    }
+
+    fn options(&self) -> Options {
+        let images = match self.images {
+            ImagesArg::Auto => Images::Auto,
+            ImagesArg::Pull => Images::Pull,
+            ImagesArg::StandIn => Images::StandIn,
+        };
+        Options { roles: self.roles.clone(), patience: self.patience, only: self.only.clone(), images, keep: false }
+    }
+}
+
+fn usage(message: &str) -> u8 {
+    say(&format!("error: {message}\n"));
+    exit::USAGE
+}
+
+/// On stderr; a closed pipe there is nobody's loss.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((role, service)) if !role.is_empty() && !service.is_empty() => Ok((role.to_owned(), service.to_owned())),
+        _ => Err("write ROLE=SERVICE, such as app=web".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    units::duration(text).ok_or_else(|| "a duration needs its unit: 12s, 250ms, 2m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_and_durations_are_read() {
+        assert_eq!(pair("app=web"), Ok(("app".to_owned(), "web".to_owned())));
+        assert!(pair("app").is_err() && pair("=web").is_err() && pair("app=").is_err());
+        assert_eq!(duration("12s"), Ok(Duration::from_secs(12)));
+        assert!(duration("12").unwrap_err().contains("unit"));
+    }
+}
