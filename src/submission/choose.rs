@@ -14,7 +14,7 @@ use crate::text::Text;
 /// A compose file that could be the one.
 pub(super) struct Candidate {
     pub(super) path: PathBuf,
-    pub(super) read: Result<Parsed, Notice>,
+    pub(super) read: Result<Parsed, Box<Notice>>,
 }
 
 /// Whether a file of this name is a compose file whatever its content; the rank is how soon the tool looks for it.

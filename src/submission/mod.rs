@@ -1,11 +1,15 @@
 //! What was handed in: found wherever and however it is named, read as data, never run.
 
+pub mod builds;
 mod choose;
 pub mod compose;
 pub mod decode;
 mod discover;
+pub mod dockerfile;
+pub mod paths;
 pub mod policy;
 mod read;
+pub mod sql;
 pub mod tree;
 
 use std::collections::BTreeMap;
@@ -30,6 +34,8 @@ pub struct Submission {
     pub compose_error: Option<Notice>,
     /// Every compose file found, the chosen one first.
     pub compose_files: Vec<PathBuf>,
+    /// What the services with a `build:` are built from, by service.
+    pub builds: BTreeMap<String, builds::Build>,
     pub dockerfiles: Vec<PathBuf>,
     pub requirements: Vec<PathBuf>,
     pub sql: Vec<PathBuf>,
@@ -60,6 +66,8 @@ impl ComposeFile {
 pub struct ServiceDef {
     pub name: String,
     pub at: Place,
+    /// Where each of its keys stands.
+    pub keys: BTreeMap<String, Place>,
     pub image: Option<String>,
     pub build: Option<BuildDef>,
     pub container_name: Option<String>,

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::Submission;
 use super::choose::{self, Candidate};
 use super::compose::{self, Parsed};
 use super::decode::{self, Encoding};
 use super::discover::{self, Found, MAX_COMPOSE_BYTES, notice};
+use super::{Submission, builds};
 use crate::notice::{Level, Notice};
 use crate::text::Text;
 
@@ -66,11 +66,12 @@ pub fn read(folder: &Path, options: &ReadOptions) -> Result<Submission, ReadErro
         Some(first) if chosen => match first.read {
             Ok(parsed) => {
                 submission.notices.extend(parsed.notices);
+                submission.builds = builds::read(&submission.root, &parsed.file, &mut submission.notices);
                 submission.compose = Some(parsed.file);
             }
             Err(error) => {
-                submission.notices.push(error.clone());
-                submission.compose_error = Some(error);
+                submission.notices.push((*error).clone());
+                submission.compose_error = Some(*error);
             }
         },
         Some(_) => {}
@@ -162,10 +163,10 @@ fn candidate(root: &Path, path: PathBuf) -> Candidate {
     Candidate { path, read }
 }
 
-fn read_compose(root: &Path, path: &Path) -> Result<Parsed, Notice> {
-    let problem = |en: String, es: String| Notice {
-        at: Some(crate::expect::Place { file: path.display().to_string(), line: 1, column: 1 }),
-        ..notice("compose.invalid", Level::Problem, Text { en, es })
+fn read_compose(root: &Path, path: &Path) -> Result<Parsed, Box<Notice>> {
+    let problem = |en: String, es: String| {
+        let at = Some(crate::expect::Place { file: path.display().to_string(), line: 1, column: 1 });
+        Box::new(Notice { at, ..notice("compose.invalid", Level::Problem, Text { en, es }) })
     };
     let shown = path.display();
     let bytes = read_file(&root.join(path), MAX_COMPOSE_BYTES)
@@ -191,7 +192,7 @@ fn read_compose(root: &Path, path: &Path) -> Result<Parsed, Notice> {
 }
 
 /// A file of the submission as text, for `.env` and `extends`; nothing outside is ever read.
-fn load(root: &Path, folder: &Path, file: &str) -> Option<String> {
+pub(super) fn load(root: &Path, folder: &Path, file: &str) -> Option<String> {
     let path = root.join(folder).join(file).canonicalize().ok()?;
     if !path.starts_with(root) || !path.is_file() {
         return None;
@@ -200,7 +201,7 @@ fn load(root: &Path, folder: &Path, file: &str) -> Option<String> {
     Some(decode::decode(&bytes).0)
 }
 
-fn read_file(path: &Path, max: u64) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_file(path: &Path, max: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
     if read as u64 > max {

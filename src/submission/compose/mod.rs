@@ -34,7 +34,7 @@ pub struct Parsed {
 
 /// Reads a compose file of a submission. `path` is for places and messages, `env` is what `.env` beside it says.
 /// The error is the notice `compose.invalid`: it is not YAML, or not a compose file at all.
-pub fn parse(path: &Path, text: &str, env: &BTreeMap<String, String>, load: Loader<'_>) -> Result<Parsed, Notice> {
+pub fn parse(path: &Path, text: &str, env: &BTreeMap<String, String>, load: Loader<'_>) -> Result<Parsed, Box<Notice>> {
     let tree = tree::read(text).map_err(|e| not_yaml(path, text, &e))?;
     let mut reading = Reading { path: path.display().to_string(), notices: Vec::new() };
     reading.duplicates(&tree);
@@ -60,7 +60,7 @@ pub fn parse(path: &Path, text: &str, env: &BTreeMap<String, String>, load: Load
 }
 
 /// Reads what `docker-compose config` printed.
-pub fn parse_resolved(text: &str) -> Result<ComposeFile, Notice> {
+pub fn parse_resolved(text: &str) -> Result<ComposeFile, Box<Notice>> {
     let mut parsed = parse(Path::new(""), text, &BTreeMap::new(), &|_| None)?;
     for service in &mut parsed.file.services {
         service.forget_places();
@@ -72,6 +72,7 @@ impl ServiceDef {
     /// Places in a file that nobody has are of no use.
     fn forget_places(&mut self) {
         self.at = Place::default();
+        self.keys.clear();
         for limit in [&mut self.memory, &mut self.cpus].into_iter().flatten() {
             limit.at = Place::default();
         }
@@ -161,14 +162,14 @@ impl Reading {
         }
     }
 
-    fn invalid(&self, at: Mark, en: &str, es: &str) -> Notice {
+    fn invalid(&self, at: Mark, en: &str, es: &str) -> Box<Notice> {
         invalid(&self.path, at, Text::new(en, es))
     }
 }
 
-fn invalid(path: &str, at: Mark, why: Text) -> Notice {
+fn invalid(path: &str, at: Mark, why: Text) -> Box<Notice> {
     let place = if path.is_empty() { String::new() } else { format!("{path}:{}:{}: ", at.line, at.column) };
-    Notice {
+    Box::new(Notice {
         id: "compose.invalid".to_owned(),
         level: Level::Problem,
         text: Text::new(
@@ -177,10 +178,10 @@ fn invalid(path: &str, at: Mark, why: Text) -> Notice {
         ),
         at: Some(Place { file: path.to_owned(), line: at.line, column: at.column }),
         service: None,
-    }
+    })
 }
 
-fn not_yaml(path: &Path, text: &str, error: &tree::TreeError) -> Notice {
+fn not_yaml(path: &Path, text: &str, error: &tree::TreeError) -> Box<Notice> {
     let path = path.display().to_string();
     let marker = |line: &str| ["<<<<<<< ", ">>>>>>> "].iter().any(|mark| line.starts_with(mark)) || line == "=======";
     if let Some(n) = text.lines().position(marker) {

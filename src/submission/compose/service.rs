@@ -12,6 +12,7 @@ pub(super) fn read(name: &str, at: Mark, node: &Node, reading: &mut Reading) -> 
     ServiceDef {
         name: name.to_owned(),
         at: reading.place(at),
+        keys: node.entries().iter().map(|(key, _)| (key.name.clone(), reading.place(key.at))).collect(),
         image: text(&["image"]),
         build: build(node, reading),
         container_name: text(&["container_name"]),

@@ -1,0 +1,301 @@
+//! A minimal reading of Dockerfiles: enough to say what a build stands on, what it serves and what it copies where.
+
+use std::collections::BTreeMap;
+
+/// A Dockerfile's stages, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dockerfile {
+    pub stages: Vec<Stage>,
+    /// `# syntax=`, which asks for a builder that must be fetched.
+    pub syntax: Option<String>,
+    /// Needs a builder newer than the classic one: here-documents, `RUN --mount`.
+    pub needs_buildkit: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// As written, build arguments with a known value replaced.
+    pub from: String,
+    /// `AS name`.
+    pub name: Option<String>,
+    pub expose: Vec<u16>,
+    pub workdir: Option<String>,
+    /// As written: the JSON form or a shell line.
+    pub cmd: Option<String>,
+    pub entrypoint: Option<String>,
+    pub copies: Vec<Copied>,
+}
+
+/// A `COPY` or `ADD` from the build context.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    pub sources: Vec<String>,
+    /// Absolute where the work folder is known.
+    pub target: String,
+}
+
+/// Reads a Dockerfile; what it does not know is skipped. `args` are the build arguments given from outside.
+pub fn parse(text: &str, args: &BTreeMap<String, Option<String>>) -> Dockerfile {
+    let mut file = Dockerfile::default();
+    let (escape, syntax) = directives(text);
+    file.syntax = syntax;
+    let mut globals: BTreeMap<String, String> = BTreeMap::new();
+    for (word, rest, heredoc) in instructions(text, escape) {
+        file.needs_buildkit |= heredoc || (word == "RUN" && rest.starts_with("--mount"));
+        match (word.as_str(), file.stages.last_mut()) {
+            ("FROM", _) => file.stages.push(from(&rest, &globals)),
+            ("ARG", None) => {
+                for part in rest.split_whitespace() {
+                    let (name, default) = part.split_once('=').unwrap_or((part, ""));
+                    let given = args.get(name).cloned().flatten();
+                    globals.insert(name.to_owned(), given.unwrap_or_else(|| unquoted(default).to_owned()));
+                }
+            }
+            (_, Some(stage)) => stage.instruction(&word, &rest),
+            _ => {}
+        }
+    }
+    file
+}
+
+impl Dockerfile {
+    /// The stage that is built: the one of this name, else the last.
+    pub fn stage(&self, target: Option<&str>) -> Option<&Stage> {
+        let wanted = target.and_then(|target| self.stages.iter().find(|stage| stage.is(target)));
+        wanted.or(self.stages.last())
+    }
+
+    /// The stage that is built and the stages that it stands on, the built one first.
+    pub fn chain(&self, target: Option<&str>) -> Vec<&Stage> {
+        let mut chain: Vec<&Stage> = self.stage(target).into_iter().collect();
+        while let Some(last) = chain.last() {
+            let below = self.stages.iter().take_while(|stage| !std::ptr::eq(*stage, *last)).find(|s| s.is(&last.from));
+            match below {
+                Some(stage) => chain.push(stage),
+                None => break,
+            }
+        }
+        chain
+    }
+
+    /// The image that the build stands on.
+    pub fn base(&self, target: Option<&str>) -> Option<&str> {
+        self.chain(target).last().map(|stage| stage.from.as_str())
+    }
+}
+
+impl Stage {
+    fn is(&self, name: &str) -> bool {
+        self.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    fn instruction(&mut self, word: &str, rest: &str) {
+        match word {
+            "EXPOSE" => {
+                let ports = rest.split_whitespace().filter_map(|port| port.split('/').next()?.parse::<u16>().ok());
+                self.expose.extend(ports);
+            }
+            "WORKDIR" => self.workdir = Some(self.absolute(unquoted(rest))),
+            "CMD" => self.cmd = Some(rest.to_owned()),
+            "ENTRYPOINT" => self.entrypoint = Some(rest.to_owned()),
+            "COPY" | "ADD" => self.copies.extend(self.copied(rest)),
+            _ => {}
+        }
+    }
+
+    fn copied(&self, rest: &str) -> Option<Copied> {
+        let mut rest = rest.trim();
+        while let Some(flag) = rest.strip_prefix("--") {
+            let (flag, after) = flag.split_once(char::is_whitespace)?;
+            if flag.starts_with("from=") {
+                return None;
+            }
+            rest = after.trim_start();
+        }
+        let mut words: Vec<String> = if rest.starts_with('[') {
+            serde_json::from_str(rest).ok()?
+        } else {
+            rest.split_whitespace().map(|word| unquoted(word).to_owned()).collect()
+        };
+        let target = words.pop()?;
+        (!words.is_empty()).then(|| Copied { sources: words, target: self.absolute(&target) })
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with('/') {
+            return path.to_owned();
+        }
+        let folder = self.workdir.as_deref().unwrap_or("/").trim_end_matches('/');
+        let path = path.strip_prefix("./").unwrap_or(path);
+        if path.is_empty() || path == "." { format!("{folder}/") } else { format!("{folder}/{path}") }
+    }
+}
+
+fn from(rest: &str, globals: &BTreeMap<String, String>) -> Stage {
+    let mut words = rest.split_whitespace().filter(|word| !word.starts_with("--"));
+    let from = expand(words.next().unwrap_or_default(), globals);
+    let name = match (words.next(), words.next()) {
+        (Some(word), Some(name)) if word.eq_ignore_ascii_case("as") => Some(name.to_owned()),
+        _ => None,
+    };
+    Stage { from, name, ..Stage::default() }
+}
+
+/// `$NAME`, `${NAME}`, `${NAME:-default}` of build arguments.
+fn expand(text: &str, args: &BTreeMap<String, String>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(i) = rest.find('$') {
+        out.push_str(&rest[..i]);
+        rest = &rest[i + 1..];
+        let (inner, after) = match rest.strip_prefix('{').and_then(|braced| braced.split_once('}')) {
+            Some(pair) => pair,
+            None => {
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                rest.split_at(end)
+            }
+        };
+        let (name, default) = inner.split_once(":-").unwrap_or((inner, ""));
+        let value = args.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        out.push_str(value.unwrap_or(default));
+        rest = after;
+    }
+    out + rest
+}
+
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let inner = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(text)
+}
+
+/// Parser directives stand before anything else: the escape character and the syntax.
+fn directives(text: &str) -> (char, Option<String>) {
+    let (mut escape, mut syntax) = ('\\', None);
+    for line in text.lines() {
+        let Some(comment) = line.trim().strip_prefix('#') else { break };
+        let Some((name, value)) = comment.split_once('=') else { break };
+        match name.trim().to_ascii_lowercase().as_str() {
+            "escape" => escape = value.trim().chars().next().unwrap_or('\\'),
+            "syntax" => syntax = Some(value.trim().to_owned()),
+            "check" => {}
+            _ => break,
+        }
+    }
+    (escape, syntax)
+}
+
+/// Instructions with their continuation lines joined: the word in capitals, the rest, and whether a here-document followed.
+fn instructions(text: &str, escape: char) -> Vec<(String, String, bool)> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    let mut joined = String::new();
+    while let Some(line) = lines.next() {
+        let trimmed = line.trim();
+        // Comments and empty lines inside an instruction are skipped, as the builder does.
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            continue;
+        }
+        if let Some(begun) = trimmed.strip_suffix(escape) {
+            joined.push_str(begun);
+            joined.push(' ');
+            continue;
+        }
+        joined.push_str(trimmed);
+        let whole = std::mem::take(&mut joined);
+        let (word, rest) = whole.split_once(char::is_whitespace).unwrap_or((&whole, ""));
+        let word = word.to_ascii_uppercase();
+        let ends = if matches!(word.as_str(), "RUN" | "COPY" | "ADD") { heredocs(rest) } else { Vec::new() };
+        for end in &ends {
+            for line in lines.by_ref() {
+                if line.trim() == end {
+                    break;
+                }
+            }
+        }
+        found.push((word, rest.trim().to_owned(), !ends.is_empty()));
+    }
+    found
+}
+
+/// The ends that here-documents of a line wait for: `<<EOF`, `<<-"EOF"`.
+fn heredocs(line: &str) -> Vec<String> {
+    line.split_whitespace()
+        .filter_map(|word| word.strip_prefix("<<"))
+        .map(|word| word.strip_prefix('-').unwrap_or(word))
+        .map(|word| word.trim_matches(['"', '\'']))
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Dockerfile {
+        parse(text, &BTreeMap::new())
+    }
+
+    #[test]
+    fn the_seed_file() {
+        let file = read(
+            "# comment\nFROM python:3.6\nEXPOSE 5000\nWORKDIR /app\nCOPY requirements.txt /app\nRUN pip install -r requirements.txt\nCOPY app.py .\nCMD python app.py\n",
+        );
+        assert_eq!(file.base(None), Some("python:3.6"));
+        let stage = file.stage(None).expect("a stage");
+        assert_eq!(stage.expose, [5000]);
+        assert_eq!(stage.copies[1], Copied { sources: vec!["app.py".to_owned()], target: "/app/".to_owned() });
+        assert_eq!(stage.cmd.as_deref(), Some("python app.py"));
+    }
+
+    #[test]
+    fn arguments_stages_and_continuations() {
+        let text = "ARG VERSION=3.6\nARG BASE=\"python\"\nfrom --platform=linux/amd64 ${BASE}:$VERSION AS build\nRUN a \\\n  # in between\n\n  && b\nEXPOSE 80/tcp \\\n 443\nFROM build\nCOPY --from=build /x /y\nCOPY --chown=1:1 [\"a b\", \"/c/\"]\nENTRYPOINT [\"x\"]\n";
+        let file = read(text);
+        assert_eq!(file.stages.len(), 2);
+        assert_eq!(file.base(None), Some("python:3.6"));
+        assert_eq!(file.stages[0].expose, [80, 443]);
+        assert_eq!(file.stages[1].copies, [Copied { sources: vec!["a b".to_owned()], target: "/c/".to_owned() }]);
+        let given = BTreeMap::from([("VERSION".to_owned(), Some("3.9".to_owned()))]);
+        assert_eq!(parse(text, &given).base(Some("build")), Some("python:3.9"));
+        assert_eq!(read("FROM ${X:-mysql:5.7}\n").base(None), Some("mysql:5.7"));
+    }
+
+    #[test]
+    fn heredocs_and_directives() {
+        let file = read(
+            "# syntax=docker/dockerfile:1\n# escape=`\nFROM a\nRUN <<EOF\nFROM nobody\nEOF\nCOPY <<-\"X\" /x\nFROM none\n\tX\nRUN b `\n c\nEXPOSE 1\n",
+        );
+        assert_eq!(file.stages.len(), 1);
+        assert_eq!(file.syntax.as_deref(), Some("docker/dockerfile:1"));
+        assert!(file.needs_buildkit);
+        assert_eq!(file.stages[0].expose, [1]);
+        assert!(read("FROM a\nRUN --mount=type=cache,target=/x b\n").needs_buildkit);
+        assert!(!read("FROM a\nRUN cat <<1 x << y\n").needs_buildkit);
+    }
+
+    #[test]
+    fn nonsense_is_read_without_stages() {
+        for text in [
+            "",
+            "\\",
+            "FROM",
+            "COPY",
+            "hola\nmundo\n",
+            "FROM a AS",
+            "FROM a\nCOPY --from=x\nCOPY [\nCOPY x\nADD --a\nRUN <<EOF\nnever ended",
+        ] {
+            let _ = read(text).chain(Some("x"));
+        }
+        assert_eq!(read("FROM a AS a\n").base(None), Some("a"));
+        assert_eq!(read("").base(None), None);
+    }
+
+    #[test]
+    fn crlf_and_bom() {
+        let (text, _) = crate::submission::decode::decode(b"\xEF\xBB\xBFFROM python:3.6\r\nEXPOSE 5000\r\n");
+        assert_eq!(read(&text).base(None), Some("python:3.6"));
+        assert_eq!(read(&text).stages[0].expose, [5000]);
+    }
+}
