@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod plan;
 pub mod planning;
 pub mod report;
+pub mod screen;
 pub mod setup;
 
 use std::process::ExitCode;
