@@ -100,7 +100,7 @@ fn parameters_roles_and_facts_are_checked_together() {
             "8:35 the scenario has no role `ap` (did you mean `app`?)",
             "8:54 the scenario has no role `web` (one of `app`, `db`)",
             "8:76 `open` is `true` or `false`, not the number 1",
-            "9:3 this check expects nothing, so it would always pass (facts of `door`: the only one is `open`)",
+            "9:3 this check expects nothing, so it would always pass (facts of `door`: `open`)",
             "9:45 the scenario has no role `dbb` (did you mean `db`?)",
         ]
     );

@@ -267,7 +267,8 @@ impl<'a> Decoder<'a> {
                     meant.push(near);
                     format!("did you mean `{near}`?")
                 }
-                None => nearest::list(known.iter().copied()),
+                None if free.is_empty() => "remove it".to_owned(),
+                None => format!("what else can stand here: {}", nearest::names(free.iter().copied())),
             };
             self.problems.push(Problem::new(at, format!("unknown key `{key}`")).hint(hint));
         }
@@ -375,7 +376,7 @@ mod tests {
                 "5:8 `l` must be a text or a list of texts, not a map",
                 "6:4 `p` must be a port (1 to 65535), not the number 70000",
                 "7:7 unknown value `labb` for `from` (did you mean `lab`?)",
-                "8:1 unknown key `w` (one of `n`, `b`, `d`, `m`, `l`, `p`, `from`, `with`)",
+                "8:1 unknown key `w` (what else can stand here: `with`)",
                 "1:1 `with` is missing",
             ]
         );

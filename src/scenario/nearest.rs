@@ -20,13 +20,17 @@ pub fn hint<'n>(typed: &str, names: impl IntoIterator<Item = &'n str> + Clone) -
 }
 
 /// All the names that there are, as a hint.
-pub fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    let all: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    match all.as_slice() {
-        [] => "there are none".to_owned(),
-        [one] => format!("the only one is {one}"),
-        _ => format!("one of {}", all.join(", ")),
+pub fn list<'n>(all: impl IntoIterator<Item = &'n str> + Clone) -> String {
+    match all.clone().into_iter().count() {
+        0 => "there are none".to_owned(),
+        1 => format!("the only one is {}", names(all)),
+        _ => format!("one of {}", names(all)),
     }
+}
+
+/// Names as they are written.
+pub fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// `app-runs`, `app_runs` and `App Runs` are one name to who types it.

@@ -70,12 +70,13 @@ pub fn show_milli(points: Milli) -> String {
 /// A duration as it would be written: `250ms`, `90s`, `5m`.
 pub fn show_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
+    let whole = |unit: u128| ms.is_multiple_of(unit);
     match ms {
         0 => "0s".to_owned(),
-        _ if ms % 1000 != 0 => format!("{ms}ms"),
-        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        _ => format!("{}s", ms / 1000),
+        _ if whole(3_600_000) => format!("{}h", ms / 3_600_000),
+        _ if whole(60_000) => format!("{}m", ms / 60_000),
+        _ if whole(1000) => format!("{}s", ms / 1000),
+        _ => format!("{ms}ms"),
     }
 }
 

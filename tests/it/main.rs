@@ -1,1 +1,3 @@
+mod invalid;
 mod mutants;
+mod planning;
