@@ -3,8 +3,15 @@
 //! Adding a kind: one file with its `KIND`, a `mod` line and a row in [`PROBES`]. Decoding with places, matchers, waiting,
 //! points, documentation and the JSON schema follow from the row.
 
+pub mod common;
+pub mod dns;
+pub mod greeting;
+pub mod http;
+pub mod names;
 pub mod page;
 pub mod store;
+pub mod tcp;
+pub mod visit;
 
 use std::sync::Arc;
 
@@ -17,7 +24,7 @@ use crate::stack::Stack;
 use crate::text::Text;
 
 /// Every kind of check, in the order of the documentation.
-pub static PROBES: &[&ProbeKind] = &[];
+pub static PROBES: &[&ProbeKind] = &[&http::KIND, &tcp::KIND, &dns::KIND];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {
     PROBES.iter().copied().find(|k| k.name == name)

@@ -232,6 +232,11 @@ impl<'a> Decoder<'a> {
         Some(name)
     }
 
+    /// A role that a text names (`{db.names}`): `plan` checks that the scenario has it.
+    pub fn names_role(&mut self, role: &str, at: &Place) {
+        self.roles.push((role.to_owned(), at.clone()));
+    }
+
     /// One role or a list of them; a problem where there is none. `plan` checks that the scenario has them.
     pub fn roles(&mut self, key: &'static str) -> Vec<String> {
         if self.required(key).is_none() {

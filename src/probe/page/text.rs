@@ -67,7 +67,7 @@ impl PageText {
 }
 
 /// Bytes as text: by the byte-order mark, the header, the page's own `meta`; what is declared UTF-8 and is not is Latin.
-pub(super) fn decode(body: &[u8], content_type: Option<&str>) -> String {
+pub fn decode(body: &[u8], content_type: Option<&str>) -> String {
     if let Some((encoding, length)) = encoding_rs::Encoding::for_bom(body) {
         return encoding.decode_without_bom_handling(&body[length..]).0.into_owned();
     }

@@ -1,0 +1,282 @@
+//! What several kinds need: who plays a role and whether it runs, where it can be looked at, and from where to look.
+
+use std::time::Duration;
+
+use crate::agent::client::{Agent, AgentError};
+use crate::agent::{Look, Sight};
+use crate::docker::{Container, EngineError};
+use crate::notice::Reason;
+use crate::probe::ProbeError;
+use crate::scenario::From as Stand;
+use crate::stack::Stack;
+use crate::text::Text;
+
+impl ProbeError {
+    pub fn new(reason: Reason, en: impl Into<String>, es: impl Into<String>) -> Self {
+        Self { reason, text: Text::new(en, es) }
+    }
+
+    /// Our own limits.
+    pub fn ours(en: impl Into<String>, es: impl Into<String>) -> Self {
+        Self::new(Reason::Imparcial, en, es)
+    }
+}
+
+impl From<EngineError> for ProbeError {
+    fn from(error: EngineError) -> Self {
+        let next = error.next();
+        Self::new(Reason::Host, format!("{error}; {}", next.en), format!("{error}; {}", next.es))
+    }
+}
+
+impl From<AgentError> for ProbeError {
+    fn from(error: AgentError) -> Self {
+        Self::new(Reason::Host, error.to_string(), format!("no se pudo mirar: {error}"))
+    }
+}
+
+/// What is there, or why there is nothing: the submission's doing, and so a fact.
+#[derive(Clone, Debug)]
+pub enum Found<T> {
+    Here(T),
+    Absent(Text),
+}
+
+impl<T> Found<T> {
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Found<U> {
+        match self {
+            Self::Here(t) => Found::Here(f(t)),
+            Self::Absent(why) => Found::Absent(why),
+        }
+    }
+}
+
+/// Goes on with what is there; gives back the observation that there is nothing.
+macro_rules! here {
+    ($found:expr, $absent:expr) => {
+        match $found {
+            $crate::probe::common::Found::Here(found) => found,
+            $crate::probe::common::Found::Absent(why) => return $absent(why),
+        }
+    };
+}
+pub(crate) use here;
+
+/// The service that plays a role.
+///
+/// # Errors
+/// Where two could, or what it stands on could not be had for no fault of the submission's.
+pub fn service_of(stack: &Stack, role: &str) -> Result<Found<String>, ProbeError> {
+    let binding = stack.roles.get(role);
+    let Some(service) = binding.and_then(|b| b.service.clone()) else {
+        if let Some(binding) = binding.filter(|b| b.candidates.len() > 1) {
+            let all = binding.candidates.join(", ");
+            return Err(ProbeError::new(
+                Reason::Ambiguous,
+                format!("{all} could each be the {role}: say which with --role {role}=NAME"),
+                format!("{all} podrían ser cada uno el rol {role}: diga cuál con --role {role}=NOMBRE"),
+            ));
+        }
+        let why = binding.map(|b| b.why.clone()).filter(|why| !why.is_empty());
+        return Ok(Found::Absent(why.unwrap_or_else(|| {
+            Text::new(format!("no service plays the role {role}"), format!("ningún servicio cumple el rol {role}"))
+        })));
+    };
+    let state = stack.services.get(&service);
+    for out in state.iter().flat_map(|s| [&s.left_out, &s.image.missing]).flatten() {
+        return match out.reason {
+            Some(reason) => Err(ProbeError { reason, text: out.text.clone() }),
+            None => Ok(Found::Absent(out.text.clone())),
+        };
+    }
+    Ok(Found::Here(service))
+}
+
+/// The running container of a role, as it is now.
+pub async fn player(stack: &Stack, role: &str) -> Result<Found<Container>, ProbeError> {
+    let service = match service_of(stack, role)? {
+        Found::Here(service) => service,
+        Found::Absent(why) => return Ok(Found::Absent(why)),
+    };
+    let all = stack.engine.project_containers(&stack.project).await?;
+    let mut ours = all.into_iter().filter(|c| c.service == service).collect::<Vec<_>>();
+    // Of several replicas, one that runs.
+    ours.sort_by_key(|c| !c.running());
+    Ok(match ours.into_iter().next() {
+        Some(container) if container.running() => Found::Here(container),
+        Some(container) => Found::Absent(not_running(&container)),
+        None => Found::Absent(Text::new(
+            format!("service {service} has no container"),
+            format!("el servicio {service} no tiene contenedor"),
+        )),
+    })
+}
+
+fn not_running(container: &Container) -> Text {
+    let (service, state, code) = (&container.service, &container.state, container.exit_code);
+    match state.as_str() {
+        "exited" | "dead" => Text::new(
+            format!("service {service} is not running: it exited with status {code}"),
+            format!("el servicio {service} no está corriendo: terminó con estado {code}"),
+        ),
+        "restarting" => Text::new(
+            format!("service {service} is not running: it keeps restarting, last with status {code}"),
+            format!("el servicio {service} no está corriendo: se reinicia una y otra vez, la última con estado {code}"),
+        ),
+        other => Text::new(
+            format!("service {service} is not running: {other}"),
+            format!("el servicio {service} no está corriendo: {other}"),
+        ),
+    }
+}
+
+/// The role that a service plays, else its own name.
+pub fn role_of(stack: &Stack, service: &str) -> String {
+    let role = stack.roles.iter().find(|(_, b)| b.service.as_deref() == Some(service));
+    role.map_or_else(|| service.to_owned(), |(role, _)| role.clone())
+}
+
+/// Where a probe stands, ready to look.
+pub async fn observer(stack: &Stack, from: &Stand) -> Result<Found<Agent>, ProbeError> {
+    Ok(match from {
+        Stand::Host => Found::Here(stack.agents.host()),
+        Stand::Lab => Found::Here(stack.agents.lab().await?),
+        Stand::Inside(role) => match player(stack, role).await? {
+            Found::Absent(why) => Found::Absent(why),
+            Found::Here(container) => inside(stack, &container).await?,
+        },
+    })
+}
+
+/// An agent inside a container. That it stopped meanwhile is a fact.
+pub async fn inside(stack: &Stack, container: &Container) -> Result<Found<Agent>, ProbeError> {
+    match stack.agents.inside(container).await {
+        Ok(agent) => Ok(Found::Here(agent)),
+        Err(AgentError::NotRunning { .. }) => Ok(Found::Absent(not_running(container))),
+        Err(error) => {
+            // It may have stopped, or started anew, while the agent went in.
+            let now = stack.engine.container(&container.id).await?;
+            if !now.running() {
+                return Ok(Found::Absent(not_running(&now)));
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Looks; what the agent itself could not do is an error.
+pub async fn look(agent: &Agent, look: Look, timeout: Duration) -> Result<Sight, ProbeError> {
+    match agent.look(look, timeout).await? {
+        Sight::Unable { message } => {
+            Err(ProbeError::ours(format!("could not look: {message}"), format!("no se pudo mirar: {message}")))
+        }
+        sight => Ok(sight),
+    }
+}
+
+/// A TCP port of the stack's machine that leads to a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    pub service: String,
+    pub container: u16,
+    pub host: u16,
+    /// Only at 127.0.0.1.
+    pub loopback: bool,
+}
+
+/// What the containers publish over TCP.
+pub fn published(containers: &[Container]) -> Vec<Published> {
+    let mut out: Vec<Published> = Vec::new();
+    for container in containers.iter().filter(|c| c.running()) {
+        for (port, bindings) in &container.ports {
+            let Some(inner) = port.strip_suffix("/tcp").and_then(|p| p.parse().ok()) else { continue };
+            for (ip, host) in bindings.iter().filter(|(_, host)| *host != 0) {
+                let loopback = ip.starts_with("127.") || ip == "::1";
+                match out.iter_mut().find(|p| p.host == *host) {
+                    Some(known) => known.loopback &= loopback,
+                    None => {
+                        out.push(Published {
+                            service: container.service.clone(),
+                            container: inner,
+                            host: *host,
+                            loopback,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    out.sort_by_key(|p| p.host);
+    out
+}
+
+/// Where the page of a role may be, best first: its own ports, and where it publishes none, those of services that play
+/// no other role (a proxy in front of it).
+pub fn doors(stack: &Stack, role: &str, containers: &[Container]) -> Vec<Published> {
+    let service = stack.roles.get(role).and_then(|b| b.service.as_deref());
+    let all = published(containers);
+    let own: Vec<Published> = all.iter().filter(|p| Some(p.service.as_str()) == service).cloned().collect();
+    if !own.is_empty() {
+        return own;
+    }
+    let taken = |name: &str| stack.roles.iter().any(|(r, b)| r != role && b.service.as_deref() == Some(name));
+    all.into_iter().filter(|p| !taken(&p.service)).collect()
+}
+
+/// JSON Schema of `from:`.
+pub fn from_schema() -> serde_json::Value {
+    serde_json::json!({
+        "description": "where the probe stands",
+        "oneOf": [
+            {"enum": ["host", "lab"]},
+            {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["inside"],
+                "properties": {"inside": {"type": "string", "description": "a role"}}
+            }
+        ]
+    })
+}
+
+/// The role of a text such as `{role.names}`, if it is such a template.
+pub fn template<'a>(text: &'a str, what: &str) -> Option<&'a str> {
+    text.strip_prefix('{')?.strip_suffix('}')?.strip_suffix(what)?.strip_suffix('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn container(service: &str, ports: &[(&str, &str, u16)]) -> Container {
+        let mut map: BTreeMap<String, Vec<(String, u16)>> = BTreeMap::new();
+        for (inner, ip, host) in ports {
+            map.entry((*inner).to_owned()).or_default().push(((*ip).to_owned(), *host));
+        }
+        Container { service: service.into(), state: "running".into(), ports: map, ..Container::default() }
+    }
+
+    #[test]
+    fn published_ports_are_tcp_ports_of_running_containers() {
+        let mut dead = container("old", &[("80/tcp", "0.0.0.0", 81)]);
+        dead.state = "exited".into();
+        let all = [
+            container("app", &[("5000/tcp", "0.0.0.0", 5000), ("5000/tcp", "::", 5000), ("53/udp", "0.0.0.0", 53)]),
+            container("db", &[("3306/tcp", "127.0.0.1", 32000)]),
+            dead,
+        ];
+        let found = published(&all);
+        let p =
+            |service: &str, container, host, loopback| Published { service: service.into(), container, host, loopback };
+        assert_eq!(found, [p("app", 5000, 5000, false), p("db", 3306, 32000, true)]);
+    }
+
+    #[test]
+    fn templates_name_a_role() {
+        assert_eq!(template("{db.names}", "names"), Some("db"));
+        assert_eq!(template("db", "names"), None);
+        assert_eq!(template("{db.published}", "names"), None);
+    }
+}
