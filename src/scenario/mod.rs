@@ -21,6 +21,7 @@ use crate::expect::Place;
 use crate::submission::policy::Action;
 use crate::text::Text;
 
+pub use crate::submission::bind::RoleSpec;
 pub use decoder::Decoder;
 pub use from::From;
 pub use locate::locate;
@@ -61,19 +62,6 @@ pub struct Budgets {
 pub struct PolicySpec {
     /// Overrides of the built-in action, by rule name.
     pub actions: Vec<(String, Action)>,
-}
-
-/// What a role is found by.
-#[derive(Clone, Debug)]
-pub struct RoleSpec {
-    pub name: String,
-    /// Built from the submission.
-    pub built: bool,
-    /// Chooses among several that fit.
-    pub talks_to: Option<String>,
-    /// `mysql`, `mariadb`, …: the image's family.
-    pub image_family: Vec<String>,
-    pub at: Place,
 }
 
 /// Limits under which behaviour is judged, after a death by limit or silence at it.

@@ -14,6 +14,8 @@ use crate::notice::Reason;
 use crate::submission::{ComposeFile, Submission, policy};
 use crate::text::Text;
 
+pub use crate::submission::bind::Binding;
+
 /// Everything that a probe may look at.
 pub struct Stack {
     /// The engine that runs the services (the lab's, or the host's).
@@ -91,15 +93,6 @@ pub struct LeftOut {
     /// `None`: the submission's fault. Else why it is undecided.
     pub reason: Option<Reason>,
     pub text: Text,
-}
-
-/// Which services could play a role, and which does.
-#[derive(Clone, Debug, Default)]
-pub struct Binding {
-    pub service: Option<String>,
-    pub why: Text,
-    /// More than one fits and nothing tells them apart.
-    pub candidates: Vec<String>,
 }
 
 /// A service as handed in, before any override.

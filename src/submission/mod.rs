@@ -1,5 +1,6 @@
 //! What was handed in: found wherever and however it is named, read as data, never run.
 
+pub mod bind;
 pub mod builds;
 mod choose;
 pub mod compose;
