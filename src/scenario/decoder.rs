@@ -106,6 +106,12 @@ impl<'a> Decoder<'a> {
         found
     }
 
+    /// As [`Self::word`], and a problem where it is absent.
+    pub fn required_word(&mut self, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
+        self.required(key)?;
+        self.word(key, words)
+    }
+
     pub fn int(&mut self, key: &'static str) -> Option<i64> {
         let node = self.node(key)?;
         self.read(key, node, "a whole number", |node| match node.value {

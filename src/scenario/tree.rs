@@ -157,6 +157,11 @@ fn options() -> serde_saphyr::Options {
             max_merge_keys: 1_000,
             max_total_scalar_bytes: MAX_BYTES,
         },
+        // What aliases repeat is read again for each use.
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 50_000,
+            max_alias_expansions_per_anchor: 1_000,
+        },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,

@@ -97,3 +97,24 @@ fn without_a_mistake_there_is_no_message() {
     let text = std::fs::read_to_string(folder().join("points-do-not-add-up.yaml")).unwrap();
     assert_eq!(message("good.yaml", &text.replace("points: 100", "points: 10")), None);
 }
+
+proptest::proptest! {
+    /// Whatever is written, it is read or refused with a message: never a panic, never an endless wait.
+    #[test]
+    fn no_text_is_too_broken(at in 0.0..1.0_f64, cut in 0_usize..40, put in "[ -~\\n\\t\u{feff}ñ&*{}\\[\\]:,#'\"!|>%@`-]{0,12}") {
+        let good = std::fs::read_to_string(folder().join("everything-at-once.yaml")).unwrap();
+        let chars: Vec<char> = good.chars().collect();
+        let from = (at * chars.len() as f64) as usize;
+        let to = (from + cut).min(chars.len());
+        let text: String = chars[..from].iter().copied().chain(put.chars()).chain(chars[to..].iter().copied()).collect();
+        let said = message("broken.yaml", &text);
+        proptest::prop_assert!(said.is_none_or(|said| said.contains("problem")));
+    }
+
+    /// What is no scenario at all does no harm either.
+    #[test]
+    fn no_noise_is_too_broken(text in "\\PC{0,200}") {
+        let said = message("noise.yaml", &text);
+        proptest::prop_assert!(said.is_some());
+    }
+}
