@@ -1,3 +1,5 @@
 mod invalid;
+mod lab;
+mod live;
 mod mutants;
 mod planning;

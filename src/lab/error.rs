@@ -1,0 +1,114 @@
+//! Why there is no lab: whose limits they were, in words for people.
+
+use std::time::Duration;
+
+use super::copy::CopyError;
+use crate::agent::AgentError;
+use crate::docker::{EngineError, EngineErrorKind};
+use crate::exec::RunError;
+use crate::notice::Reason;
+use crate::text::Text;
+
+/// A lab could not be started, used or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// What `imparcial setup` makes is not there.
+    #[error("{what} is not there: run `imparcial setup`")]
+    NotSetUp { what: String },
+    #[error("the lab {lab} was not ready after {after:?}; its log ends with: {log}")]
+    Late { lab: String, after: Duration, log: String },
+    #[error("the lab {lab} ended at its start; its log ends with: {log}")]
+    Ended { lab: String, log: String },
+    /// Of the submission, or of reading it.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("could not read our own executable: {0}")]
+    Binary(std::io::Error),
+}
+
+impl LabError {
+    /// Whose it is; none where it is the submission's own fault.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Copy(CopyError::TooMany(_) | CopyError::TooLarge(_)) => None,
+            Self::Engine(EngineError { kind: EngineErrorKind::Other(_), .. }) | Self::Agent(_) | Self::Binary(_) => {
+                Some(Reason::Imparcial)
+            }
+            _ => Some(Reason::Host),
+        }
+    }
+
+    /// What was tried, what was seen, what to do next.
+    pub fn text(&self) -> Text {
+        match self {
+            Self::Engine(error) => {
+                let next = error.next();
+                Text::new(format!("{error}; {}", next.en), format!("el motor de Docker falla: {error}; {}", next.es))
+            }
+            Self::NotSetUp { what } => Text::new(
+                format!("{what} is not there: run `imparcial setup`"),
+                format!("falta {what}: ejecuta `imparcial setup`"),
+            ),
+            Self::Late { lab, after, log } => Text::new(
+                format!("the lab {lab} was not ready after {} s; its log ends with:\n{log}", after.as_secs()),
+                format!(
+                    "el laboratorio {lab} no estaba listo tras {} s; su registro termina así:\n{log}",
+                    after.as_secs()
+                ),
+            ),
+            Self::Ended { lab, log } => Text::new(
+                format!("the lab {lab} ended at its start; its log ends with:\n{log}"),
+                format!("el laboratorio {lab} terminó al arrancar; su registro termina así:\n{log}"),
+            ),
+            Self::Copy(CopyError::TooMany(n)) => Text::new(
+                format!("the submission has more than {n} files and folders"),
+                format!("la entrega tiene más de {n} ficheros y carpetas"),
+            ),
+            Self::Copy(CopyError::TooLarge(n)) => Text::new(
+                format!("the submission is larger than {} MB", n >> 20),
+                format!("la entrega ocupa más de {} MB", n >> 20),
+            ),
+            Self::Copy(CopyError::Read { path, error }) => Text::new(
+                format!("could not read {}: {error}", path.display()),
+                format!("no se puede leer {}: {error}", path.display()),
+            ),
+            Self::Copy(CopyError::Write(error)) => Text::new(
+                format!("the copy of the submission into the lab was given up: {error}"),
+                format!("la copia de la entrega al laboratorio quedó a medias: {error}"),
+            ),
+            Self::Agent(error) => Text::new(
+                format!("{error}; run `imparcial setup --check`"),
+                format!("el agente del laboratorio falla: {error}; ejecuta `imparcial setup --check`"),
+            ),
+            Self::Run(error) => {
+                Text::new(error.to_string(), format!("una orden del laboratorio no se pudo ejecutar: {error}"))
+            }
+            Self::Binary(error) => Text::new(
+                format!("could not read our own executable: {error}"),
+                format!("no se puede leer el propio ejecutable de imparcial: {error}"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submission_that_is_too_large_is_its_own_fault_and_a_full_disk_is_the_host_s() {
+        assert_eq!(LabError::from(CopyError::TooMany(5)).reason(), None);
+        let kind = EngineErrorKind::Full("no space left on device".into());
+        let full = EngineError { place: "this host's engine".into(), tried: "start the lab x".into(), kind };
+        let full = LabError::from(full);
+        assert_eq!(full.reason(), Some(Reason::Host));
+        assert!(full.text().en.contains("free some disk space"), "{}", full.text().en);
+        assert!(full.text().es.contains("libera espacio"));
+    }
+}

@@ -1,0 +1,116 @@
+//! Whose a run is: the process that grades, told apart from any later one with the same number.
+//!
+//! It is written on everything that a run makes, so that the next start can tell what was left behind from what another
+//! run is using right now.
+
+use std::collections::HashMap;
+use std::fs;
+
+/// Labels of everything that a run makes.
+pub const RUN: &str = "imparcial.run";
+pub const PID: &str = "imparcial.pid";
+pub const BOOT: &str = "imparcial.boot";
+pub const STARTED: &str = "imparcial.started";
+/// The process namespace in which the number counts.
+pub const SPACE: &str = "imparcial.space";
+/// Asked to stay after its run: only `imparcial down` removes it.
+pub const KEEP: &str = "imparcial.keep";
+
+/// A process, in this boot of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub pid: u32,
+    pub boot: String,
+    /// In the kernel's ticks since the boot.
+    pub started: u64,
+    pub space: String,
+}
+
+/// What can be said of an owner from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    Alive,
+    Dead,
+    /// On another machine or in another process namespace: its number means nothing here.
+    Unknown,
+}
+
+impl Owner {
+    /// This process.
+    pub fn this() -> Self {
+        let pid = std::process::id();
+        Self { pid, boot: boot(), started: started(pid).unwrap_or_default(), space: space() }
+    }
+
+    /// As labels, together with the run's.
+    pub fn labels(&self, run: &str) -> HashMap<String, String> {
+        let pairs = [
+            (RUN, run.to_owned()),
+            (PID, self.pid.to_string()),
+            (BOOT, self.boot.clone()),
+            (STARTED, self.started.to_string()),
+            (SPACE, self.space.clone()),
+        ];
+        pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+    }
+
+    /// From labels; none where they are not a run's.
+    pub fn read(labels: &HashMap<String, String>) -> Option<Self> {
+        Some(Self {
+            pid: labels.get(PID)?.parse().ok()?,
+            boot: labels.get(BOOT)?.clone(),
+            started: labels.get(STARTED)?.parse().ok()?,
+            space: labels.get(SPACE).cloned().unwrap_or_default(),
+        })
+    }
+
+    pub fn life(&self) -> Life {
+        if self.boot != boot() || self.space != space() {
+            return Life::Unknown;
+        }
+        if started(self.pid) == Some(self.started) { Life::Alive } else { Life::Dead }
+    }
+}
+
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+fn space() -> String {
+    fs::read_link("/proc/self/ns/pid").map(|p| p.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// When a process began; none where it has ended, its parent not having noticed yet included.
+fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name and may hold spaces and brackets.
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    if matches!(fields.first(), Some(&"Z" | &"X")) { None } else { fields.get(19)?.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_also_when_read_from_labels() {
+        let labels = Owner::this().labels("r1");
+        assert_eq!(labels[RUN], "r1");
+        let owner = Owner::read(&labels).unwrap();
+        assert_eq!(owner, Owner::this());
+        assert_eq!(owner.life(), Life::Alive);
+        assert_eq!(Owner::read(&HashMap::new()), None);
+    }
+
+    #[test]
+    fn a_number_given_to_another_process_is_another_owner() {
+        let this = Owner::this();
+        assert_eq!(Owner { started: this.started + 1, ..this.clone() }.life(), Life::Dead);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert_eq!(Owner { pid, ..this.clone() }.life(), Life::Dead);
+        assert_eq!(Owner { boot: "another".into(), ..this.clone() }.life(), Life::Unknown);
+        assert_eq!(Owner { space: "pid:[1]".into(), ..this }.life(), Life::Unknown);
+    }
+}

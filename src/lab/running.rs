@@ -1,0 +1,385 @@
+//! A lab: one disposable container that holds a run's whole world, and the ways into it.
+//!
+//! Nothing of the submission runs outside it, and removing it removes everything. The image is
+//! `vagrant/images/lab`; its `lab-init` says what it takes and when it is ready.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, NetworkingConfig};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::copy::{self, Caps, CopyError, NotCopied, ToStream};
+use super::owner::{KEEP, Owner};
+use super::{LabError, cgroups, sweep};
+use crate::agent::{AgentShell, Agents};
+use crate::docker::{Engine, EngineError, EngineErrorKind};
+use crate::exec::container::Container;
+use crate::exec::local::Local;
+use crate::exec::{Cmd, Shell, ShellExt};
+
+/// Where our own executable lies in a lab.
+pub const BINARY: &str = "/usr/local/bin/imparcial";
+/// Where a submission's copies lie in a lab.
+const WORK: &str = "/work";
+/// The copy that is brought up.
+const COPY: &str = "submission";
+
+/// What `lab-init` needs to mount, to route and to look; see there. `devices.allow` and the host's kernel stay within
+/// reach of these: a lab contains accidents, not attackers.
+const CAPABILITIES: [&str; 8] =
+    ["SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_NICE", "IPC_LOCK", "DAC_READ_SEARCH", "SYSLOG"];
+/// A fork bomb ends in the lab, not with the host.
+const PROCESSES: i64 = 16_384;
+
+/// What a lab is to be.
+#[derive(Clone, Debug)]
+pub struct LabSpec {
+    /// The run's name: letters, digits, `.`, `_`, `-`. The container is `imparcial-<run>`.
+    pub run: String,
+    pub image: String,
+    pub network: String,
+    /// The submission's folder.
+    pub submission: PathBuf,
+    /// Registry mirrors of the lab's engine, as URLs.
+    pub mirrors: Vec<String>,
+    /// Private networks that containers may reach all the same.
+    pub allow: Vec<String>,
+    /// Stays after the run, until `imparcial down`.
+    pub keep: bool,
+    /// Our own executable; by default the one that runs.
+    pub binary: PathBuf,
+    pub ready_within: Duration,
+    pub caps: Caps,
+}
+
+impl LabSpec {
+    pub fn new(run: impl Into<String>, submission: impl Into<PathBuf>) -> Self {
+        Self {
+            run: run.into(),
+            image: "imparcial/lab".into(),
+            network: "imparcial-labs".into(),
+            submission: submission.into(),
+            mirrors: Vec::new(),
+            allow: Vec::new(),
+            keep: false,
+            // Not its path: that may be another program by now.
+            binary: "/proc/self/exe".into(),
+            ready_within: Duration::from_secs(90),
+            caps: Caps::default(),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("imparcial-{}", self.run)
+    }
+}
+
+/// A lab that is up.
+pub struct Lab {
+    spec: LabSpec,
+    name: String,
+    id: String,
+    address: String,
+    left_out: Vec<NotCopied>,
+    host: Engine,
+    engine: Engine,
+    shell: Arc<dyn Shell>,
+    agents: Agents,
+    removal: Removal,
+}
+
+impl Lab {
+    /// Starts a lab, copies our executable and the submission into it, and waits until its engine answers. Where it
+    /// fails, or is given up half way, nothing stays behind.
+    pub async fn start(spec: LabSpec) -> Result<Self, LabError> {
+        let host = Engine::host().await?;
+        let name = spec.name();
+        // From here on, whatever happens, what there is of it is removed.
+        let removal = Removal::armed(&spec);
+        match Self::bring_up(&spec, &name, &host).await {
+            Ok(Up { id, address, left_out, engine, shell, agents }) => {
+                Ok(Self { spec, name, id, address, left_out, host, engine, shell, agents, removal })
+            }
+            Err(error) => {
+                if taken(&error) {
+                    // Of another run of the same name, which may be using it.
+                    removal.disarm();
+                } else if let Err(remains) = removal.remove(&host).await {
+                    tracing::warn!(lab = %name, error = %remains, "the lab that did not start could not be removed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn bring_up(spec: &LabSpec, name: &str, host: &Engine) -> Result<Up, LabError> {
+        let id = create(spec, name, host).await?;
+        host.docker()
+            .start_container(&id, None::<StartContainerOptions>)
+            .await
+            .map_err(|e| host.explain(format!("start the lab {name}"), &e))?;
+        // The engine needs half a second to come up: the files go in meanwhile.
+        let (ready, sent, left_out) = tokio::join!(
+            ready(host, name, spec.ready_within),
+            send_binary(host, &id, spec),
+            send_submission(host, &id, spec)
+        );
+        ready?;
+        sent?;
+        let left_out = left_out?;
+        let under: Arc<dyn Shell> = Arc::new(Container::new(Arc::new(Local), name));
+        let agents = Agents::new(under.clone(), BINARY);
+        let shell: Arc<dyn Shell> = Arc::new(AgentShell::new(agents.clone(), under));
+        let (engine, agent, address) =
+            tokio::join!(Engine::over(shell.clone()), agents.lab(), address(host, &id, &spec.network));
+        agent?;
+        Ok(Up { id, address: address?, left_out, engine: engine?, shell, agents })
+    }
+
+    /// Runs commands in the lab.
+    pub fn shell(&self) -> Arc<dyn Shell> {
+        self.shell.clone()
+    }
+
+    /// The lab's own engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Looks from the lab and from inside its services.
+    pub fn agents(&self) -> &Agents {
+        &self.agents
+    }
+
+    /// An address of the lab that is not loopback: where published ports are judged.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn run(&self) -> &str {
+        &self.spec.run
+    }
+
+    /// The container's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The submission's copy in the lab.
+    pub fn workdir(&self) -> String {
+        format!("{WORK}/{COPY}")
+    }
+
+    /// What of the submission was not copied.
+    pub fn left_out(&self) -> &[NotCopied] {
+        &self.left_out
+    }
+
+    /// Puts the submission's copy back to what was handed in.
+    pub async fn fresh_copy(&self) -> Result<(), LabError> {
+        let remove = Cmd::new(["rm", "-rf", "--one-file-system", "--", &self.workdir()]);
+        self.shell.must(&remove.timeout(Duration::from_secs(60))).await?;
+        send_submission(&self.host, &self.id, &self.spec).await.map(drop)
+    }
+
+    /// The lab's own log, for evidence.
+    pub async fn log(&self) -> String {
+        self.host.logs(&self.id, None, Some(1000)).await.unwrap_or_else(|e| e.to_string())
+    }
+
+    /// Removes the lab and all that belongs to it. May be called any number of times.
+    pub async fn down(&self) -> Result<(), LabError> {
+        self.removal.remove(&self.host).await
+    }
+
+    /// Leaves it standing, for `imparcial down` to remove.
+    pub fn leave(&self) {
+        self.removal.disarm();
+    }
+}
+
+/// There already is a container of this name.
+fn taken(error: &LabError) -> bool {
+    matches!(error, LabError::Engine(EngineError { kind: EngineErrorKind::Refused { status: 409, .. }, tried, .. })
+        if tried.starts_with("create"))
+}
+
+/// What [`Lab::start`] has brought up.
+struct Up {
+    id: String,
+    address: String,
+    left_out: Vec<NotCopied>,
+    engine: Engine,
+    shell: Arc<dyn Shell>,
+    agents: Agents,
+}
+
+async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, LabError> {
+    let tried = || format!("create the lab {name}");
+    let info = host.docker().info().await.map_err(|e| host.explain(tried(), &e))?;
+    let systemd = info.cgroup_driver.is_some_and(|d| d.to_string() == "systemd");
+    let mut labels = Owner::this().labels(&spec.run);
+    if spec.keep {
+        labels.insert(KEEP.into(), "true".into());
+    }
+    let mut env = Vec::new();
+    for (variable, values) in [("IMPARCIAL_MIRROR", &spec.mirrors), ("IMPARCIAL_ALLOW", &spec.allow)] {
+        if !values.is_empty() {
+            env.push(format!("{variable}={}", values.join(" ")));
+        }
+    }
+    let body = ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        hostname: Some("lab".into()),
+        labels: Some(labels),
+        env: Some(env),
+        host_config: Some(HostConfig {
+            cap_add: Some(CAPABILITIES.map(String::from).to_vec()),
+            security_opt: Some(vec!["seccomp=unconfined".into(), "apparmor=unconfined".into()]),
+            cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+            cgroup_parent: Some(cgroups::parent(&spec.run, systemd)),
+            network_mode: Some(spec.network.clone()),
+            pids_limit: Some(PROCESSES),
+            ..HostConfig::default()
+        }),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(spec.network.clone(), Default::default())])),
+        }),
+        ..ContainerCreateBody::default()
+    };
+    let options = CreateContainerOptionsBuilder::new().name(name).build();
+    let created = host.docker().create_container(Some(options), body).await;
+    created.map(|c| c.id).map_err(|e| {
+        let error = host.explain(tried(), &e);
+        let text = error.to_string();
+        if error.is_missing() && text.contains("No such image") {
+            LabError::NotSetUp { what: format!("the image {}", spec.image) }
+        } else {
+            error.into()
+        }
+    })
+}
+
+/// Follows the lab's log until `lab-init` says that it is ready: nothing is asked again and again.
+async fn ready(host: &Engine, name: &str, within: Duration) -> Result<(), LabError> {
+    let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).build();
+    let mut lines = host.docker().logs(name, Some(options));
+    let mut log = Vec::new();
+    let watch = async {
+        while let Some(line) = lines.next().await {
+            let line = line.map_err(|e| host.explain(format!("follow the log of the lab {name}"), &e))?;
+            let line = String::from_utf8_lossy(line.as_ref()).trim_end().to_owned();
+            if line.starts_with("lab-init: ready") {
+                return Ok(());
+            }
+            log.push(line);
+        }
+        Err(LabError::Ended { lab: name.to_owned(), log: String::new() })
+    };
+    let watched = timeout(within, watch).await;
+    let end = log[log.len().saturating_sub(25)..].join("\n");
+    match watched {
+        Ok(Err(LabError::Ended { lab, .. })) => Err(LabError::Ended { lab, log: end }),
+        Ok(other) => other,
+        Err(_) => Err(LabError::Late { lab: name.to_owned(), after: within, log: end }),
+    }
+}
+
+async fn address(host: &Engine, id: &str, network: &str) -> Result<String, LabError> {
+    let lab = host.container(id).await?;
+    let own = lab.addresses.get(network).or_else(|| lab.addresses.values().next());
+    own.cloned().ok_or_else(|| LabError::NotSetUp { what: format!("the network {network}") })
+}
+
+async fn send_binary(host: &Engine, id: &str, spec: &LabSpec) -> Result<(), LabError> {
+    let path = spec.binary.clone();
+    let tar = tokio::task::spawn_blocking(move || binary(&path)).await;
+    let tar = tar.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(LabError::Binary)?;
+    let folder = BINARY.rsplit_once('/').map_or("/", |(folder, _)| folder);
+    Ok(host.upload(id, folder, tar).await?)
+}
+
+fn binary(path: &std::path::Path) -> std::io::Result<Bytes> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.read_to_end(&mut bytes)?;
+    let mut tar = tar::Builder::new(Vec::with_capacity(bytes.len() + 4096));
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_size(bytes.len() as u64);
+    tar.append_data(&mut header, BINARY.rsplit('/').next().unwrap_or(BINARY), bytes.as_slice())?;
+    Ok(tar.into_inner()?.into())
+}
+
+async fn send_submission(host: &Engine, id: &str, spec: &LabSpec) -> Result<Vec<NotCopied>, LabError> {
+    let (to, from) = mpsc::channel(8);
+    let (root, caps) = (spec.submission.clone(), spec.caps);
+    let packing = tokio::task::spawn_blocking(move || {
+        let packed = copy::tar_of(&root, COPY, caps, ToStream::new(to.clone()));
+        if packed.is_err() {
+            // Without this the engine would take the half tar for a whole one.
+            let _ = to.blocking_send(Err(std::io::Error::other("the copy was given up")));
+        }
+        packed
+    });
+    let stream = futures_util::stream::unfold(from, |mut from| async { from.recv().await.map(|item| (item, from)) });
+    let sent = host.upload_stream(id, WORK, stream).await;
+    let packed = packing.await.unwrap_or_else(|e| Err(CopyError::Write(std::io::Error::other(e))));
+    match (packed, sent) {
+        // The engine's own words, where it was the engine that gave the copy up.
+        (Err(CopyError::Write(_)) | Ok(_), Err(error)) => Err(error.into()),
+        (Err(error), _) => Err(error.into()),
+        (Ok(left_out), Ok(())) => Ok(left_out),
+    }
+}
+
+/// Sees to it that a lab goes: by [`Lab::down`], or, where that never came (a panic, a start that was given up), when it
+/// is dropped.
+struct Removal {
+    run: String,
+    armed: AtomicBool,
+}
+
+impl Removal {
+    fn armed(spec: &LabSpec) -> Self {
+        Self { run: spec.run.clone(), armed: AtomicBool::new(true) }
+    }
+
+    async fn remove(&self, host: &Engine) -> Result<(), LabError> {
+        let removed = sweep::remove_run(host, &self.run).await;
+        if removed.is_ok() {
+            self.disarm();
+        }
+        removed.map(drop)
+    }
+
+    fn disarm(&self) {
+        self.armed.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        if !self.armed.load(Ordering::SeqCst) {
+            return;
+        }
+        tracing::info!(run = %self.run, "removing a lab that was given up");
+        let run = self.run.clone();
+        // A thread and a runtime of its own: this may happen while the one that we are in is ending.
+        let removing = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            runtime.block_on(async { sweep::remove_run(&Engine::host().await.ok()?, &run).await.ok() })
+        });
+        if !matches!(removing.join(), Ok(Some(_))) {
+            tracing::warn!(run = %self.run, "could not be removed; `imparcial down {}` will", self.run);
+        }
+    }
+}

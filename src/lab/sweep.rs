@@ -1,0 +1,189 @@
+//! Removes runs: one by name, every one, or those whose process died without doing it.
+//!
+//! Everything is found by its labels, so a fresh process can do it, any number of times and in any state.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder,
+};
+
+use super::owner::{KEEP, Life, Owner, RUN};
+use super::{LabError, cgroups};
+use crate::docker::{Engine, EngineError};
+
+/// What was removed of a run, or of several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    pub runs: Vec<String>,
+    pub containers: usize,
+    pub networks: usize,
+    pub volumes: usize,
+}
+
+/// A run that has something on an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub run: String,
+    /// None where its labels do not say.
+    pub owner: Option<Owner>,
+    pub running: bool,
+    pub keep: bool,
+}
+
+impl Left {
+    /// Nobody uses it any more. Of a run of elsewhere that is only known where its lab has ended too.
+    pub fn abandoned(&self) -> bool {
+        match self.owner.as_ref().map(Owner::life) {
+            Some(Life::Alive) => false,
+            Some(Life::Dead) => true,
+            Some(Life::Unknown) | None => !self.running,
+        }
+    }
+}
+
+/// Removes what dead runs left behind, before a new one begins. Runs that live, here or elsewhere, and those that were
+/// asked to stay are left alone.
+pub async fn sweep(engine: &Engine) -> Result<Removed, LabError> {
+    let folders = cgroups::runs();
+    let left = left(engine).await?;
+    let mut removed = Removed::default();
+    for run in left.iter().filter(|left| left.abandoned() && !left.keep) {
+        tracing::info!(run = %run.run, "removing what a dead run left behind");
+        removed.add(remove_run(engine, &run.run).await?);
+    }
+    // A lab's container is made before its folder: a folder seen earlier, without one now, is nobody's.
+    for run in folders.iter().filter(|run| left.iter().all(|left| left.run != **run)) {
+        cgroups::remove(run).await;
+    }
+    Ok(removed)
+}
+
+/// Removes every run, or, where `live` is not asked for, all that no living process uses, kept ones included.
+pub async fn remove_all(engine: &Engine, live: bool) -> Result<Removed, LabError> {
+    let mut removed = Removed::default();
+    for run in left(engine).await?.iter().filter(|left| live || left.abandoned()) {
+        removed.add(remove_run(engine, &run.run).await?);
+    }
+    Ok(removed)
+}
+
+/// Every run that has something on this engine.
+pub async fn left(engine: &Engine) -> Result<Vec<Left>, LabError> {
+    let mut runs: BTreeMap<String, Left> = BTreeMap::new();
+    for container in containers(engine, None).await? {
+        let labels = container.labels.unwrap_or_default();
+        let Some(run) = labels.get(RUN) else { continue };
+        let known = runs.entry(run.clone()).or_insert_with(|| Left {
+            run: run.clone(),
+            owner: Owner::read(&labels),
+            running: false,
+            keep: false,
+        });
+        // One that is only made yet is about to be started.
+        known.running |= container.state.is_some_and(|s| !matches!(s.to_string().as_str(), "exited" | "dead"));
+        known.keep |= labels.contains_key(KEEP);
+    }
+    for labels in
+        networks(engine, None).await?.into_iter().chain(volumes(engine, None).await?).map(|(_, labels)| labels)
+    {
+        let Some(run) = labels.get(RUN) else { continue };
+        runs.entry(run.clone()).or_insert_with(|| Left {
+            run: run.clone(),
+            owner: Owner::read(&labels),
+            running: false,
+            keep: labels.contains_key(KEEP),
+        });
+    }
+    Ok(runs.into_values().collect())
+}
+
+/// Removes one run, whoever uses it: containers with their anonymous volumes, networks, volumes, cgroup folders.
+pub async fn remove_run(engine: &Engine, run: &str) -> Result<Removed, LabError> {
+    let mut removed = Removed::default();
+    for id in containers(engine, Some(run)).await?.into_iter().filter_map(|c| c.id) {
+        engine.remove(&id).await?;
+        removed.containers += 1;
+    }
+    for (name, _) in networks(engine, Some(run)).await? {
+        let tried = format!("remove network {name}");
+        missing_is_fine(engine.docker().remove_network(&name).await.map_err(|e| engine.explain(tried, &e)))?;
+        removed.networks += 1;
+    }
+    for (name, _) in volumes(engine, Some(run)).await? {
+        let tried = format!("remove volume {name}");
+        let options = RemoveVolumeOptionsBuilder::new().force(true).build();
+        let gone = engine.docker().remove_volume(&name, Some(options)).await;
+        missing_is_fine(gone.map_err(|e| engine.explain(tried, &e)))?;
+        removed.volumes += 1;
+    }
+    let stays = cgroups::remove(run).await;
+    if !stays.is_empty() {
+        tracing::warn!(%run, ?stays, "cgroup folders that could not be removed");
+    }
+    if removed != Removed::default() {
+        removed.runs.push(run.to_owned());
+    }
+    Ok(removed)
+}
+
+impl Removed {
+    fn add(&mut self, other: Self) {
+        self.runs.extend(other.runs);
+        self.containers += other.containers;
+        self.networks += other.networks;
+        self.volumes += other.volumes;
+    }
+}
+
+fn missing_is_fine(result: Result<(), EngineError>) -> Result<(), EngineError> {
+    result.or_else(|error| if error.is_missing() { Ok(()) } else { Err(error) })
+}
+
+/// The filter for things of one run, or of any.
+fn labelled(run: Option<&str>) -> HashMap<String, Vec<String>> {
+    let label = run.map_or(RUN.to_owned(), |run| format!("{RUN}={run}"));
+    HashMap::from([("label".to_owned(), vec![label])])
+}
+
+async fn containers(engine: &Engine, run: Option<&str>) -> Result<Vec<bollard::models::ContainerSummary>, EngineError> {
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&labelled(run)).build();
+    let listed = engine.docker().list_containers(Some(options)).await;
+    listed.map_err(|e| engine.explain("list the containers of runs", &e))
+}
+
+type Labelled = (String, HashMap<String, String>);
+
+async fn networks(engine: &Engine, run: Option<&str>) -> Result<Vec<Labelled>, EngineError> {
+    let options = ListNetworksOptionsBuilder::new().filters(&labelled(run)).build();
+    let listed = engine.docker().list_networks(Some(options)).await;
+    let listed = listed.map_err(|e| engine.explain("list the networks of runs", &e))?;
+    Ok(listed.into_iter().filter_map(|n| Some((n.name?, n.labels.unwrap_or_default()))).collect())
+}
+
+async fn volumes(engine: &Engine, run: Option<&str>) -> Result<Vec<Labelled>, EngineError> {
+    let options = ListVolumesOptionsBuilder::new().filters(&labelled(run)).build();
+    let listed = engine.docker().list_volumes(Some(options)).await;
+    let listed = listed.map_err(|e| engine.explain("list the volumes of runs", &e))?;
+    Ok(listed.volumes.unwrap_or_default().into_iter().map(|v| (v.name, v.labels)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_uses_is_abandoned() {
+        let this = Owner::this();
+        let dead = Owner { started: this.started + 1, ..this.clone() };
+        let elsewhere = Owner { boot: "another".into(), ..this.clone() };
+        let left =
+            |owner: Option<&Owner>, running| Left { run: "r".into(), owner: owner.cloned(), running, keep: false };
+        assert!(!left(Some(&this), true).abandoned());
+        assert!(!left(Some(&this), false).abandoned(), "it may be between two steps");
+        assert!(left(Some(&dead), true).abandoned());
+        assert!(!left(Some(&elsewhere), true).abandoned(), "another machine's run may be using it");
+        assert!(left(Some(&elsewhere), false).abandoned());
+        assert!(!left(None, true).abandoned());
+    }
+}
