@@ -2,6 +2,9 @@
 //!
 //! A backend fills it, probes read it. It holds no expectation and no verdict.
 
+pub mod declared;
+pub mod table;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -41,6 +44,8 @@ pub struct Stack {
     pub overrides: Vec<Text>,
     /// How the first `up` went; `None` where nothing could be started.
     pub first_up: Option<FirstUp>,
+    /// What the submission's SQL declares: found by `probe::mysql`, in the background.
+    pub declared: declared::Declaring,
     /// Facts that one check found and later ones need (where the page is).
     pub notebook: Mutex<BTreeMap<String, serde_json::Value>>,
     /// Taken for reading by looks, for writing by exercises.

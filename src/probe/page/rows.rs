@@ -311,7 +311,7 @@ fn pieced(text: &str, pieces: &[String]) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::store::table::samples::table;
+    use crate::stack::table::samples::table;
 
     fn page(text: &str) -> PageText {
         PageText::read(text.as_bytes(), Some("text/html; charset=utf-8"))

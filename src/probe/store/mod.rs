@@ -1,5 +1,8 @@
 //! The database behind a role: how to get in, what it holds.
 
-pub mod table;
+pub mod login;
+pub mod open;
+pub mod schema;
 
-pub use table::{Column, Kind, Table};
+pub use crate::stack::table::{Column, Kind, Table};
+pub use open::{Said, Store, open};
