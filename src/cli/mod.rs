@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its `Args` and `run`; data on stdout, progress on stderr.
 
+pub mod down;
 pub mod exit;
 pub mod grade;
 pub mod inspect;
@@ -55,6 +56,8 @@ enum Command {
     Plan(plan::Args),
     /// Bring a submission up in a lab, check it, take it down, write the reports.
     Grade(grade::Args),
+    /// Take down what runs left on this host.
+    Down(down::Args),
     /// Show a finished run again, in another format or language.
     Report(report::Args),
 }
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
             Command::Inspect(args) => inspect::run(args, ctx).await,
             Command::Plan(args) => plan::run(args, ctx).await,
             Command::Grade(args) => grade::run(args, ctx).await,
+            Command::Down(args) => down::run(args, ctx).await,
             Command::Report(args) => report::run(args, ctx).await,
         }
     }))

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bollard::models::ContainerCreateBody;
-use bollard::query_parameters::CreateContainerOptionsBuilder;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, RestartContainerOptionsBuilder};
 use imparcial::agent::{AgentError, Look, Sight};
 use imparcial::docker::Engine;
 use imparcial::exec::{Cmd, RunErrorKind, Shell, ShellExt};
@@ -114,12 +114,9 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
     }
     eprintln!("one look costs {:?}", began.elapsed() / looks);
 
+    let at_once = RestartContainerOptionsBuilder::new().t(0).build();
     // After a restart the old place is only `lo`: a new agent stands in the new one.
-    lab.engine()
-        .docker()
-        .restart_container(&app.id, None::<bollard::query_parameters::RestartContainerOptions>)
-        .await
-        .unwrap();
+    lab.engine().docker().restart_container(&app.id, Some(at_once)).await.unwrap();
     let again = lab.engine().container(&app.id).await.unwrap();
     assert!(again.started_at > app.started_at);
     let inside = lab.agents().inside(&again).await.unwrap();
@@ -260,4 +257,34 @@ async fn a_sweep_takes_what_dead_runs_left_and_nothing_else() {
         assert_eq!(sweep::remove_run(&host, &names[what]).await.unwrap(), sweep::Removed::default());
         nothing_left(&host, &names[what]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn down_is_a_command_of_a_fresh_process_and_says_what_it_did() {
+    let Some(host) = engine().await else { return };
+    let handed_in = submission();
+    let lab = Lab::start(spec("down", handed_in.path())).await.unwrap();
+    let down = |args: &[&str]| {
+        let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_imparcial")).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = tokio::task::block_in_place(|| down(&["--lang", "es", "down", lab.run()]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("retirado: {}", lab.run())), "{said}");
+    nothing_left(&host, lab.run()).await;
+    let (code, said) = tokio::task::block_in_place(|| down(&["--lang", "en", "down", lab.run()]));
+    assert!(code == Some(0) && said.contains("nothing to take down"), "{said}");
+    // The run notices that its place is gone, and its own taking down finds nothing to do.
+    let error = lab.shell().run(&Cmd::new(["true"])).await.unwrap_err();
+    assert!(matches!(error.kind, RunErrorKind::Gone(_)), "{error}");
+    lab.down().await.unwrap();
+}
+
+#[test]
+fn without_an_engine_it_says_whose_fault_that_is() {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_imparcial"));
+    let output = command.args(["--lang", "en", "down"]).env("DOCKER_HOST", "unix:///no/such.sock").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("unix:///no/such.sock") && said.contains("start the Docker engine"), "{said}");
 }

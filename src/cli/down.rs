@@ -1,0 +1,95 @@
+//! `imparcial down`: takes down what runs left, from a process that knows nothing of them but their labels.
+
+use super::{Ctx, exit};
+use crate::docker::Engine;
+use crate::lab::LabError;
+use crate::lab::owner::Life;
+use crate::lab::sweep::{self, Left, Removed};
+use crate::text::Text;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run to take down, whoever uses it. Without it: all that no living process uses, kept ones included.
+    run: Option<String>,
+    /// Every run, also those that are being graded right now.
+    #[arg(long, conflicts_with = "run")]
+    all: bool,
+}
+
+pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    match take_down(&args, ctx).await {
+        Ok(()) => exit::OK,
+        Err(error) => {
+            eprintln!("error: {}", error.text().get(ctx.lang));
+            exit::NOT_GRADED
+        }
+    }
+}
+
+async fn take_down(args: &Args, ctx: Ctx) -> Result<(), LabError> {
+    let engine = Engine::host().await?;
+    let before = sweep::left(&engine).await?;
+    let removed = match &args.run {
+        Some(run) => sweep::remove_run(&engine, run.strip_prefix("imparcial-").unwrap_or(run)).await?,
+        None => sweep::remove_all(&engine, args.all).await?,
+    };
+    if !ctx.quiet {
+        let after: Vec<&Left> = before.iter().filter(|left| !removed.runs.contains(&left.run)).collect();
+        for text in told(&removed, &after) {
+            eprintln!("{}", text.get(ctx.lang));
+        }
+    }
+    Ok(())
+}
+
+/// What was done, and what is left and why.
+fn told(removed: &Removed, after: &[&Left]) -> Vec<Text> {
+    let mut texts = Vec::new();
+    if removed.runs.is_empty() {
+        texts.push(Text::new("nothing to take down", "no hay nada que retirar"));
+    } else {
+        let (runs, n) = (removed.runs.join(", "), removed);
+        texts.push(Text::new(
+            format!("taken down: {runs} (containers {}, networks {}, volumes {})", n.containers, n.networks, n.volumes),
+            format!("retirado: {runs} (contenedores {}, redes {}, volúmenes {})", n.containers, n.networks, n.volumes),
+        ));
+    }
+    for left in after {
+        let run = &left.run;
+        texts.push(match left.owner.as_ref().map(|owner| (owner.life(), owner.pid)) {
+            Some((Life::Alive, pid)) => Text::new(
+                format!(
+                    "still there: {run}, in use by process {pid}; `imparcial down {run}` takes it down all the same"
+                ),
+                format!("sigue ahí: {run}, en uso por el proceso {pid}; `imparcial down {run}` lo retira igualmente"),
+            ),
+            _ => Text::new(
+                format!("still there: {run}; `imparcial down {run}` takes it down"),
+                format!("sigue ahí: {run}; `imparcial down {run}` lo retira"),
+            ),
+        });
+    }
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::owner::Owner;
+
+    #[test]
+    fn says_what_went_and_what_stays_and_why() {
+        let removed = Removed { runs: vec!["r1".into()], containers: 1, networks: 0, volumes: 2 };
+        let live = Left { run: "r2".into(), owner: Some(Owner::this()), running: true, keep: false };
+        let texts: Vec<String> = told(&removed, &[&live]).into_iter().map(|text| text.en).collect();
+        let pid = std::process::id();
+        assert_eq!(
+            texts,
+            [
+                "taken down: r1 (containers 1, networks 0, volumes 2)".to_owned(),
+                format!("still there: r2, in use by process {pid}; `imparcial down r2` takes it down all the same"),
+            ]
+        );
+        assert_eq!(told(&Removed::default(), &[])[0].es, "no hay nada que retirar");
+    }
+}
