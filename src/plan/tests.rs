@@ -1,3 +1,5 @@
+//! Scenarios and submissions resolved against each other, with kinds of the tests' own.
+
 use std::path::Path;
 
 use async_trait::async_trait;

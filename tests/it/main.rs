@@ -1,5 +1,8 @@
+//! One integration binary, since each costs a link: a module for each thing that is tried from outside.
+
 mod invalid;
 mod lab;
 mod live;
 mod mutants;
 mod planning;
+mod tidy;
