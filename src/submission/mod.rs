@@ -43,6 +43,15 @@ pub struct Submission {
     pub notices: Vec<Notice>,
 }
 
+impl Submission {
+    /// The compose file that counts, also where it cannot be read; empty where there is none.
+    pub fn compose_path(&self) -> PathBuf {
+        let broken =
+            || self.compose_error.as_ref().and_then(|notice| notice.at.as_ref()).map(|at| PathBuf::from(&at.file));
+        self.compose.as_ref().map(|file| file.path.clone()).or_else(broken).unwrap_or_default()
+    }
+}
+
 /// A compose file: as we read it, or as the compose tool resolved it (then places are empty).
 #[derive(Clone, Debug, Default)]
 pub struct ComposeFile {
@@ -52,6 +61,8 @@ pub struct ComposeFile {
     /// Top-level networks and volumes as written, `external` included.
     pub networks: BTreeMap<String, Value>,
     pub volumes: BTreeMap<String, Value>,
+    /// Where the submission's root lies on the machine whose tool resolved it: its paths are absolute there.
+    pub workdir: Option<PathBuf>,
     /// The whole file, aliases and variables resolved.
     pub raw: Value,
 }

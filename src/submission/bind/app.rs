@@ -1,9 +1,11 @@
 //! The app: what was built from the submission. Only where nothing is built, what runs the submission's files all the same.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{Binding, RoleSpec, Talk, View, list, share_a_network, talks};
 use crate::submission::ServiceDef;
+use crate::submission::paths::{self, Lead};
 use crate::text::Text;
 
 impl View<'_> {
@@ -122,9 +124,12 @@ impl View<'_> {
             );
         }
         let own_files = |s: &&ServiceDef| {
-            let code =
-                |m: &crate::submission::MountDef| m.bind && m.source.as_deref().is_some_and(|p| p.starts_with('.'));
-            s.mounts.iter().any(code)
+            let inside = |path: &str| {
+                let folder = self.compose.path.parent().unwrap_or(Path::new(""));
+                let lead = paths::follow(&self.submission.root, folder, path, self.compose.workdir.as_deref());
+                matches!(lead, Lead::Inside(_))
+            };
+            s.mounts.iter().any(|mount| mount.bind && mount.source.as_deref().is_some_and(inside))
         };
         let own_image = |s: &&ServiceDef| s.image.as_deref().is_some_and(|image| (self.family)(image).is_none());
         let publishes = |s: &&ServiceDef| !s.ports.is_empty();

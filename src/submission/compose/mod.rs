@@ -59,9 +59,10 @@ pub fn parse(path: &Path, text: &str, env: &BTreeMap<String, String>, load: Load
     Ok(Parsed { file, notices: reading.notices })
 }
 
-/// Reads what `docker-compose config` printed.
-pub fn parse_resolved(text: &str) -> Result<ComposeFile, Box<Notice>> {
+/// Reads what `docker-compose config` printed. `workdir` is where the submission's root lies on the machine that printed it.
+pub fn parse_resolved(text: &str, workdir: &Path) -> Result<ComposeFile, Box<Notice>> {
     let mut parsed = parse(Path::new(""), text, &BTreeMap::new(), &|_| None)?;
+    parsed.file.workdir = Some(workdir.to_owned());
     for service in &mut parsed.file.services {
         service.forget_places();
     }

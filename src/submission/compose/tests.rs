@@ -215,7 +215,7 @@ fn odd_shapes_do_not_stop_the_reading() {
 #[test]
 fn what_the_tool_prints_is_read_by_the_same_reader() {
     let printed = "networks:\n  default:\n    external: true\nservices:\n  app:\n    build:\n      context: /work/x/app\n    environment:\n      PASS: a$$b\n    links:\n    - db:mysql\n    mem_limit: 20m\n    ports:\n    - published: 5000\n      target: 5000\n    - 127.0.0.1:80:80/tcp\n    cpu_quota: 10000\n  db:\n    image: mysql:5.7\n    volumes:\n    - /work/x/db:/docker-entrypoint-initdb.d:rw\n    - data:/var/lib/mysql:rw\nversion: '3.9'\nvolumes:\n  data: {}\n";
-    let file = parse_resolved(printed).expect("a compose file");
+    let file = parse_resolved(printed, Path::new("/work/x")).expect("a compose file");
     let app = file.service("app").expect("app");
     assert_eq!(app.environment["PASS"].as_deref(), Some("a$b"));
     assert_eq!(app.ports.len(), 2);
