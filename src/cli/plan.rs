@@ -9,6 +9,7 @@ use crate::expect::Place;
 use crate::plan::{Plan, PlannedCheck};
 use crate::probe::Phase;
 use crate::scenario::units::{show_bytes, show_duration, show_milli};
+use crate::submission::bind;
 use crate::text::{Lang, Text};
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,7 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         None => say("no compose file", "sin archivo de compose"),
     };
     rows.push((say("submission", "entrega"), format!("{} ({compose})", plan.submission.root.display())));
+    rows.extend(roles(plan, lang));
     rows.push((say("points", "puntos"), points(plan, lang)));
     rows.push((say("layers", "capas"), scenario.layers.join(", ")));
     let b = &scenario.budgets;
@@ -46,7 +48,7 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         (say("fetch", "traer"), b.fetch),
         (say("build", "construir"), b.build),
         (say("ready", "listo"), b.ready),
-        (say("check", "revisión"), b.check),
+        (say("check", "criterio"), b.check),
         (say("teardown", "desmontar"), b.teardown),
     ];
     let budgets: Vec<String> = budgets.iter().map(|(name, time)| format!("{name} {}", show_duration(*time))).collect();
@@ -65,26 +67,37 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
     let header = [
         say("", ""),
         say("points", "puntos"),
-        say("check", "revisión"),
+        say("check", "criterio"),
         say("kind", "tipo"),
         say("within", "espera"),
-        say("after", "después de"),
+        say("after (explained by)", "después de (explicado por)"),
     ];
     table(&mut out, header, plan.order().into_iter().enumerate().map(|(n, i)| row(plan, n, i, lang)).collect());
     out
 }
 
-/// The points at stake, and how many checks have none.
+/// Which service plays which role, and why.
+fn roles(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
+    let Some(compose) = &plan.submission.compose else { return Vec::new() };
+    let bound = bind::bind(&plan.scenario.roles, compose, &plan.submission, &bind::plain_family, &plan.options.roles);
+    let shown = |role: &str| {
+        let binding = bound.get(role)?;
+        let service = binding.service.as_deref().unwrap_or("?");
+        Some((role.to_owned(), format!("{service}: {}", binding.why.get(lang))))
+    };
+    plan.scenario.roles.iter().filter_map(|role| shown(&role.name)).collect()
+}
+
+/// The points at stake, and of how many checks.
 fn points(plan: &Plan, lang: Lang) -> String {
-    let sum = plan.checks.iter().map(|check| check.spec.points).sum();
-    let observations = plan.checks.iter().filter(|check| check.spec.points == 0).count();
-    let (sum, checks) = (show_milli(sum), plan.checks.len());
-    Text::new(
-        format!("{sum} in {checks} checks, {observations} of them observations without points"),
-        format!("{sum} en {checks} revisiones, {observations} de ellas observaciones sin puntos"),
-    )
-    .get(lang)
-    .to_owned()
+    let sum = show_milli(plan.checks.iter().map(|check| check.spec.points).sum());
+    let without = plan.checks.iter().filter(|check| check.spec.points == 0).count();
+    let with = plan.checks.len() - without;
+    let text = Text::new(
+        format!("{sum} (checks: {with} with points, {without} without)"),
+        format!("{sum} (criterios: {with} con puntos, {without} sin ellos)"),
+    );
+    text.get(lang).to_owned()
 }
 
 fn row(plan: &Plan, n: usize, check: usize, lang: Lang) -> [String; 6] {

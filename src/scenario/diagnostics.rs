@@ -1,6 +1,6 @@
 //! Problems as their author reads them: file, line and column, the line itself with a caret, and what to do.
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::tree::{Problem, sorted};
 
@@ -11,17 +11,20 @@ pub fn render(problems: &[Problem], source: &str, color: bool) -> String {
     let problems = sorted(problems.to_vec());
     let mut out = String::new();
     for problem in &problems {
-        out.push_str(&renderer.render(&[group(problem, source)]));
-        out.push_str("\n\n");
+        for group in groups(problem, source) {
+            out.push_str(&renderer.render(&[group]));
+            out.push('\n');
+        }
+        out.push('\n');
     }
     let count = problems.len();
     out.push_str(&format!("{count} {}\n", if count == 1 { "problem" } else { "problems" }));
     out
 }
 
-fn group<'a>(problem: &'a Problem, source: &'a str) -> annotate_snippets::Group<'a> {
+fn groups<'a>(problem: &'a Problem, source: &'a str) -> Vec<Group<'a>> {
     let title = Level::ERROR.primary_title(problem.message.as_str());
-    let mut group = match line(source, problem.at.line) {
+    let group = match line(source, problem.at.line) {
         Some(text) => {
             let column = usize::try_from(problem.at.column).unwrap_or(1).saturating_sub(1);
             let snippet = Snippet::source(text)
@@ -30,14 +33,18 @@ fn group<'a>(problem: &'a Problem, source: &'a str) -> annotate_snippets::Group<
                 .annotation(AnnotationKind::Primary.span(span(text, column)));
             title.element(snippet)
         }
-        // Of the file as a whole, or of the command line.
-        None if problem.at.file.is_empty() => title.elements(Vec::<annotate_snippets::Element<'a>>::new()),
-        None => title.element(annotate_snippets::Origin::path(problem.at.file.as_str())),
+        // Of the command line: there is nothing to point at, and a hint stands by itself.
+        None if problem.at.file.is_empty() => {
+            let hint = problem.hint.iter().map(|hint| Group::with_title(Level::HELP.secondary_title(hint.as_str())));
+            return std::iter::once(Group::with_title(title)).chain(hint).collect();
+        }
+        // Of the file as a whole.
+        None => title.element(Origin::path(problem.at.file.as_str())),
     };
-    if let Some(hint) = &problem.hint {
-        group = group.element(Level::HELP.message(hint.as_str()));
-    }
-    group
+    vec![match &problem.hint {
+        Some(hint) => group.element(Level::HELP.message(hint.as_str())),
+        None => group,
+    }]
 }
 
 /// A line of the source without its end; lines count from 1.
@@ -101,7 +108,7 @@ error: unknown key `wrong`
         let shown = render(&[Problem::new(&at(0, 0), "cannot be read")], "", false);
         assert_eq!(shown, "error: cannot be read\n--> s.yaml\n\n1 problem\n");
         let shown = render(&[Problem::new(&Place::default(), "--only x").hint("y")], "a\n", false);
-        assert!(shown.starts_with("error: --only x\n"), "{shown}");
+        assert_eq!(shown, "error: --only x\nhelp: y\n\n1 problem\n");
     }
 
     #[test]

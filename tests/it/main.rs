@@ -6,3 +6,4 @@ mod live;
 mod mutants;
 mod planning;
 mod tidy;
+mod shipped;

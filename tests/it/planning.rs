@@ -46,3 +46,73 @@ fn a_scenario_that_is_no_text_is_said() {
     assert_eq!(code, 2);
     assert!(stderr.contains("not a text file in UTF-8"), "{stderr}");
 }
+
+const SCENARIO: &str = "\
+imparcial: 1
+name: small
+title: {en: A small one, es: Uno pequeño}
+points: 12.5
+override: {every_service: {memory: 256MiB, cpus: 1.0}}
+roles: {app: {built: true}, db: {image_family: [mysql]}}
+checks:
+  - {id: page, points: 10, needs: [port], explained_by: [name], http: {url: 'http://{app.published}/'}, expect: {status: 200}}
+  - {id: port, points: 2.5, tcp: {role: app, port: 5000}, expect: {connected: true}, eventually: {within: 1m}}
+  - {id: name, points: 0, dns: {name: db, from: {inside: app}}, expect: {resolves: true}}
+";
+
+#[test]
+fn a_plan_is_printed_in_the_order_of_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("small.yaml");
+    std::fs::write(&file, SCENARIO).unwrap();
+    let (code, stdout, stderr) = plan(&file, &[]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(stdout.replace(root().to_str().unwrap(), "ROOT"), @r"
+    scenario    A small one (small)
+    submission  ROOT/scenarios/seed/reference (docker-compose.yml)
+    app         app: `app` is the only one built from the submission (`./app`)
+    db          db: `db` is the only one of `mysql`: image `mysql:5.7`
+    points      12.5 (checks: 2 with points, 1 without)
+    layers      services
+    budgets     fetch 5m, build 5m, ready 90s, check 2m, teardown 30s
+    override    256MiB, 1 cpu (only after a death at a limit)
+
+       points  check  kind  within  after (explained by)
+    1     2.5  port   tcp   1m
+    2       –  name   dns   30s
+    3      10  page   http  30s     port (name)
+    ");
+    let (code, stdout, stderr) = plan(&file, &["--only", "port", "--patience", "12s", "--lang", "es"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(stdout.replace(root().to_str().unwrap(), "ROOT"), @r"
+    escenario  Uno pequeño (small)
+    entrega    ROOT/scenarios/seed/reference (docker-compose.yml)
+    app        app: `app` es el único construido desde la entrega (`./app`)
+    db         db: `db` es el único de `mysql`: imagen `mysql:5.7`
+    puntos     2.5 (criterios: 1 con puntos, 0 sin ellos)
+    capas      services
+    tiempos    traer 5m, construir 5m, listo 90s, criterio 2m, desmontar 30s
+    límites    256MiB, 1 cpu (solo tras una muerte por límite)
+
+       puntos  criterio  tipo  espera  después de (explicado por)
+    1     2.5  port      tcp   12s
+    ");
+}
+
+#[test]
+fn what_the_command_line_names_must_be_in_the_scenario() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("small.yaml");
+    std::fs::write(&file, SCENARIO).unwrap();
+    let (code, stdout, stderr) = plan(&file, &["--only", "prt", "--role", "ap=web"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    insta::assert_snapshot!(stderr, @r"
+    error: --role ap=web: the scenario has no role `ap`
+    help: did you mean `app`?
+
+    error: --only prt: the scenario has no check `prt`
+    help: did you mean `port`?
+
+    2 problems
+    ");
+}
