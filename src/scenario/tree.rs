@@ -136,7 +136,12 @@ pub fn read(text: &str, file: &str) -> Result<Node, Vec<Problem>> {
     }
     let spanned = serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options()).map_err(|error| {
         let at = error.location().map_or_else(|| top.clone(), |location| place(file, location));
-        vec![Problem::new(&at, parser_message(&error))]
+        let problem = Problem::new(&at, parser_message(&error));
+        vec![if is_alias(text, &at) {
+            problem.hint("an alias `*name` needs its anchor `&name` before it")
+        } else {
+            problem
+        }]
     })?;
     let mut reader = Reader { text, file, problems: Vec::new() };
     let mut node = reader.node(&spanned);
@@ -169,6 +174,13 @@ fn options() -> serde_saphyr::Options {
         reject_unsupported_tags: true,
         with_snippet: false,
     }
+}
+
+/// Whether an alias stands at a place: the parser calls it a reference.
+fn is_alias(text: &str, at: &Place) -> bool {
+    let line = usize::try_from(at.line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
+    let column = usize::try_from(at.column).unwrap_or_default().saturating_sub(1);
+    line.and_then(|line| line.chars().nth(column)) == Some('*')
 }
 
 /// The parser's words without the place, which is ours to show.

@@ -5,5 +5,5 @@ mod lab;
 mod live;
 mod mutants;
 mod planning;
-mod tidy;
 mod shipped;
+mod tidy;
