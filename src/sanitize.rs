@@ -107,6 +107,20 @@ pub fn cdata(text: &str) -> String {
     text.replace("]]>", "]]]]><![CDATA[>")
 }
 
+/// JSON with what a terminal or an editor would act upon written as `\u` escapes: the same values to every reader.
+pub fn json(document: &str) -> String {
+    let mut out = String::with_capacity(document.len());
+    for c in document.chars() {
+        // In JSON these stand in strings only.
+        if named(c) || c == '\u{7f}' {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// No escape sequences, line ends made one kind, controls and bidirectional marks made visible.
 fn plain(raw: &str) -> String {
     let stripped = ansi::strip(raw);

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{RunRecord, VERSION};
 use crate::sanitize;
@@ -66,7 +66,9 @@ impl RunFolder {
     pub fn stage(&self, record: &RunRecord) -> Result<(), StoreError> {
         let mut record = self.named(record);
         record.interrupted = true;
-        self.write(RECORD, &to_json(&record))
+        let target = self.path.join(RECORD);
+        let json = to_json(&record).map_err(|e| StoreError::new(Doing::Write, &target, io::Error::from(e).into()))?;
+        self.write(RECORD, &json)
     }
 
     /// The record with this folder's name in it.
@@ -139,11 +141,9 @@ pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
     Ok(record)
 }
 
-/// A record as JSON with a newline at its end.
-fn to_json(record: &RunRecord) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(record).expect("a record has only string keys and no failing types");
-    bytes.push(b'\n');
-    bytes
+/// As JSON on lines, with a newline at the end, harmless to look at in a terminal.
+pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    Ok((sanitize::json(&serde_json::to_string_pretty(value)?) + "\n").into_bytes())
 }
 
 fn write_atomic(target: &Path, bytes: &[u8]) -> io::Result<()> {

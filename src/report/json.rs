@@ -4,15 +4,11 @@ use serde::Serialize;
 
 use super::{Format, RenderError};
 use crate::grade::{Grade, Outcome, conclude, merge, outcome};
-use crate::record::{RunRecord, Verdict};
+use crate::record::{RunRecord, Verdict, store};
 use crate::text::Lang;
 
-pub static FORMAT: Format = Format {
-    name: "json",
-    file_name: crate::record::store::RECORD,
-    summary: "the whole record with its grade, versioned",
-    render,
-};
+pub static FORMAT: Format =
+    Format { name: "json", file_name: store::RECORD, summary: "the whole record with its grade, versioned", render };
 
 /// What is added to a record; a reader of records passes over it, since it follows from the rest.
 #[derive(Serialize)]
@@ -61,17 +57,14 @@ fn render(record: &RunRecord, grade: &Grade, _lang: Lang) -> Result<Vec<u8>, Ren
         },
         is_final: grade.is_final,
     };
-    let mut bytes = serde_json::to_vec_pretty(&graded)
-        .map_err(|error| RenderError { format: FORMAT.name, message: error.to_string() })?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    store::to_json(&graded).map_err(|error| RenderError { format: FORMAT.name, message: error.to_string() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::grade::grade;
-    use crate::record::{RunFolder, fixture, store};
+    use crate::record::{RunFolder, fixture};
 
     #[test]
     fn it_reads_back_as_the_same_record_with_its_grade_beside() {
@@ -86,8 +79,9 @@ mod tests {
         let same = |r: &RunRecord| serde_json::to_value(RunRecord { folder: String::new(), ..r.clone() }).unwrap();
         assert_eq!(same(&back), same(&record), "nothing is changed on the way");
 
-        let json: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(folder.path().join("record.json")).unwrap()).unwrap();
+        let text = std::fs::read_to_string(folder.path().join("record.json")).unwrap();
+        assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "looked at in a terminal it does nothing");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["version"], 1);
         assert_eq!(json["final"], false);
         assert_eq!(json["grade"]["verdict"], "fail");

@@ -87,6 +87,14 @@ fn cdata_is_joined_again_by_a_reader() {
 }
 
 proptest! {
+    /// Escaping changes how a document looks, not what it says.
+    #[test]
+    fn json_says_the_same_and_moves_no_cursor(raw in any::<String>()) {
+        let document = json(&serde_json::to_string(&raw).unwrap());
+        prop_assert!(!document.chars().any(|c| c.is_control() || named(c)), "{document:?}");
+        prop_assert_eq!(serde_json::from_str::<String>(&document).unwrap(), raw);
+    }
+
     /// Whatever is printed: nothing that XML forbids, nothing that moves a cursor, and cleaning twice changes nothing.
     #[test]
     fn cleaned_text_is_clean(raw in any::<String>()) {

@@ -5,5 +5,6 @@ mod lab;
 mod live;
 mod mutants;
 mod planning;
+mod report;
 mod shipped;
 mod tidy;
