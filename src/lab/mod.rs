@@ -1,5 +1,6 @@
 //! Labs: the disposable container in which a run happens, and what labs are made of.
 
+pub mod catalogue;
 mod cgroups;
 pub mod copy;
 mod error;
