@@ -7,7 +7,7 @@ use super::nearest;
 use super::tree::{Node, Problem};
 use super::units;
 use super::{Budgets, Milli, OverrideSpec, Patience, PolicySpec, RoleSpec};
-use crate::submission::policy::Action;
+use crate::submission::policy::{self, Action};
 use crate::text::Text;
 
 /// What names look like: they become file names, test names and XML attributes.
@@ -18,20 +18,6 @@ const LEAST_MEMORY: u64 = 6 << 20;
 
 /// A wait that looks more often measures itself.
 const SHORTEST_EVERY: Duration = Duration::from_millis(10);
-
-/// The rules of the static policy.
-const RULES: &[&str] = &[
-    "privileged",
-    "host_namespaces",
-    "docker_socket",
-    "devices",
-    "cap_add",
-    "security_opt",
-    "cgroup_parent",
-    "host_binds",
-    "build_contexts",
-    "external",
-];
 
 /// Conditions that may end a wait early.
 const CONDITIONS: &[&str] = &["exited_for_good"];
@@ -118,8 +104,8 @@ pub(super) fn roles(top: &mut Decoder<'_>) -> Vec<RoleSpec> {
 pub(super) fn policy(top: &mut Decoder<'_>) -> PolicySpec {
     let mut actions = Vec::new();
     for (rule, at, node) in top.entries("policy") {
-        if !RULES.contains(&rule.as_str()) {
-            let hint = nearest::hint(rule, RULES.iter().copied());
+        if policy::rule(rule).is_none() {
+            let hint = nearest::hint(rule, policy::RULES.iter().map(|rule| rule.name));
             top.problem(Problem::new(at, format!("unknown rule `{rule}`")).hint(hint));
             continue;
         }
