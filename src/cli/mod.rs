@@ -4,6 +4,7 @@ pub mod down;
 pub mod exit;
 pub mod grade;
 pub mod inspect;
+pub mod mutants;
 pub mod plan;
 pub mod planning;
 pub mod report;
@@ -60,6 +61,8 @@ enum Command {
     Down(down::Args),
     /// Show a finished run again, in another format or language.
     Report(report::Args),
+    /// Grade a scenario's mutants and compare what comes of them with what must: measures imparcial itself.
+    Mutants(mutants::Args),
 }
 
 /// Runs the command line and gives the process's exit code (see [`exit`]).
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
             Command::Grade(args) => grade::run(args, ctx).await,
             Command::Down(args) => down::run(args, ctx).await,
             Command::Report(args) => report::run(args, ctx).await,
+            Command::Mutants(args) => mutants::run(args, ctx).await,
         }
     }))
 }

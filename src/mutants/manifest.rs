@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::scenario::Milli;
-use crate::scenario::tree::{self, Decoder, Node, Problem, Yaml};
+use crate::scenario::tree::{self, Decoder, Problem, Yaml};
 use crate::scenario::units;
 
 /// A mutant as its manifest says it.
@@ -236,18 +236,7 @@ fn list<T>(d: &mut Decoder<'_>, key: &'static str, decode: impl Fn(&mut Decoder<
         d.problem_with(key, format!("`{key}` must be a list of maps, not {}", node.describe()), None);
         return Vec::new();
     };
-    items.iter().filter_map(|item| one(d, item, &decode)).collect()
-}
-
-fn one<T>(d: &mut Decoder<'_>, item: &Node, decode: impl Fn(&mut Decoder<'_>) -> Option<T>) -> Option<T> {
-    let mut problems = Vec::new();
-    let mut inner = Decoder::new(item, &mut problems);
-    let out = decode(&mut inner);
-    inner.finish();
-    for problem in problems {
-        d.problem(problem);
-    }
-    out
+    items.iter().filter_map(|item| d.within(item, &decode)).collect()
 }
 
 #[cfg(test)]
