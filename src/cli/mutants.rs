@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Ctx, exit};
+use super::{Ctx, exit, screen};
 use crate::mutants::{self, Mutant};
-use crate::scenario::nearest;
+use crate::scenario::{self, nearest};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The scenario whose mutants are graded: a name under `scenarios/`, or a folder.
+    /// The scenario whose mutants are graded: a name, or the path of its file.
     #[arg(long, default_value = "seed")]
     scenario: String,
     /// Only this mutant; may be given several times.
@@ -23,7 +23,11 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, _ctx: Ctx) -> u8 {
-    let folder = folder(&args.scenario);
+    let file = match scenario::locate(&args.scenario) {
+        Ok(file) => file,
+        Err(message) => return usage(&message),
+    };
+    let folder = file.parent().unwrap_or(Path::new("."));
     let chosen = match mutants::load_all(&folder.join("mutants")) {
         Ok(all) => match choose(all, &args.only) {
             Ok(chosen) => chosen,
@@ -39,10 +43,8 @@ pub async fn run(args: Args, _ctx: Ctx) -> u8 {
     };
     if args.list {
         let width = chosen.iter().map(|m| m.name.len()).max().unwrap_or_default();
-        for mutant in &chosen {
-            screen::out(&format!("{:<width$}  {}\n", mutant.name, mutant.about.trim()));
-        }
-        return exit::OK;
+        let lines = chosen.iter().map(|m| format!("{:<width$}  {}\n", m.name, m.about.trim())).collect::<String>();
+        return if screen::put(lines.as_bytes()).is_ok() { exit::OK } else { exit::NOT_GRADED };
     }
     match args.write {
         Some(into) => write(&chosen, &folder.join("reference"), &into),
@@ -61,11 +63,6 @@ fn write(chosen: &[Mutant], reference: &Path, into: &Path) -> u8 {
         }
     }
     exit::OK
-}
-
-fn folder(scenario: &str) -> PathBuf {
-    let given = PathBuf::from(scenario);
-    if given.is_dir() { given } else { Path::new("scenarios").join(scenario) }
 }
 
 fn choose(all: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>, String> {
