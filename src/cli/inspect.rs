@@ -1,10 +1,48 @@
-//! `imparcial inspect`.
+//! `imparcial inspect`: what was handed in, which service plays which role and why, what the policy finds; starts nothing.
 
-use super::{Ctx, exit};
+mod show;
+mod view;
+
+use std::path::PathBuf;
+
+use super::planning::{pair, say, usage};
+use super::{Ctx, exit, screen};
+use crate::submission::{self, ReadOptions, bind};
+use view::View;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The folder that was handed in.
+    submission: PathBuf,
+    /// As JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    /// Which service plays a role, where imparcial cannot tell or tells it wrong.
+    #[arg(long = "role", value_name = "ROLE=SERVICE", value_parser = pair)]
+    roles: Vec<(String, String)>,
+    /// The compose file to take, where several were handed in.
+    #[arg(long, value_name = "FILE")]
+    compose_file: Option<PathBuf>,
+}
 
-pub async fn run(_args: Args, _ctx: Ctx) -> u8 {
-    exit::USAGE
+pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    let options = ReadOptions { compose_file: args.compose_file };
+    let submission = match submission::read(&args.submission, &options) {
+        Ok(submission) => submission,
+        Err(error) => return usage(error.text.get(ctx.lang)),
+    };
+    let view = View::of(&submission, &bind::default_roles(), &args.roles, &bind::plain_family);
+    let out = if args.json {
+        serde_json::to_string_pretty(&view).map(|json| json + "\n").map_err(|error| error.to_string())
+    } else {
+        Ok(show::show(&view, ctx.lang))
+    };
+    match out.and_then(|out| screen::put(out.as_bytes()).map_err(|error| format!("could not write: {error}"))) {
+        Ok(()) if view.is_hopeless() => exit::FAILED,
+        Ok(()) => exit::OK,
+        Err(error) => {
+            say(&format!("error: {error}\n"));
+            exit::NOT_GRADED
+        }
+    }
 }

@@ -70,13 +70,13 @@ impl Planning {
     }
 }
 
-fn usage(message: &str) -> u8 {
+pub(super) fn usage(message: &str) -> u8 {
     say(&format!("error: {message}\n"));
     exit::USAGE
 }
 
 /// On stderr; a closed pipe there is nobody's loss.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
@@ -84,7 +84,7 @@ fn color() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((role, service)) if !role.is_empty() && !service.is_empty() => Ok((role.to_owned(), service.to_owned())),
         _ => Err("write ROLE=SERVICE, such as app=web".to_owned()),

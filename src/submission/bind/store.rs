@@ -18,10 +18,16 @@ impl View<'_> {
             None => return self.no_store(spec),
             Some((only, [])) => {
                 let how = self.image_of(only);
+                let many = spec.image_family.len() > 3;
+                let all = list(&spec.image_family);
+                let (en, es) = match many {
+                    true => ("database".to_owned(), "la única base de datos".to_owned()),
+                    false => (format!("one of {all}"), format!("el único de {all}")),
+                };
                 return Binding::to(
                     &only.name,
-                    format!("`{}` is the only one of {}: {}", only.name, list(&spec.image_family), how.en),
-                    format!("`{}` es el único de {}: {}", only.name, list(&spec.image_family), how.es),
+                    format!("`{}` is the only {en}: {}", only.name, how.en),
+                    format!("`{}` es {es}: {}", only.name, how.es),
                 );
             }
             Some((first, more)) => (*first, more),

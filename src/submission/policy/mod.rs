@@ -7,7 +7,7 @@ mod keys;
 mod outside;
 mod strip;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -208,7 +208,7 @@ fn texts(value: &Value) -> Vec<&str> {
 }
 
 /// A path as shown: relative ones as written.
-fn shown(path: &PathBuf) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
