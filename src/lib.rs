@@ -40,4 +40,7 @@ pub mod engine;
 
 pub mod mutants;
 
+pub mod harness;
+
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "here output leaves for people and pipes")]
 pub mod cli;

@@ -12,6 +12,17 @@ pub enum Lang {
     Es,
 }
 
+impl Lang {
+    /// The language of a locale (`es_CO.UTF-8`): Spanish where it says `es`, English elsewhere.
+    pub fn of(locale: Option<&str>) -> Self {
+        if locale.is_some_and(|l| l == "es" || l.starts_with("es_") || l.starts_with("es.")) {
+            Self::Es
+        } else {
+            Self::En
+        }
+    }
+}
+
 /// A sentence in both languages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {

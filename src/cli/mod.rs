@@ -108,7 +108,7 @@ fn language(asked: Option<LangArg>) -> Lang {
             let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
                 .iter()
                 .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-            if locale.is_some_and(|l| l.starts_with("es")) { Lang::Es } else { Lang::En }
+            Lang::of(locale.as_deref())
         }
     }
 }

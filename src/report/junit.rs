@@ -19,8 +19,8 @@ use time::format_description::well_known::Rfc3339;
 
 use self::extend::{CaseExtra, Extras};
 use super::words::{self, pick};
-use super::{Format, RenderError};
-use crate::grade::{Grade, Outcome, outcome};
+use super::{Format, RenderError, about};
+use crate::grade::{Grade, outcome};
 use crate::record::{CheckRecord, RunRecord, Verdict};
 use crate::sanitize;
 use crate::text::Lang;
@@ -102,7 +102,7 @@ fn case(record: &RunRecord, check: &CheckRecord, name: &str, class: &str, lang: 
         let line = sanitize::line(text, ATTRIBUTE);
         if line.is_empty() { sanitize::line(check.title.get(lang), ATTRIBUTE) } else { line }
     };
-    let body = || Some(sanitize::cdata(&body(check, lang)));
+    let body = || Some(sanitize::cdata(&sanitize::cap(&about(check, lang), CASE_LIMIT)));
     case.result = match check.verdict {
         Verdict::Fail if !check.is_observation() => TestResult::Failure {
             type_: sanitize::line(&check.kind, ATTRIBUTE),
@@ -142,7 +142,7 @@ fn output(record: &RunRecord, check: &CheckRecord, lang: Lang) -> String {
         said.push_str(&format!("{label}: {}\n", words::verdict(check.verdict, lang)));
     }
     if matches!(check.verdict, Verdict::Pass) || check.is_observation() {
-        said.push_str(&body(check, lang));
+        said.push_str(&about(check, lang));
     }
     out.push_str(&sanitize::cap(&sanitize::text(&said), CASE_LIMIT));
     out
@@ -161,55 +161,6 @@ fn attachments(record: &RunRecord, evidence: &[String]) -> Vec<String> {
         .filter(|path| names.insert(path.rsplit('/').next().map(str::to_ascii_lowercase)))
         .map(|path| format!("{folder}/{path}"))
         .collect()
-}
-
-/// All that there is to say about a check, for a person who sees only this.
-fn body(check: &CheckRecord, lang: Lang) -> String {
-    let mut lines = Vec::new();
-    let mut add = |text: String| {
-        if !text.is_empty() {
-            lines.push(text);
-        }
-    };
-    add(check.explanation.get(lang).to_owned());
-    let (expected, observed) = (pick(lang, "expected", "esperado"), pick(lang, "observed", "observado"));
-    for finding in check.findings.iter().filter(|f| !f.holds) {
-        add(format!(
-            "{}\n  {expected}: {}\n  {observed}: {}",
-            words::fact(finding),
-            finding.expected,
-            finding.observed
-        ));
-    }
-    for finding in check.findings.iter().filter(|f| f.holds) {
-        add(format!("ok {} = {}", words::fact(finding), words::value(finding, &finding.observed, lang)));
-    }
-    add(words::looks(check, lang).unwrap_or_default());
-    for note in &check.notes {
-        add(note.get(lang).to_owned());
-    }
-    if check.verdict == Verdict::Error {
-        add(format!(
-            "{}: {}",
-            pick(lang, "undecided because of", "sin decidir por"),
-            words::reason(check.reason, lang)
-        ));
-        add(words::what_to_do(check.reason, lang).to_owned());
-    }
-    if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict != Verdict::Pass) {
-        add(format!("{}: {}", pick(lang, "hint", "ayuda"), hint.get(lang)));
-    }
-    add(match outcome(check) {
-        Outcome::Lost => format!("{}: {}", pick(lang, "points lost", "puntos perdidos"), words::points(check.points)),
-        Outcome::Undecided => {
-            format!("{}: {}", pick(lang, "points undecided", "puntos sin decidir"), words::points(check.points))
-        }
-        Outcome::Earned | Outcome::None => String::new(),
-    });
-    if check.verdict != Verdict::Pass && !check.at.file.is_empty() {
-        add(format!("{}:{}", check.at.file, check.at.line));
-    }
-    sanitize::cap(&sanitize::text(&lines.join("\n")), CASE_LIMIT)
 }
 
 fn run_properties(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<(String, String)> {

@@ -3,10 +3,14 @@
 //! Adding a format: one file with its `FORMAT`, a `mod` line and a row in [`FORMATS`]. `--format`, the file in the run's
 //! folder and the documentation follow from the row.
 
+mod about;
 pub mod json;
 pub mod junit;
 pub mod terminal;
 mod words;
+
+pub use about::about;
+pub use words::skipped_because;
 
 use crate::grade::{Grade, grade};
 use crate::record::{RunFolder, RunRecord, StoreError};

@@ -145,7 +145,7 @@ pub(super) fn looks(check: &CheckRecord, lang: Lang) -> Option<String> {
 }
 
 /// Why a check was skipped: `init-applied failed`.
-pub(super) fn skipped_because(check: &CheckRecord, lang: Lang) -> String {
+pub fn skipped_because(check: &CheckRecord, lang: Lang) -> String {
     let Some(cause) = &check.cause else {
         return pick(lang, "what it needs did not pass", "lo que necesita no pasó").to_owned();
     };
