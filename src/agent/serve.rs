@@ -3,16 +3,18 @@
 //! It ends when its input ends, and with it every command that it runs: whoever started it is gone then.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::join::Inside;
 use super::wire::{Ask, Ran, Tell, receive, send};
-use super::{Answer, Request, looks};
+use super::{Answer, Request, Sight, looks};
 use crate::exec::Shell;
 use crate::exec::local::Local;
 
@@ -92,7 +94,10 @@ pub(crate) async fn serve(
 }
 
 async fn look(request: Request) -> Answer {
-    let sight = looks::look(request.look, Duration::from_millis(request.timeout_ms)).await;
+    let looking = looks::look(request.look, Duration::from_millis(request.timeout_ms));
+    // A mistake of ours in one look must not leave its caller waiting, nor end the others.
+    let sight = AssertUnwindSafe(looking).catch_unwind().await;
+    let sight = sight.unwrap_or_else(|_| Sight::Unable { message: "the agent failed while it looked".into() });
     Answer { id: request.id, sight }
 }
 

@@ -1,6 +1,7 @@
 //! The calls that several parts need, each with an error that says what was tried.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::models::ContainerUpdateBody;
@@ -10,9 +11,14 @@ use bollard::query_parameters::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use tokio::time::{Instant, sleep};
 
 use super::container::{self, Container, PROJECT, epoch};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, EngineErrorKind};
+
+/// How long a container may take to go, and when to ask again meanwhile.
+const REMOVAL: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Every container of a compose project, one-off and dead ones included, in the order of their names.
@@ -25,10 +31,11 @@ impl Engine {
             .list_containers(Some(options))
             .await
             .map_err(|e| self.explain(format!("list the containers of project {project}"), &e))?;
-        let looks = listed.into_iter().filter_map(|c| c.id).map(|id| async move { self.container(&id).await });
         let mut containers = Vec::new();
-        for look in futures_util::future::join_all(looks).await {
-            match look {
+        // One after the other: at once, each would want a connection of its own, and a connection into a lab costs more
+        // than all the answers.
+        for id in listed.into_iter().filter_map(|c| c.id) {
+            match self.container(&id).await {
                 Ok(container) => containers.push(container),
                 // Removed between the list and the look.
                 Err(error) if error.is_missing() => {}
@@ -112,14 +119,23 @@ impl Engine {
             .map_err(|e| self.explain(format!("set the limits of container {id}"), &e))
     }
 
-    /// Removes a container, running or not, and its anonymous volumes. One that is not there is removed already.
+    /// Removes a container, running or not, and its anonymous volumes, and returns when it is gone. One that is not there
+    /// is removed already.
     pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        match self.docker().remove_container(id, Some(options)).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let error = self.explain(format!("remove container {id}"), &error);
-                if error.is_missing() { Ok(()) } else { Err(error) }
+        let tried = format!("remove container {id}");
+        let deadline = Instant::now() + REMOVAL;
+        loop {
+            let answer = self.docker().remove_container(id, Some(options.clone())).await;
+            let Err(error) = answer.map_err(|e| self.explain(&tried, &e)) else { return Ok(()) };
+            match error.kind {
+                EngineErrorKind::Missing(_) => return Ok(()),
+                // Somebody else is removing it (409), or a mount of it is still held for a moment (500).
+                EngineErrorKind::Refused { status: 409 | 500, .. } if Instant::now() < deadline => {
+                    tracing::debug!(%error, "asking again");
+                    sleep(AGAIN).await;
+                }
+                _ => return Err(error),
             }
         }
     }

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::exec::{Cmd, Piped, Shell};
 
 /// An idle connection is a process in the place: it is not kept for ever.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(300);
 const IDLE_MOST: usize = 4;
 
 /// A docker client whose every connection is a command run by `shell`.

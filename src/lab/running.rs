@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, NetworkingConfig};
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, NetworkingConfig,
+};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -249,6 +251,8 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, Lab
             cgroup_parent: Some(cgroups::parent(&spec.run, systemd)),
             network_mode: Some(spec.network.clone()),
             pids_limit: Some(PROCESSES),
+            // Its readiness is read from its log, and a host's own choice of driver may keep none.
+            log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),
             ..HostConfig::default()
         }),
         networking_config: Some(NetworkingConfig {
@@ -376,7 +380,16 @@ impl Drop for Removal {
         // A thread and a runtime of its own: this may happen while the one that we are in is ending.
         let removing = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-            runtime.block_on(async { sweep::remove_run(&Engine::host().await.ok()?, &run).await.ok() })
+            runtime.block_on(async {
+                let host = Engine::host().await.ok()?;
+                let removed = sweep::remove_run(&host, &run).await.ok()?;
+                if removed.containers > 0 {
+                    return Some(());
+                }
+                // The engine may still be making what it was asked for just before we gave up.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                sweep::remove_run(&host, &run).await.ok().map(drop)
+            })
         });
         if !matches!(removing.join(), Ok(Some(_))) {
             tracing::warn!(run = %self.run, "could not be removed; `imparcial down {}` will", self.run);

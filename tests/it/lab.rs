@@ -86,7 +86,7 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
 
     // No swap for what runs in it, whatever the host has.
     for (file, value) in [("memory.swappiness", "0"), ("memory.swap.max", "0")] {
-        let find = Cmd::new(["find", "/sys/fs/cgroup", "-path", &format!("*{}/{file}", db.id)]);
+        let find = Cmd::new(["find", "/sys/fs/cgroup", "-path", &format!("*{}*/{file}", db.id)]);
         for path in shell.must(&find).await.unwrap().out().lines() {
             assert_eq!(shell.must(&Cmd::new(["cat", path])).await.unwrap().out().trim(), value, "{path}");
         }
@@ -103,7 +103,7 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
         assert_eq!(addresses, &[address.clone()], "{name}");
     }
     let outside = lab.agents().lab().await.unwrap();
-    let sight = outside.look(Look::Dns { name: "mysql".into() }, SOON).await.unwrap();
+    let sight = outside.look(Look::Dns { name: "mysql".into() }, Duration::from_millis(500)).await.unwrap();
     assert!(!format!("{sight:?}").contains(address.as_str()), "{sight:?}");
     let refused = inside.look(Look::Tcp { host: "mysql".into(), port: 3306, greet_ms: 0 }, SOON).await.unwrap();
     assert!(format!("{refused:?}").contains("connection refused"), "{refused:?}");
@@ -114,6 +114,7 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
     }
     eprintln!("one look costs {:?}", began.elapsed() / looks);
 
+    drop(inside);
     let at_once = RestartContainerOptionsBuilder::new().t(0).build();
     // After a restart the old place is only `lo`: a new agent stands in the new one.
     lab.engine().docker().restart_container(&app.id, Some(at_once)).await.unwrap();
@@ -122,6 +123,11 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
     let inside = lab.agents().inside(&again).await.unwrap();
     let sight = inside.look(Look::Dns { name: "db".into() }, SOON).await.unwrap();
     assert!(format!("{sight:?}").contains(address.as_str()), "{sight:?}");
+    let agents_inside = || async {
+        let count = shell.run(&Cmd::new(["pgrep", "-fc", "^/usr/local/bin/imparcial agent --inside"])).await.unwrap();
+        count.out().trim().parse::<usize>().unwrap()
+    };
+    assert!(eventually(SOON, || async { agents_inside().await == 1 }).await, "the old agent stays");
     // What it was told before no longer holds: that process is not one of the container's.
     let stale = lab.agents().inside(app).await;
     assert!(matches!(stale, Err(AgentError::Start { .. })), "an agent stands where nobody is");
