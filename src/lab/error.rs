@@ -21,6 +21,9 @@ pub enum LabError {
     Late { lab: String, after: Duration, log: String },
     #[error("the lab {lab} ended at its start; its log ends with: {log}")]
     Ended { lab: String, log: String },
+    /// The registry of stand-ins.
+    #[error("could not {tried} in the registry of stand-ins: {seen}")]
+    Registry { tried: String, seen: String },
     /// Of the submission, or of reading it.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -54,6 +57,14 @@ impl LabError {
             Self::NotSetUp { what } => Text::new(
                 format!("{what} is not there: run `imparcial setup`"),
                 format!("falta {what}: ejecuta `imparcial setup`"),
+            ),
+            Self::Registry { tried, seen } => Text::new(
+                format!(
+                    "could not {tried} in the registry of stand-ins: {seen}; `imparcial setup` looks after it and starts it again"
+                ),
+                format!(
+                    "el registro de sustitutos no hizo lo pedido ({tried}): {seen}; `imparcial setup` lo revisa y lo vuelve a arrancar"
+                ),
             ),
             Self::Late { lab, after, log } => Text::new(
                 format!("the lab {lab} was not ready after {} s; its log ends with:\n{log}", after.as_secs()),

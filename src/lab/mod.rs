@@ -6,10 +6,13 @@ pub mod copy;
 mod error;
 pub mod guard;
 pub mod owner;
+pub mod registry;
 mod running;
 pub mod sweep;
+mod upload;
 
 pub use error::LabError;
 pub use guard::Guard;
+pub use registry::ensure_in_registry;
 pub use running::{BINARY, Lab, LabSpec};
 pub use sweep::sweep;
