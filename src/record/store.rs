@@ -207,7 +207,7 @@ impl StoreError {
         let path = self.path.display();
         Text::new(
             format!("{en} `{path}`: {what}\nhint: {}", next.en),
-            format!("{es} `{path}`: {what}\nayuda: {}", next.es),
+            format!("{es} `{path}`: {what}\nsugerencia: {}", next.es),
         )
     }
 

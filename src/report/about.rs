@@ -36,7 +36,7 @@ pub fn about(check: &CheckRecord, lang: Lang) -> String {
         add(words::what_to_do(check.reason, lang).to_owned());
     }
     if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict != Verdict::Pass) {
-        add(format!("{}: {}", pick(lang, "hint", "ayuda"), hint.get(lang)));
+        add(format!("{}: {}", pick(lang, "hint", "sugerencia"), hint.get(lang)));
     }
     add(match outcome(check) {
         Outcome::Lost => format!("{}: {}", pick(lang, "points lost", "puntos perdidos"), words::points(check.points)),

@@ -55,7 +55,7 @@ fn what_is_no_run_is_said_on_stderr_with_exit_code_2() {
     fs::write(&record, b"\x7fELF\x01\0\0").unwrap();
     let binary = report(dir.path(), &["run-1", "--lang", "es"]);
     assert_eq!(binary.code, 2);
-    assert!(binary.err.contains("ayuda: indique la carpeta de una ejecución"), "{}", binary.err);
+    assert!(binary.err.contains("sugerencia: indique la carpeta de una ejecución"), "{}", binary.err);
 
     fs::write(&record, RECORD.replacen("\"version\": 1", "\"version\": 2", 1)).unwrap();
     let newer = report(dir.path(), &["run-1"]);

@@ -92,7 +92,7 @@ fn what_cannot_be_written_to_is_found_before_the_run() {
     let error = RunFolder::create(&file.join("reports"), "run").unwrap_err();
     let text = error.text();
     assert!(text.en.starts_with("could not make the run's folder") && text.en.contains("\nhint: "), "{}", text.en);
-    assert!(text.es.contains("\nayuda: "), "{}", text.es);
+    assert!(text.es.contains("\nsugerencia: "), "{}", text.es);
     // A kernel interface takes no files from anyone, root included.
     assert!(RunFolder::create(Path::new("/proc/imparcial"), "run").is_err());
 }

@@ -206,6 +206,9 @@ fn an_empty_run_and_a_run_with_no_name_are_documents_too() {
     record.submission.name = "..".to_owned();
     let root = check_rules(&xml(&record, Lang::En));
     assert_eq!(root.children[0].get("name"), "seed.__");
+    assert_eq!((root.get("tests"), root.get("errors")), ("1", "1"), "a run that checked nothing is not green");
+    record.errors = vec![crate::text::Text::same("the engine is gone")];
+    assert!(xml(&record, Lang::Es).contains(r#"message="the engine is gone""#));
     record.started = "yesterday".to_owned();
     assert!(render(&record, &grade(&record), Lang::En).unwrap_err().message.contains("yesterday"));
 }

@@ -68,7 +68,7 @@ fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
         page.detail(pick(lang, "to do", "qué hacer"), words::what_to_do(check.reason, lang));
     }
     if let Some(hint) = &check.hint {
-        page.detail(pick(lang, "hint", "ayuda"), hint.get(lang));
+        page.detail(pick(lang, "hint", "sugerencia"), hint.get(lang));
     }
     if let Some(best) = check.evidence.first() {
         page.detail(pick(lang, "evidence", "evidencia"), &format!("{}/{best}", record.folder));
