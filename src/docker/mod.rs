@@ -35,14 +35,24 @@ impl Engine {
     /// # Errors
     /// Where none answers.
     pub async fn host() -> Result<Self, EngineError> {
-        let place = match std::env::var("DOCKER_HOST") {
-            Ok(host) if !host.is_empty() => format!("the engine at {host}"),
-            _ => "this host's engine".to_owned(),
+        match std::env::var("DOCKER_HOST") {
+            Ok(address) if !address.is_empty() => Self::at(&address).await,
+            _ => Self::hello(Docker::connect_with_unix_defaults(), "this host's engine".to_owned()).await,
+        }
+    }
+
+    /// The engine at an address as `DOCKER_HOST` has it: `unix:///path`, or what the docker client knows.
+    ///
+    /// # Errors
+    /// Where none answers.
+    pub async fn at(address: &str) -> Result<Self, EngineError> {
+        let docker = if address.starts_with("unix://") {
+            Docker::connect_with_unix(address, TIMEOUT.as_secs(), bollard::API_DEFAULT_VERSION)
+        } else {
+            // The docker client knows every other kind of address (tcp, ssh) and their certificates already.
+            transport::over(Arc::new(Local), Some(address))
         };
-        let socket = std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty() && !host.starts_with("unix://"));
-        // The docker client knows every other kind of address (tcp, ssh) and their certificates already.
-        let docker = if socket { transport::over(Arc::new(Local)) } else { Docker::connect_with_unix_defaults() };
-        Self::hello(docker, place).await
+        Self::hello(docker, format!("the engine at {address}")).await
     }
 
     /// The engine of the machine where `shell` runs commands.
@@ -51,7 +61,7 @@ impl Engine {
     /// Where none answers there, or there is no docker client.
     pub async fn over(shell: Arc<dyn Shell>) -> Result<Self, EngineError> {
         let place = format!("the engine of {}", shell.place());
-        Self::hello(transport::over(shell), place).await
+        Self::hello(transport::over(shell, None), place).await
     }
 
     async fn hello(docker: Result<Docker, bollard::errors::Error>, place: String) -> Result<Self, EngineError> {

@@ -26,13 +26,18 @@ use crate::exec::{Cmd, Piped, Shell};
 const IDLE: Duration = Duration::from_secs(300);
 const IDLE_MOST: usize = 4;
 
-/// A docker client whose every connection is a command run by `shell`.
-pub(crate) fn over(shell: Arc<dyn Shell>) -> Result<Docker, Error> {
+/// A docker client whose every connection is a command run by `shell`, to the engine at `address` or the usual one there.
+pub(crate) fn over(shell: Arc<dyn Shell>, address: Option<&str>) -> Result<Docker, Error> {
+    let mut dial = Cmd::new(["docker"]);
+    if let Some(address) = address {
+        dial = dial.args(["-H", address]);
+    }
+    let dial = dial.args(["system", "dial-stdio"]);
     let client = Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_MOST)
         .pool_timer(TokioTimer::new())
-        .build(Dial { shell });
+        .build(Dial { shell, dial });
     Docker::connect_with_custom_transport(
         move |request: BollardRequest| {
             let client = client.clone();
@@ -49,6 +54,7 @@ pub(crate) fn over(shell: Arc<dyn Shell>) -> Result<Docker, Error> {
 #[derive(Clone)]
 struct Dial {
     shell: Arc<dyn Shell>,
+    dial: Cmd,
 }
 
 impl tower_service::Service<Uri> for Dial {
@@ -61,9 +67,9 @@ impl tower_service::Service<Uri> for Dial {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let shell = self.shell.clone();
+        let (shell, dial) = (self.shell.clone(), self.dial.clone());
         Box::pin(async move {
-            let piped = shell.pipe(&Cmd::new(["docker", "system", "dial-stdio"])).await.map_err(io::Error::other)?;
+            let piped = shell.pipe(&dial).await.map_err(io::Error::other)?;
             Ok(Pipes(TokioIo::new(Both(piped))))
         })
     }

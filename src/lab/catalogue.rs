@@ -152,9 +152,9 @@ impl Reference {
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|left| {
-            (0..=left.len()).any(|at| left.is_char_boundary(at) && matches(rest, &left[at..]))
-        }),
+        Some((start, rest)) => text
+            .strip_prefix(start)
+            .is_some_and(|left| (0..=left.len()).any(|at| left.is_char_boundary(at) && matches(rest, &left[at..]))),
     }
 }
 
@@ -216,8 +216,7 @@ mod tests {
     #[test]
     fn a_stand_in_says_what_it_is() {
         let stand_in = Catalogue::shipped().stand_in_for("mysql:5.7").expect("mysql has a stand-in");
-        let expected =
-            StandIn { reference: "mysql:5.7".into(), name: "mysql".into(), version: "MariaDB 10.11".into() };
+        let expected = StandIn { reference: "mysql:5.7".into(), name: "mysql".into(), version: "MariaDB 10.11".into() };
         assert_eq!(stand_in, expected);
     }
 

@@ -1,5 +1,6 @@
 //! One integration binary, since each costs a link: a module for each thing that is tried from outside.
 
+mod docker;
 mod invalid;
 mod lab;
 mod live;
