@@ -7,6 +7,7 @@ pub mod common;
 pub mod dns;
 pub mod greeting;
 pub mod http;
+pub mod mysql;
 pub mod names;
 pub mod page;
 pub mod store;
@@ -24,7 +25,7 @@ use crate::stack::Stack;
 use crate::text::Text;
 
 /// Every kind of check, in the order of the documentation.
-pub static PROBES: &[&ProbeKind] = &[&http::KIND, &tcp::KIND, &dns::KIND];
+pub static PROBES: &[&ProbeKind] = &[&http::KIND, &tcp::KIND, &dns::KIND, &mysql::KIND];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {
     PROBES.iter().copied().find(|k| k.name == name)

@@ -41,56 +41,46 @@ const DENIED: [u16; 4] = [1044, 1045, 1130, 1698];
 /// Where none of the logins is let in: nothing can be told then.
 pub async fn open(stack: &Stack, role: &str, timeout: Duration) -> Result<Found<Store>, ProbeError> {
     match common::player(stack, role).await? {
-        Found::Here(container) => enter(stack, role, container, timeout).await,
+        Found::Here(container) => enter(stack, &container, timeout).await,
         Found::Absent(why) => Ok(Found::Absent(why)),
     }
 }
 
-async fn enter(stack: &Stack, role: &str, container: Container, timeout: Duration) -> Result<Found<Store>, ProbeError> {
+/// The same of any container with a MySQL server in it.
+pub async fn enter(stack: &Stack, container: &Container, timeout: Duration) -> Result<Found<Store>, ProbeError> {
     let until = Instant::now() + timeout;
-    let key = format!("login:{role}");
+    // What let us in once will again.
+    let key = format!("login:{}", container.id);
     let known = stack.notebook.lock().await.get(&key).and_then(|v| serde_json::from_value::<Login>(v.clone()).ok());
-    let logins = match known {
-        Some(login) => vec![login],
-        None => candidates(stack, &container, timeout).await?,
-    };
-    let mut doors = Vec::new();
-    if let Some(address) = container.addresses.values().next() {
-        doors.push((stack.agents.lab().await?, address.clone()));
-    }
-    // Where root may come in from its own machine only, or the container has no address of its own.
-    if let Found::Here(agent) = common::inside(stack, &container).await? {
-        doors.push((agent, "127.0.0.1".to_owned()));
-    }
-    let mut denied = String::new();
-    for (agent, host) in doors {
-        for login in &logins {
-            let left = until.saturating_duration_since(Instant::now());
-            let store = Store {
-                agent: agent.clone(),
-                host: host.clone(),
-                port: PORT,
-                login: login.clone(),
-                version: String::new(),
-                container: container.clone(),
-            };
-            match store.say(Vec::new(), left).await? {
-                Said::Answer(_, version) => {
-                    stack.notebook.lock().await.insert(key, json!(login));
-                    return Ok(Found::Here(Store { version, ..store }));
-                }
-                Said::Denied(message) => denied = message,
-                Said::Nothing(message) => {
-                    let service = &container.service;
-                    return Ok(Found::Absent(Text::new(
-                        format!("the server of service {service} does not answer on port {PORT}: {message}"),
-                        format!("el servidor del servicio {service} no responde en el puerto {PORT}: {message}"),
-                    )));
-                }
-            }
+    let mut logins: Vec<Login> = known.into_iter().collect();
+    for login in candidates(stack, container, timeout).await? {
+        if !logins.contains(&login) {
+            logins.push(login);
         }
     }
-    stack.notebook.lock().await.remove(&key);
+    let lab = stack.agents.lab().await?;
+    let own = container.addresses.values().next().map(|address| (lab, address.clone()));
+    let mut denied = String::new();
+    if let Some((agent, host)) = own {
+        match knock(&agent, &host, &logins, container, until).await? {
+            Knock::In(store) => {
+                stack.notebook.lock().await.insert(key, json!(store.login));
+                return Ok(Found::Here(*store));
+            }
+            Knock::Denied(message) => denied = message,
+            Knock::Nothing(why) => return Ok(Found::Absent(why)),
+        }
+    }
+    // Root may come in from its own machine only, or the container has no address of its own.
+    match common::inside(stack, container).await? {
+        Found::Absent(why) => return Ok(Found::Absent(why)),
+        Found::Here(agent) => match knock(&agent, "127.0.0.1", &logins, container, until).await? {
+            Knock::In(store) => return Ok(Found::Here(*store)),
+            Knock::Denied(message) => denied = message,
+            Knock::Nothing(why) if denied.is_empty() => return Ok(Found::Absent(why)),
+            Knock::Nothing(_) => {}
+        },
+    }
     let service = &container.service;
     Err(ProbeError::ours(
         format!(
@@ -100,6 +90,46 @@ async fn enter(stack: &Stack, role: &str, container: Container, timeout: Duratio
             "ningún usuario del entorno del servicio {service} puede entrar, así que nada puede decirse de sus tablas: {denied}"
         ),
     ))
+}
+
+enum Knock {
+    In(Box<Store>),
+    Denied(String),
+    Nothing(Text),
+}
+
+/// Tries the logins at one address.
+async fn knock(
+    agent: &Agent,
+    host: &str,
+    logins: &[Login],
+    container: &Container,
+    until: Instant,
+) -> Result<Knock, ProbeError> {
+    let mut denied = String::new();
+    for login in logins {
+        let left = until.saturating_duration_since(Instant::now());
+        let store = Store {
+            agent: agent.clone(),
+            host: host.to_owned(),
+            port: PORT,
+            login: login.clone(),
+            version: String::new(),
+            container: container.clone(),
+        };
+        match store.say(Vec::new(), left).await? {
+            Said::Answer(_, version) => return Ok(Knock::In(Box::new(Store { version, ..store }))),
+            Said::Denied(message) => denied = message,
+            Said::Nothing(message) => {
+                let service = &container.service;
+                return Ok(Knock::Nothing(Text::new(
+                    format!("the server of service {service} does not answer on port {PORT}: {message}"),
+                    format!("el servidor del servicio {service} no responde en el puerto {PORT}: {message}"),
+                )));
+            }
+        }
+    }
+    Ok(Knock::Denied(denied))
 }
 
 /// The logins of a container's environment, its secret files and its log.
@@ -128,11 +158,6 @@ pub enum Said {
 }
 
 impl Store {
-    /// A server that is not a role's: a scratch one.
-    pub fn at(agent: Agent, host: String, login: Login, container: Container) -> Self {
-        Self { agent, host, port: PORT, login, version: String::new(), container }
-    }
-
     /// Runs statements on one connection, all of them whatever the others say.
     pub async fn say(&self, statements: Vec<Statement>, timeout: Duration) -> Result<Said, ProbeError> {
         self.run(statements, false, timeout).await

@@ -1,0 +1,310 @@
+//! What the submission's SQL declares: an empty server of the store's own image is given the same scripts in the same way,
+//! on a network of its own, and what it then holds is what they declare. Procedures, CALLs and shell scripts included,
+//! with no reader of SQL of ours.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig, NetworkCreateRequest,
+    NetworkingConfig, ResourcesUlimits,
+};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions};
+use tokio::time::Instant;
+
+use crate::agent::{Look, Sight};
+use crate::docker::{Engine, EngineError};
+use crate::notice::Reason;
+use crate::probe::common::{Found, look, service_of};
+use crate::probe::store::{self, schema};
+use crate::probe::{ProbeError, greeting};
+use crate::stack::Stack;
+use crate::stack::declared::Declaration;
+use crate::submission::sql::{self, ENTRYPOINT, Scripts};
+use crate::text::Text;
+
+/// The label of what is made here; its value is the compose project.
+const LABEL: &str = "imparcial.scratch";
+const NAME: &str = "imparcial-scratch";
+
+/// A first start under load, with every script that it was given.
+const PATIENCE: Duration = Duration::from_secs(90);
+const EVERY: Duration = Duration::from_millis(200);
+/// The schema for scripts that name none and are given to nobody.
+const MADE_UP: &str = "imparcial_scratch";
+
+/// Finds out what a role's store should hold. Takes seconds; leaves nothing behind.
+pub(super) async fn declare(stack: &Arc<Stack>, role: &str) -> Declaration {
+    match try_declare(stack, role).await {
+        Ok(declaration) => declaration,
+        Err(error) => Declaration::Unknown { reason: error.reason, text: error.text },
+    }
+}
+
+async fn try_declare(stack: &Arc<Stack>, role: &str) -> Result<Declaration, ProbeError> {
+    let service = match service_of(stack, role)? {
+        Found::Here(service) => service,
+        Found::Absent(text) => return Ok(Declaration::Unknown { reason: Reason::NotHere, text }),
+    };
+    let scripts = match &stack.submission.compose {
+        Some(compose) => sql::scripts_for(&stack.submission, compose, &service),
+        None => Scripts::default(),
+    };
+    if scripts.given.is_empty() && scripts.shell.is_empty() && scripts.found.is_empty() {
+        return Ok(Declaration::Nothing);
+    }
+    let containers = stack.engine.project_containers(&stack.project).await?;
+    let Some(store) = containers.into_iter().find(|c| c.service == service) else {
+        return Ok(Declaration::Unknown {
+            reason: Reason::NotHere,
+            text: Text::new(
+                format!("service {service} has no container, so its image could not be tried on its scripts"),
+                format!(
+                    "el servicio {service} no tiene contenedor, así que no se pudo probar su imagen con sus scripts"
+                ),
+            ),
+        });
+    };
+    let model = inspect(&stack.engine, &store.id).await?;
+    let given = !scripts.given.is_empty() || !scripts.shell.is_empty();
+    let tries: Vec<Vec<PathBuf>> = if given {
+        vec![Vec::new()]
+    } else {
+        // All of them, as a folder that was to be mounted; where they contradict each other, one alone.
+        let alone = scripts.found.iter().map(|path| vec![path.clone()]);
+        let all = std::iter::once(scripts.found.clone());
+        all.chain(alone.filter(|_| scripts.found.len() > 1)).take(4).collect()
+    };
+    let mut refused = String::new();
+    for fed in tries {
+        let scratch = Scratch { stack, model: &model, fed: &fed };
+        match scratch.run().await? {
+            Ran::Tables(tables) => {
+                let used = if given { &scripts.given } else { &fed };
+                return Ok(Declaration::Tables {
+                    tables,
+                    scripts: used.iter().map(|path| path.display().to_string()).collect(),
+                    made_up: scratch.made_up().then(|| MADE_UP.to_owned()),
+                });
+            }
+            Ran::Refused(message) => refused = message,
+        }
+    }
+    let stand_in = stack.services.get(&service).and_then(|s| s.image.stand_in.clone());
+    Ok(match stand_in {
+        Some(stand_in) => Declaration::Unknown {
+            reason: Reason::StandIn,
+            text: Text::new(
+                format!(
+                    "{} stands in for {} and does not accept the submission's SQL: {refused}",
+                    stand_in.version, stand_in.reference
+                ),
+                format!(
+                    "{} reemplaza a {} y no acepta el SQL de la entrega: {refused}",
+                    stand_in.version, stand_in.reference
+                ),
+            ),
+        },
+        None => Declaration::Broken(Text::new(
+            format!("the server refuses the submission's SQL: {refused}"),
+            format!("el servidor rechaza el SQL de la entrega: {refused}"),
+        )),
+    })
+}
+
+async fn inspect(engine: &Engine, id: &str) -> Result<ContainerInspectResponse, EngineError> {
+    let answer = engine.docker().inspect_container(id, None::<InspectContainerOptions>).await;
+    answer.map_err(|e| engine.explain(format!("inspect container {id}"), &e))
+}
+
+/// How a scratch server ended.
+enum Ran {
+    Tables(Vec<store::Table>),
+    /// It ended before it was ready, with these last words.
+    Refused(String),
+}
+
+struct Scratch<'a> {
+    stack: &'a Arc<Stack>,
+    /// The store's own container.
+    model: &'a ContainerInspectResponse,
+    /// Scripts that nobody gives to the store, given to this one.
+    fed: &'a [PathBuf],
+}
+
+impl Scratch<'_> {
+    fn made_up(&self) -> bool {
+        let named = |name: &str| {
+            self.env().iter().any(|pair| pair.split_once('=').is_some_and(|(n, v)| n == name && !v.is_empty()))
+        };
+        !self.fed.is_empty() && !named("MYSQL_DATABASE") && !named("MARIADB_DATABASE")
+    }
+
+    fn env(&self) -> Vec<String> {
+        self.model.config.as_ref().and_then(|c| c.env.clone()).unwrap_or_default()
+    }
+
+    /// Everything but the data: settings, secrets, scripts, read-only where the store has them.
+    fn binds(&self) -> Vec<String> {
+        let mounts = self.model.mounts.iter().flatten();
+        let mut binds: Vec<String> = mounts
+            .filter(|m| m.typ.as_deref() == Some("bind"))
+            .filter_map(|m| Some((m.source.clone()?, m.destination.clone()?)))
+            .filter(|(_, target)| !holds_data(target))
+            .filter(|(_, target)| self.fed.is_empty() || !Path::new(target).starts_with(ENTRYPOINT))
+            .map(|(source, target)| format!("{source}:{target}:ro"))
+            .collect();
+        for (i, path) in self.fed.iter().enumerate() {
+            let name: String = path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default()
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+                .collect();
+            let source = Path::new(&self.stack.workdir).join(path);
+            binds.push(format!("{}:{ENTRYPOINT}/{i:02}-{name}:ro", source.display()));
+        }
+        binds
+    }
+
+    fn body(&self, network: &str) -> ContainerCreateBody {
+        let config = self.model.config.clone().unwrap_or_default();
+        let mut env = self.env();
+        if self.made_up() {
+            env.push(format!("MYSQL_DATABASE={MADE_UP}"));
+        }
+        // The open-files limit of a server without one is all of the host's memory.
+        let nofile = ResourcesUlimits { name: Some("nofile".to_owned()), soft: Some(65_536), hard: Some(65_536) };
+        ContainerCreateBody {
+            image: self.model.image.clone(),
+            env: Some(env),
+            cmd: config.cmd,
+            entrypoint: config.entrypoint,
+            user: config.user,
+            working_dir: config.working_dir,
+            labels: Some(HashMap::from([(LABEL.to_owned(), self.stack.project.clone())])),
+            networking_config: Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(network.to_owned(), EndpointSettings::default())])),
+            }),
+            host_config: Some(HostConfig {
+                binds: Some(self.binds()),
+                network_mode: Some(network.to_owned()),
+                ulimits: Some(vec![nofile]),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    async fn run(&self) -> Result<Ran, ProbeError> {
+        let engine = &self.stack.engine;
+        let name = format!("{NAME}-{}", self.stack.project);
+        // Of a run of this name that was killed.
+        discard(engine, &name).await;
+        let network = NetworkCreateRequest {
+            name: name.clone(),
+            internal: Some(true),
+            labels: Some(HashMap::from([(LABEL.to_owned(), self.stack.project.clone())])),
+            ..NetworkCreateRequest::default()
+        };
+        let made = engine.docker().create_network(network).await;
+        made.map_err(|e| engine.explain("make a network for the scratch server", &e))?;
+        let ran = self.serve(&name).await;
+        discard(engine, &name).await;
+        ran
+    }
+
+    async fn serve(&self, name: &str) -> Result<Ran, ProbeError> {
+        let engine = &self.stack.engine;
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        let made = engine.docker().create_container(Some(options), self.body(name)).await;
+        let id = made.map_err(|e| engine.explain("make the scratch server", &e))?.id;
+        let started = engine.docker().start_container(&id, None::<StartContainerOptions>).await;
+        started.map_err(|e| engine.explain("start the scratch server", &e))?;
+        let until = Instant::now() + PATIENCE;
+        let lab = self.stack.agents.lab().await?;
+        loop {
+            let container = engine.container(&id).await?;
+            if !container.running() && container.state != "created" {
+                let log = engine.logs(&id, None, Some(60)).await?;
+                return Ok(Ran::Refused(last_words(&log)));
+            }
+            if let Some(host) = container.addresses.values().next() {
+                let dial = Look::Tcp { host: host.clone(), port: 3306, greet_ms: 2000 };
+                // Before the scripts have run the server listens on a socket only.
+                if let Sight::Tcp { greeting, .. } = look(&lab, dial, Duration::from_secs(4)).await?
+                    && greeting::read(&greeting).is_some()
+                {
+                    return match store::open::enter(self.stack, &container, PATIENCE).await? {
+                        Found::Here(store) => Ok(Ran::Tables(schema::read(&store, schema::Rows::All, PATIENCE).await?)),
+                        Found::Absent(why) => Ok(Ran::Refused(why.en)),
+                    };
+                }
+            }
+            if Instant::now() >= until {
+                return Err(ProbeError::ours(
+                    format!(
+                        "the scratch server that was to run the submission's SQL was not ready after {} s",
+                        PATIENCE.as_secs()
+                    ),
+                    format!(
+                        "el servidor de prueba que debía ejecutar el SQL de la entrega no estuvo listo tras {} s",
+                        PATIENCE.as_secs()
+                    ),
+                ));
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+}
+
+/// Removes the container and the network of this name, if they are there.
+async fn discard(engine: &Engine, name: &str) {
+    if let Err(error) = engine.remove(name).await {
+        tracing::warn!(%error, "a scratch server stays behind");
+    }
+    match engine.docker().remove_network(name).await {
+        Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {}
+        Err(error) => tracing::warn!(%error, "the network of a scratch server stays behind"),
+    }
+}
+
+/// A place where the server keeps its files, or a folder above it.
+fn holds_data(target: &str) -> bool {
+    let (target, data) = (Path::new(target), Path::new("/var/lib/mysql"));
+    target.starts_with(data) || data.starts_with(target)
+}
+
+/// The line of a log that says why, else its end.
+fn last_words(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let why = lines.iter().rev().find(|line| line.starts_with("ERROR ") || line.contains("ERROR at line"));
+    let why = why.or_else(|| lines.iter().rev().find(|line| line.contains("ERROR")));
+    why.or(lines.last()).map_or_else(|| "it ended without a word".to_owned(), |line| line.chars().take(400).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_folders_are_told_from_settings() {
+        assert!(holds_data("/var/lib/mysql"));
+        assert!(holds_data("/var/lib/mysql/shop"));
+        assert!(holds_data("/var/lib"));
+        assert!(!holds_data("/etc/mysql/conf.d"));
+        assert!(!holds_data("/docker-entrypoint-initdb.d"));
+    }
+
+    #[test]
+    fn the_line_that_says_why_is_found() {
+        let log =
+            "a\nERROR 1273 (HY000) at line 5: Unknown collation: 'utf8mb4_0900_ai_ci'\nmariadbd: Shutdown complete\n";
+        assert_eq!(last_words(log), "ERROR 1273 (HY000) at line 5: Unknown collation: 'utf8mb4_0900_ai_ci'");
+        assert_eq!(last_words("x [ERROR] no password\nbye"), "x [ERROR] no password");
+        assert_eq!(last_words(""), "it ended without a word");
+    }
+}
