@@ -70,8 +70,8 @@ pub enum Difference {
 /// What differs; empty is as it must be.
 pub fn compare(mutant: &Mutant, outcome: &Outcome, points: &BTreeMap<String, Milli>) -> Vec<Difference> {
     let mut out = Vec::new();
-    let must_fail = mutant.expect.failed();
-    let must_open = mutant.expect.undecided();
+    let must_fail = &mutant.expect.failed;
+    let must_open = &mutant.expect.undecided;
     for id in outcome.failed.iter().filter(|id| !must_fail.contains(id)) {
         out.push(Difference::WrongFail(id.clone()));
     }
@@ -135,6 +135,14 @@ mod tests {
         ids.iter().map(|id| (*id).to_owned()).collect()
     }
 
+    fn fails(id: &str) -> Expect {
+        Expect { failed: ids(&[id]), ..Expect::default() }
+    }
+
+    fn open(id: &str) -> Expect {
+        Expect { undecided: ids(&[id]), ..Expect::default() }
+    }
+
     fn mutant(expect: Expect, skips: &[&str], loses: Milli) -> Mutant {
         Mutant {
             name: "m".to_owned(),
@@ -165,12 +173,12 @@ mod tests {
     #[test]
     fn as_it_must_be() {
         let outcome = Outcome { failed: ids(&["page"]), skipped: ids(&["live"]), lost: 9000, ..Outcome::default() };
-        assert_eq!(compare(&mutant(Expect::Fail(ids(&["page"])), &["live"], 9000), &outcome, &points()), []);
+        assert_eq!(compare(&mutant(fails("page"), &["live"], 9000), &outcome, &points()), []);
     }
 
     #[test]
     fn a_fault_that_was_not_seen_is_a_wrong_pass() {
-        let got = compare(&mutant(Expect::Fail(ids(&["page"])), &[], 7000), &Outcome::default(), &points());
+        let got = compare(&mutant(fails("page"), &[], 7000), &Outcome::default(), &points());
         assert_eq!(got[0], Difference::WrongPass("page".to_owned()));
         assert_eq!(got[1], Difference::Other("lost 0 instead of 7".to_owned()));
     }
@@ -179,27 +187,27 @@ mod tests {
     fn a_failure_that_is_nobody_s_is_a_wrong_fail() {
         let outcome = Outcome { failed: ids(&["port"]), lost: 4000, ..Outcome::default() };
         assert_eq!(
-            compare(&mutant(Expect::Pass, &[], 0), &outcome, &points())[0],
+            compare(&mutant(Expect::default(), &[], 0), &outcome, &points())[0],
             Difference::WrongFail("port".to_owned())
         );
         // Also where it must be undecided.
-        let open = Mutant { undecided_points: 4000, ..mutant(Expect::Undecided(ids(&["port"])), &[], 0) };
-        assert_eq!(compare(&open, &outcome, &points())[0], Difference::WrongFail("port".to_owned()));
+        let undecided = Mutant { undecided_points: 4000, ..mutant(open("port"), &[], 0) };
+        assert_eq!(compare(&undecided, &outcome, &points())[0], Difference::WrongFail("port".to_owned()));
     }
 
     #[test]
     fn undecided_is_neither() {
         let outcome = Outcome { undecided: ids(&["page"]), undecided_points: 7000, ..Outcome::default() };
-        let got = compare(&mutant(Expect::Fail(ids(&["page"])), &[], 7000), &outcome, &points());
+        let got = compare(&mutant(fails("page"), &[], 7000), &outcome, &points());
         assert_eq!(got[0], Difference::Undecided("page".to_owned()));
         assert!(!got.iter().any(|d| matches!(d, Difference::WrongFail(_) | Difference::WrongPass(_))));
-        let passed = compare(&mutant(Expect::Undecided(ids(&["page"])), &[], 0), &Outcome::default(), &points());
+        let passed = compare(&mutant(open("page"), &[], 0), &Outcome::default(), &points());
         assert_eq!(passed, [Difference::WrongPass("page".to_owned())]);
     }
 
     #[test]
     fn what_time_decides_may_be_skipped_with_its_points() {
-        let m = Mutant { may_skip: ids(&["port"]), ..mutant(Expect::Fail(ids(&["page"])), &["live"], 9000) };
+        let m = Mutant { may_skip: ids(&["port"]), ..mutant(fails("page"), &["live"], 9000) };
         let skipped =
             Outcome { failed: ids(&["page"]), skipped: ids(&["port", "live"]), lost: 13_000, ..Outcome::default() };
         assert_eq!(compare(&m, &skipped, &points()), []);
@@ -210,9 +218,9 @@ mod tests {
     #[test]
     fn observations_are_named_exactly() {
         let outcome = Outcome { observations: ids(&["cpu"]), ..Outcome::default() };
-        let got = compare(&mutant(Expect::Pass, &[], 0), &outcome, &points());
+        let got = compare(&mutant(Expect::default(), &[], 0), &outcome, &points());
         assert_eq!(got, [Difference::Other("observations failed: cpu instead of none".to_owned())]);
-        let named = Mutant { expect_observation: ids(&["cpu"]), ..mutant(Expect::Pass, &[], 0) };
+        let named = Mutant { expect_observation: ids(&["cpu"]), ..mutant(Expect::default(), &[], 0) };
         assert_eq!(compare(&named, &outcome, &points()), []);
     }
 }

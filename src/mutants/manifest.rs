@@ -39,29 +39,18 @@ pub struct Mutant {
     pub encode: Vec<Encode>,
 }
 
-/// The checks at the root, in the scenario's order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expect {
-    Pass,
-    Fail(Vec<String>),
-    Undecided(Vec<String>),
+/// The checks at the root; none at all is a pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// Must fail by themselves.
+    pub failed: Vec<String>,
+    /// Must be `error` by themselves.
+    pub undecided: Vec<String>,
 }
 
 impl Expect {
-    /// The checks that must fail by themselves.
-    pub fn failed(&self) -> &[String] {
-        match self {
-            Self::Fail(ids) => ids,
-            _ => &[],
-        }
-    }
-
-    /// The checks that must be `error` by themselves.
-    pub fn undecided(&self) -> &[String] {
-        match self {
-            Self::Undecided(ids) => ids,
-            _ => &[],
-        }
+    pub fn is_pass(&self) -> bool {
+        self.failed.is_empty() && self.undecided.is_empty()
     }
 }
 
@@ -153,7 +142,7 @@ fn decode(d: &mut Decoder<'_>, folder: &Path) -> Option<Mutant> {
         folder: folder.to_owned(),
         about: about.unwrap_or_default(),
         layers,
-        expect: expect.clone().unwrap_or(Expect::Pass),
+        expect: expect.clone().unwrap_or_default(),
         skips: d.text_list("skips"),
         may_skip: d.text_list("may_skip"),
         expect_observation: d.text_list("expect_observation"),
@@ -181,25 +170,16 @@ fn decode(d: &mut Decoder<'_>, folder: &Path) -> Option<Mutant> {
     expect.map(|_| mutant)
 }
 
-/// `expect_fail: [ids]`, `expect: pass`, or `expect: undecided` with `undecided: [ids]`.
+/// `expect_fail: [ids]`, `undecided: [ids]`, both, or `expect: pass`.
 fn expectation(d: &mut Decoder<'_>) -> Option<Expect> {
-    let failed = d.text_list("expect_fail");
-    let word = d.word("expect", &["pass", "undecided"]);
-    let undecided = d.text_list("undecided");
-    match (failed.is_empty(), word, undecided.is_empty()) {
-        (false, None, true) => Some(Expect::Fail(failed)),
-        (true, Some("pass"), true) => Some(Expect::Pass),
-        (true, Some("undecided"), false) => Some(Expect::Undecided(undecided)),
-        (true, Some("undecided"), true) => {
-            d.problem_with("expect", "`expect: undecided` needs `undecided:` with the checks that are `error`", None);
-            None
-        }
-        _ => {
-            let hint = "one of `expect_fail: [ids]`, `expect: pass`, `expect: undecided` with `undecided: [ids]`";
-            d.problem_with("expect", "what must come of it is not said, or said twice", Some(hint));
-            None
-        }
+    let expect = Expect { failed: d.text_list("expect_fail"), undecided: d.text_list("undecided") };
+    let pass = d.word("expect", &["pass"]).is_some();
+    if pass == expect.is_pass() {
+        return Some(expect);
     }
+    let hint = "`expect: pass`, or the roots in `expect_fail: [ids]`, `undecided: [ids]` or both";
+    d.problem_with("expect", "what must come of it is not said, or said twice", Some(hint));
+    None
 }
 
 fn points(d: &mut Decoder<'_>, key: &'static str) -> Milli {
@@ -261,7 +241,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(mutant.name, "a-mutant");
-        assert_eq!(mutant.expect, Expect::Fail(vec!["page".to_owned()]));
+        assert_eq!(mutant.expect, Expect { failed: vec!["page".to_owned()], undecided: vec![] });
         assert_eq!((mutant.loses, mutant.undecided_points), (16_500, 0));
         assert_eq!(mutant.edit[0], Edit { file: "f".into(), replace: "a\n".into(), with: String::new() });
         assert_eq!(mutant.encode[0], Encode { file: "g".into(), bom: true, crlf: false, latin_1: true });
@@ -283,7 +263,7 @@ mod tests {
         for (text, piece) in [
             ("about: x\nlayers: [services]\n", "not said"),
             ("about: x\nlayers: [services]\nexpect: pass\nexpect_fail: [page]\n", "said twice"),
-            ("about: x\nlayers: [services]\nexpect: undecided\n", "needs `undecided:`"),
+            ("about: x\nlayers: [services]\nexpect: pass\nundecided: [page]\n", "said twice"),
         ] {
             assert!(loaded(text).unwrap_err().join("\n").contains(piece), "{text}");
         }

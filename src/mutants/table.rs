@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::compare::{Difference, Outcome};
-use super::manifest::{Expect, Mutant};
+use super::manifest::Mutant;
 use crate::scenario::units::show_milli;
 
 /// A mutant that was graded, or could not be.
@@ -76,11 +76,8 @@ pub fn render(rows: &[Row]) -> String {
 }
 
 fn cells(row: &Row) -> [String; 6] {
-    let expected = match &row.mutant.expect {
-        Expect::Pass => with_observations("pass", &row.mutant.expect_observation),
-        Expect::Fail(ids) => format!("fail {}", ids.join(" ")),
-        Expect::Undecided(ids) => format!("undecided {}", ids.join(" ")),
-    };
+    let expect = &row.mutant.expect;
+    let expected = verdict(&expect.failed, &expect.undecided, &row.mutant.expect_observation);
     let time = format!("{:.0} s", row.elapsed.as_secs_f64());
     let Ok((outcome, _)) = &row.got else {
         return [row.mutant.name.clone(), expected, "not graded".to_owned(), String::new(), String::new(), time];
@@ -89,25 +86,31 @@ fn cells(row: &Row) -> [String; 6] {
     if outcome.undecided_points > 0 {
         lost.push_str(&format!(" (+{} undecided)", show_milli(outcome.undecided_points)));
     }
-    [row.mutant.name.clone(), expected, got(outcome), lost, outcome.skipped.len().to_string(), time]
+    [
+        row.mutant.name.clone(),
+        expected,
+        verdict(&outcome.failed, &outcome.undecided, &outcome.observations),
+        lost,
+        outcome.skipped.len().to_string(),
+        time,
+    ]
 }
 
-fn got(outcome: &Outcome) -> String {
+fn verdict(failed: &[String], undecided: &[String], observations: &[String]) -> String {
     let mut parts = Vec::new();
-    if !outcome.failed.is_empty() {
-        parts.push(format!("fail {}", outcome.failed.join(" ")));
+    if !failed.is_empty() {
+        parts.push(format!("fail {}", failed.join(" ")));
     }
-    if !outcome.undecided.is_empty() {
-        parts.push(format!("undecided {}", outcome.undecided.join(" ")));
+    if !undecided.is_empty() {
+        parts.push(format!("undecided {}", undecided.join(" ")));
     }
     if parts.is_empty() {
-        parts.push(with_observations("pass", &outcome.observations));
+        parts.push("pass".to_owned());
     }
-    parts.join(", ")
-}
-
-fn with_observations(word: &str, observations: &[String]) -> String {
-    if observations.is_empty() { word.to_owned() } else { format!("{word}, but {}", observations.join(" ")) }
+    if !observations.is_empty() {
+        parts.push(format!("({})", observations.join(" ")));
+    }
+    parts.join(" ")
 }
 
 fn notes(row: &Row) -> Vec<String> {
