@@ -89,7 +89,8 @@ async fn send(registry: &Registry, repository: &str, file: &Arc<File>, part: &Pa
             reading.read_exact_at(&mut bytes, at).map(|()| bytes)
         });
         let bytes = bytes.await.map_err(io::Error::other).and_then(|read| read);
-        let bytes = bytes.map_err(|e| LabError::Registry { tried: "read a saved layer".into(), seen: e.to_string() })?;
+        let bytes =
+            bytes.map_err(|e| LabError::Registry { tried: "read a saved layer".into(), seen: e.to_string() })?;
         to = registry.send_part(to, sent, bytes).await?;
         sent += length;
     }

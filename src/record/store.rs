@@ -43,14 +43,21 @@ impl RunFolder {
         make(reports_root, fs::create_dir_all(reports_root))?;
         let path = reports_root.join(run_id);
         make(&path, fs::create_dir(&path))?;
-        let evidence = path.join(EVIDENCE);
-        make(&evidence, fs::create_dir(&evidence))?;
         let folder = Self { path, names: Mutex::default() };
-        // A page is written and synced: a full disk refuses here, not after the run.
-        let trial = folder.path.join(".writable");
-        let written = write_synced(&trial, &[b'.'; 4096]).and_then(|()| fs::remove_file(&trial));
-        written.map_err(|e| StoreError::new(Doing::Write, &trial, e.into()))?;
+        folder.prepare().inspect_err(|_| {
+            // Nothing is left of a run that did not begin.
+            let _ = fs::remove_dir_all(&folder.path);
+        })?;
         Ok(folder)
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        let evidence = self.path.join(EVIDENCE);
+        fs::create_dir(&evidence).map_err(|e| StoreError::new(Doing::Create, &evidence, e.into()))?;
+        // A page is written and synced: a full disk refuses here, not after the run.
+        let trial = self.path.join(".writable");
+        let written = write_synced(&trial, &[b'.'; 4096]).and_then(|()| fs::remove_file(&trial));
+        written.map_err(|e| StoreError::new(Doing::Write, &trial, e.into()))
     }
 
     /// The folder of a finished run, to write reports to it again.
