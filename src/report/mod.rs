@@ -48,7 +48,7 @@ pub enum WriteError {
     Store(#[from] StoreError),
 }
 
-/// Writes every format to the run's folder and points `reports/latest` at it. One that fails does not keep the others
+/// Writes every format to the run's folder and, if all could be, points `reports/latest` at it. One that fails does not keep the others
 /// from being written.
 ///
 /// # Errors
@@ -62,5 +62,6 @@ pub fn write_all(folder: &RunFolder, record: &RunRecord, lang: Lang) -> Result<(
         let written = written.and_then(|bytes| Ok(folder.write(format.file_name, &bytes)?));
         first = first.and(written);
     }
-    first.and(folder.link_latest().map_err(WriteError::from))
+    // A run whose reports are not whole is not what `latest` should lead to.
+    first.and_then(|()| Ok(folder.link_latest()?))
 }
