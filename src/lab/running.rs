@@ -109,6 +109,9 @@ impl Lab {
         let removal = Removal::armed(&spec);
         match Self::bring_up(&spec, &name, &host).await {
             Ok(Up { id, address, left_out, engine, shell, agents }) => {
+                if spec.keep {
+                    removal.disarm();
+                }
                 Ok(Self { spec, name, id, address, left_out, host, engine, shell, agents, removal })
             }
             Err(error) => {
@@ -198,14 +201,10 @@ impl Lab {
         self.host.logs(&self.id, None, Some(1000)).await.unwrap_or_else(|e| e.to_string())
     }
 
-    /// Removes the lab and all that belongs to it. May be called any number of times.
+    /// Removes the lab and all that belongs to it, one that was to be kept too. May be called any number of times.
+    /// Where it is not called, dropping the lab does the same, unless it was to be kept.
     pub async fn down(&self) -> Result<(), LabError> {
         self.removal.remove(&self.host).await
-    }
-
-    /// Leaves it standing, for `imparcial down` to remove.
-    pub fn leave(&self) {
-        self.removal.disarm();
     }
 }
 

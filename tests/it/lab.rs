@@ -27,19 +27,26 @@ fn submission() -> tempfile::TempDir {
     dir
 }
 
-/// Nothing that the engine or the kernel knows bears the run's name any more.
-async fn nothing_left(engine: &Engine, run: &str) {
+/// Nothing that the engine or the kernel knows bears the run's name any more, and the lab's volumes are gone.
+async fn nothing_left(engine: &Engine, run: &str, volumes: &[String]) {
     let left = sweep::left(engine).await.unwrap();
     assert!(left.iter().all(|left| left.run != run), "{left:?}");
+    for volume in volumes {
+        assert!(engine.docker().inspect_volume(volume).await.is_err(), "the volume {volume} stays");
+    }
     for controller in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
         let folder = controller.path().join("imparcial").join(run);
         assert!(!folder.exists(), "{} stays", folder.display());
     }
 }
 
-async fn volumes(engine: &Engine) -> usize {
-    let all = engine.docker().list_volumes(None::<bollard::query_parameters::ListVolumesOptions>).await.unwrap();
-    all.volumes.unwrap_or_default().len()
+/// The volumes of a run's lab: nobody named them, so only its inspection knows them.
+async fn volumes(engine: &Engine, run: &str) -> Vec<String> {
+    let options = None::<bollard::query_parameters::InspectContainerOptions>;
+    let lab = engine.docker().inspect_container(&format!("imparcial-{run}"), options).await.unwrap();
+    let volumes: Vec<String> = lab.mounts.unwrap_or_default().into_iter().filter_map(|m| m.name).collect();
+    assert!(!volumes.is_empty(), "a lab's engine has a volume for its images");
+    volumes
 }
 
 /// An image of one program that sleeps, made in the lab of the lab's own files: no registry is needed.
@@ -136,10 +143,11 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
     lab.engine().remove(&db.id).await.unwrap();
     assert!(lab.engine().container(&db.id).await.is_err_and(|e| e.is_missing()));
 
+    let volumes = volumes(&host, lab.run()).await;
     let began = Instant::now();
     lab.down().await.unwrap();
     eprintln!("lab down in {:?}", began.elapsed());
-    nothing_left(&host, lab.run()).await;
+    nothing_left(&host, lab.run(), &volumes).await;
     lab.down().await.unwrap();
     let error = shell.run(&Cmd::new(["true"])).await.unwrap_err();
     assert!(matches!(error.kind, RunErrorKind::Gone(_)), "{error}");
@@ -148,9 +156,7 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_in_a_lab_ends_with_whoever_waits_for_it() {
-    if engine().await.is_none() {
-        return;
-    }
+    let Some(host) = engine().await else { return };
     let handed_in = submission();
     let lab = Lab::start(spec("commands", handed_in.path())).await.unwrap();
     let shell = lab.shell();
@@ -175,27 +181,29 @@ async fn a_command_in_a_lab_ends_with_whoever_waits_for_it() {
     assert!(eventually(SOON, || sleeping("4002")).await);
     task.abort();
     assert!(eventually(SOON, || async { !sleeping("4002").await }).await);
-    lab.down().await.unwrap();
+    // As after a panic: nobody took it down.
+    let run = lab.run().to_owned();
+    let volumes = volumes(&host, &run).await;
+    drop(lab);
+    nothing_left(&host, &run, &volumes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_fails_or_is_given_up_leaves_nothing() {
     let Some(host) = engine().await else { return };
     let handed_in = submission();
-    let before = volumes(&host).await;
-
     let missing = LabSpec { image: "imparcial-dev-no-such-image".into(), ..spec("noimage", handed_in.path()) };
     let run = missing.run.clone();
     let error = Lab::start(missing).await.err().unwrap();
     assert!(matches!(error, LabError::NotSetUp { .. }), "{error}");
     assert!(error.text().en.contains("imparcial setup"));
-    nothing_left(&host, &run).await;
+    nothing_left(&host, &run, &[]).await;
 
     let gone = spec("nofolder", Path::new("/no/such/folder"));
     let run = gone.run.clone();
     let error = Lab::start(gone).await.err().unwrap();
     assert!(error.to_string().contains("/no/such/folder"), "{error}");
-    nothing_left(&host, &run).await;
+    nothing_left(&host, &run, &[]).await;
 
     let given_up = spec("givenup", handed_in.path());
     let run = given_up.run.clone();
@@ -203,13 +211,14 @@ async fn a_start_that_fails_or_is_given_up_leaves_nothing() {
         let (host, run) = (host.clone(), run.clone());
         async move { sweep::left(&host).await.unwrap().iter().any(|left| left.run == run && left.running) }
     };
-    tokio::select! {
+    let volumes = tokio::select! {
         started = Lab::start(given_up) => panic!("it was up before it was given up: {}", started.is_ok()),
-        seen = eventually(SOON, there) => assert!(seen),
-    }
-    nothing_left(&host, &run).await;
-    // Other tests start labs meanwhile, so theirs may be counted; what is looked for is one more for ever.
-    assert!(eventually(Duration::from_secs(60), || async { volumes(&host).await <= before }).await);
+        volumes = async {
+            assert!(eventually(SOON, there).await);
+            volumes(&host, &run).await
+        } => volumes,
+    };
+    nothing_left(&host, &run, &volumes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,7 +270,7 @@ async fn a_sweep_takes_what_dead_runs_left_and_nothing_else() {
         let removed = sweep::remove_run(&host, &names[what]).await.unwrap();
         assert_eq!((removed.containers, removed.volumes), (1, 1));
         assert_eq!(sweep::remove_run(&host, &names[what]).await.unwrap(), sweep::Removed::default());
-        nothing_left(&host, &names[what]).await;
+        nothing_left(&host, &names[what], &[]).await;
     }
 }
 
@@ -269,21 +278,24 @@ async fn a_sweep_takes_what_dead_runs_left_and_nothing_else() {
 async fn down_is_a_command_of_a_fresh_process_and_says_what_it_did() {
     let Some(host) = engine().await else { return };
     let handed_in = submission();
-    let lab = Lab::start(spec("down", handed_in.path())).await.unwrap();
+    let lab = Lab::start(LabSpec { keep: true, ..spec("down", handed_in.path()) }).await.unwrap();
+    let (run, shell) = (lab.run().to_owned(), lab.shell());
+    drop(lab);
+    let left = sweep::left(&host).await.unwrap();
+    assert!(left.iter().any(|left| left.run == run && left.keep && left.running), "a kept lab is gone: {left:?}");
     let down = |args: &[&str]| {
         let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_imparcial")).args(args).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, said) = tokio::task::block_in_place(|| down(&["--lang", "es", "down", lab.run()]));
+    let (code, said) = tokio::task::block_in_place(|| down(&["--lang", "es", "down", &run]));
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(&format!("retirado: {}", lab.run())), "{said}");
-    nothing_left(&host, lab.run()).await;
-    let (code, said) = tokio::task::block_in_place(|| down(&["--lang", "en", "down", lab.run()]));
+    assert!(said.contains(&format!("retirado: {run}")), "{said}");
+    nothing_left(&host, &run, &[]).await;
+    let (code, said) = tokio::task::block_in_place(|| down(&["--lang", "en", "down", &run]));
     assert!(code == Some(0) && said.contains("nothing to take down"), "{said}");
-    // The run notices that its place is gone, and its own taking down finds nothing to do.
-    let error = lab.shell().run(&Cmd::new(["true"])).await.unwrap_err();
+    // Whoever was still using it notices that its place is gone.
+    let error = shell.run(&Cmd::new(["true"])).await.unwrap_err();
     assert!(matches!(error.kind, RunErrorKind::Gone(_)), "{error}");
-    lab.down().await.unwrap();
 }
 
 #[test]
