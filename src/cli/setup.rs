@@ -1,10 +1,184 @@
-//! `imparcial setup`.
+//! `imparcial setup`: makes what labs need, says what is there, or takes it away.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Ctx, exit};
+use crate::lab::setup::{self, Progress, Seen, World};
+use crate::text::{Lang, Text};
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Only say what is there, what is missing, and what to type.
+    #[arg(long, conflicts_with_all = ["remove", "rebuild"])]
+    check: bool,
+    /// Take away what set-up made: images, registry, network. Packages and the engine stay.
+    #[arg(long, conflicts_with = "rebuild")]
+    remove: bool,
+    /// Make every image again, with the packages of today.
+    #[arg(long)]
+    rebuild: bool,
+}
 
-pub async fn run(_args: Args, _ctx: Ctx) -> u8 {
-    exit::USAGE
+pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    let world = World::of_host(args.rebuild);
+    if args.check {
+        return check(&world, ctx).await;
+    }
+    let lines = Lines::new(ctx);
+    let done = if args.remove {
+        setup::remove(&world).await.map(|text| lines.done("remove", &text, lines.began.elapsed()))
+    } else {
+        setup::set_up(&world, &lines).await
+    };
+    lines.bar.finish_and_clear();
+    match done {
+        Ok(()) => {
+            if !ctx.quiet && !args.remove {
+                let seconds = lines.began.elapsed().as_secs_f64();
+                let text = Text::new(format!("set up in {seconds:.1} s"), format!("listo en {seconds:.1} s"));
+                eprintln!("{}", text.get(ctx.lang));
+            }
+            exit::OK
+        }
+        Err(error) => {
+            eprintln!("error: {}", error.text().get(ctx.lang));
+            exit::NOT_GRADED
+        }
+    }
+}
+
+async fn check(world: &World, ctx: Ctx) -> u8 {
+    let mut whole = true;
+    let row = |mark: &str, name: &str, text: &str| println!("{mark:<3} {name:<9} {text}");
+    for (name, seen) in setup::check(world).await {
+        match seen {
+            Ok(Seen::There(text)) => row("ok", name, text.get(ctx.lang)),
+            Ok(Seen::Missing(text)) => {
+                whole = false;
+                row("--", name, text.get(ctx.lang));
+            }
+            Err(error) => {
+                whole = false;
+                row("!!", name, error.text().get(ctx.lang));
+            }
+        }
+    }
+    let text = match interpreter() {
+        Ok(None) => {
+            let text = Text::new(
+                "this program needs no library: it can run in any container",
+                "este programa no necesita bibliotecas: funciona en cualquier contenedor",
+            );
+            row("ok", "program", text.get(ctx.lang));
+            None
+        }
+        Ok(Some(loader)) => Some(Text::new(
+            format!(
+                "this program needs {loader}, so it cannot run in labs: unset RUSTFLAGS and `cargo build` it again"
+            ),
+            format!(
+                "este programa necesita {loader} y no funciona en los laboratorios: quita RUSTFLAGS y repite `cargo build`"
+            ),
+        )),
+        Err(error) => Some(Text::same(error.to_string())),
+    };
+    if let Some(text) = text {
+        row("--", "program", text.get(ctx.lang));
+        return exit::NOT_GRADED;
+    }
+    if whole {
+        return exit::OK;
+    }
+    println!("{}", Text::new("type: imparcial setup", "escribe: imparcial setup").get(ctx.lang));
+    exit::NOT_GRADED
+}
+
+/// The loader that our own executable asks for; none where it is static, as the agent in labs has to be.
+fn interpreter() -> std::io::Result<Option<String>> {
+    Ok(loader(&std::fs::read("/proc/self/exe")?))
+}
+
+/// Finds PT_INTERP among a 64-bit ELF's program headers.
+fn loader(elf: &[u8]) -> Option<String> {
+    let word = |at: usize, length: usize| -> Option<usize> {
+        let mut bytes = [0; 8];
+        bytes[..length].copy_from_slice(elf.get(at..at + length)?);
+        usize::try_from(u64::from_le_bytes(bytes)).ok()
+    };
+    let (start, size, count) = (word(0x20, 8)?, word(0x36, 2)?, word(0x38, 2)?);
+    let header = (0..count).map(|n| start + n * size).find(|at| word(*at, 4) == Some(3))?;
+    let (offset, length) = (word(header + 8, 8)?, word(header + 32, 8)?);
+    let path = elf.get(offset..offset + length)?;
+    Some(String::from_utf8_lossy(path).trim_end_matches('\0').to_owned())
+}
+
+/// One line a step on standard error; on a terminal a moving one below them, for what a tool says.
+struct Lines {
+    lang: Lang,
+    quiet: bool,
+    began: Instant,
+    bar: ProgressBar,
+    terminal: bool,
+}
+
+impl Lines {
+    fn new(ctx: Ctx) -> Self {
+        let terminal = std::io::stderr().is_terminal() && !ctx.quiet;
+        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            bar.set_style(style);
+        }
+        if terminal {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        Self { lang: ctx.lang, quiet: ctx.quiet, began: Instant::now(), bar, terminal }
+    }
+
+    fn print(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+}
+
+impl Progress for Lines {
+    fn begin(&self, what: &str, text: &Text) {
+        self.print(&format!("          {what:<11} {} …", text.get(self.lang)));
+    }
+
+    fn line(&self, what: &str, line: &str) {
+        if self.terminal {
+            self.bar.set_message(format!("{what}: {line}"));
+        }
+    }
+
+    fn done(&self, what: &str, text: &Text, took: Duration) {
+        self.print(&format!("{:>7.1} s {what:<11} {}", took.as_secs_f64(), text.get(self.lang)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loader_is_found_in_an_elf_that_has_one() {
+        let mut elf = vec![0; 0x40];
+        elf[0x20] = 0x40; // program headers
+        elf[0x36] = 56;
+        elf[0x38] = 2;
+        let mut header = vec![0; 56];
+        header[0] = 1;
+        elf.extend(&header);
+        header[0] = 3;
+        header[8] = 0xb0;
+        header[32] = 5;
+        elf.extend(&header);
+        elf.extend(b"/ld\0\0");
+        assert_eq!(loader(&elf).as_deref(), Some("/ld"));
+        assert_eq!(loader(b"no elf"), None);
+    }
 }

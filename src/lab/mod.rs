@@ -8,6 +8,7 @@ pub mod guard;
 pub mod owner;
 pub mod registry;
 mod running;
+pub mod setup;
 pub mod sweep;
 mod upload;
 

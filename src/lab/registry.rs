@@ -107,6 +107,11 @@ impl Registry {
         Ok(Self { base, client: client.map_err(|e| failed("make an HTTP client", "", &e))? })
     }
 
+    /// Its address, for people.
+    pub fn address(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// Whether it answers.
     pub async fn answers(&self) -> bool {
         self.send("look", self.request(Method::GET, "v2/")).await.is_ok_and(|r| r.status().is_success())

@@ -42,7 +42,7 @@ struct RootFs {
 /// Puts an image into the registry as `imparcial/NAME:current`. Layers that are there are not sent again.
 ///
 /// `folder` is where it lies on its way; it needs the image's size.
-pub async fn upload(
+pub(crate) async fn upload(
     engine: &Engine,
     image: &str,
     registry: &Registry,

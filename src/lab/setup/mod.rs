@@ -1,0 +1,107 @@
+//! `imparcial setup`: what labs need, made once on this host. Each step is a row that can look and can make; what is
+//! there already is left alone, so that a second run does nothing.
+
+mod base;
+mod build;
+mod daemon;
+mod error;
+mod host;
+mod packages;
+mod remove;
+mod serve;
+mod sources;
+mod stand_ins;
+mod world;
+
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+
+pub use error::SetupError;
+pub use remove::remove;
+pub use world::World;
+
+use crate::text::Text;
+
+/// Label of all that set-up makes: its value is the installation.
+pub const INSTALLATION: &str = "imparcial.installation";
+/// Label of an image: what it was made from.
+pub(crate) const HASH: &str = "imparcial.hash";
+/// The network that labs and the registry are on.
+pub const NETWORK: &str = "imparcial-labs";
+
+/// Told how set-up goes on, as it goes on.
+pub trait Progress: Send + Sync {
+    /// Something that takes a while begins.
+    fn begin(&self, what: &str, text: &Text);
+    /// The last line of a tool at work.
+    fn line(&self, what: &str, line: &str);
+    /// It is done, or was there already.
+    fn done(&self, what: &str, text: &Text, took: std::time::Duration);
+}
+
+/// What a look at a step found.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    There(Text),
+    /// What is missing, and what making it would do.
+    Missing(Text),
+}
+
+type Looking<'a> = BoxFuture<'a, Result<Seen, SetupError>>;
+type Making<'a> = BoxFuture<'a, Result<Text, SetupError>>;
+
+/// One thing that has to be there.
+pub struct Step {
+    pub name: &'static str,
+    look: for<'a> fn(&'a World) -> Looking<'a>,
+    make: for<'a> fn(&'a World, &'a dyn Progress) -> Making<'a>,
+}
+
+/// Everything that set-up sees to, in order: each stands on those before it.
+pub const STEPS: [Step; 6] = [
+    Step { name: "packages", look: |w| Box::pin(packages::look(w)), make: |w, p| Box::pin(packages::make(w, p)) },
+    Step { name: "engine", look: |w| Box::pin(daemon::look(w)), make: |w, p| Box::pin(daemon::make(w, p)) },
+    Step { name: "base", look: |w| Box::pin(base::look(w)), make: |w, p| Box::pin(base::make(w, p)) },
+    Step {
+        name: "network",
+        look: |w| Box::pin(serve::look_network(w)),
+        make: |w, p| Box::pin(serve::make_network(w, p)),
+    },
+    Step {
+        name: "registry",
+        look: |w| Box::pin(serve::look_registry(w)),
+        make: |w, p| Box::pin(serve::make_registry(w, p)),
+    },
+    Step { name: "images", look: |w| Box::pin(stand_ins::look(w)), make: |w, p| Box::pin(stand_ins::make(w, p)) },
+];
+
+/// Makes what is missing.
+///
+/// # Errors
+/// With the first step that could not be made; the ones before it stay.
+pub async fn set_up(world: &World, progress: &dyn Progress) -> Result<(), SetupError> {
+    for step in &STEPS {
+        let began = Instant::now();
+        let text = match (step.look)(world).await? {
+            Seen::There(text) => text,
+            Seen::Missing(_) => (step.make)(world, progress).await?,
+        };
+        progress.done(step.name, &text, began.elapsed());
+    }
+    Ok(())
+}
+
+/// What is there and what is missing, without making anything. What stands on something missing is not looked at.
+pub async fn check(world: &World) -> Vec<(&'static str, Result<Seen, SetupError>)> {
+    let mut seen = Vec::new();
+    for step in &STEPS {
+        let found = (step.look)(world).await;
+        let no_engine = step.name == "engine" && !matches!(found, Ok(Seen::There(_)));
+        seen.push((step.name, found));
+        if no_engine {
+            break;
+        }
+    }
+    seen
+}

@@ -1,0 +1,140 @@
+//! The lab's image, and the stand-ins: built where their sources changed, and put into the registry.
+
+use std::time::Instant;
+
+use futures_util::{FutureExt, StreamExt, stream};
+
+use super::build::{build, prune};
+use super::sources::Sources;
+use super::world::Image;
+use super::{Progress, Seen, SetupError, World};
+use crate::lab::catalogue::{Catalogue, Entry};
+use crate::lab::registry::{Registry, ensure_in_registry};
+use crate::lab::upload::upload;
+use crate::text::Text;
+
+/// Packages are unpacked on one core while the next are fetched: more at once only gets in each other's way.
+const AT_ONCE: usize = 2;
+const LAB: &str = "lab";
+
+pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
+    let missing = missing(world).await?;
+    Ok(if missing.is_empty() {
+        let list: Vec<String> = Catalogue::shipped().stand_ins.iter().map(Entry::shown).collect();
+        let list = list.join(", ");
+        Seen::There(Text::new(format!("the lab; stand-ins {list}"), format!("el laboratorio; sustitutos {list}")))
+    } else {
+        let list = missing.join(", ");
+        Seen::Missing(Text::new(
+            format!("{list}: not built, or not in the registry; `imparcial setup` builds them from Debian's packages"),
+            format!(
+                "{list}: sin construir o fuera del registro; `imparcial setup` los construye con paquetes de Debian"
+            ),
+        ))
+    })
+}
+
+pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text, SetupError> {
+    let missing = missing(world).await?;
+    let jobs: Vec<_> = chains(&missing).into_iter().map(|chain| one_by_one(world, chain, progress).boxed()).collect();
+    let done: Vec<Result<(), SetupError>> = stream::iter(jobs).buffer_unordered(AT_ONCE).collect().await;
+    done.into_iter().collect::<Result<Vec<()>, _>>()?;
+    let tags: Vec<String> = Catalogue::shipped().stand_ins.iter().flat_map(|entry| entry.tags.clone()).collect();
+    let engine = world.engine().await?;
+    let served = ensure_in_registry(engine, &tags).await?;
+    prune(engine, &world.installation().await?).await?;
+    let (images, tags) = (missing.len(), served.len());
+    Ok(Text::new(
+        format!("{images} made; {tags} names served to labs"),
+        format!("{images} creadas; {tags} nombres servidos a los laboratorios"),
+    ))
+}
+
+/// Images that are not what their sources would make now, or that the registry does not hold.
+async fn missing(world: &World) -> Result<Vec<&'static str>, SetupError> {
+    let images = world.images().await?;
+    let registry = match Registry::of(world.engine().await?).await {
+        Ok(registry) => Some(registry),
+        Err(_) => None,
+    };
+    let mut missing = Vec::new();
+    for name in names() {
+        let there = match (world.current(&images, name), &registry) {
+            (None, _) => false,
+            (Some(_), _) if name == LAB => true,
+            (Some(image), Some(registry)) => registry.current(name).await?.as_deref() == Some(image.id.as_str()),
+            (Some(_), None) => false,
+        };
+        if !there {
+            missing.push(name);
+        }
+    }
+    Ok(missing)
+}
+
+fn names() -> Vec<&'static str> {
+    Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.as_str()).chain([LAB]).collect()
+}
+
+/// Images in the order in which they are made: one that stands on another follows it, the rest can go side by side.
+fn chains(missing: &[&'static str]) -> Vec<Vec<&'static str>> {
+    let mut chains: Vec<Vec<&'static str>> = Vec::new();
+    for name in missing {
+        let parent = Sources::parent(name);
+        match chains.iter_mut().find(|chain| chain.last().copied() == parent) {
+            Some(chain) => chain.push(name),
+            None => chains.push(vec![name]),
+        }
+    }
+    chains
+}
+
+async fn one_by_one(world: &World, names: Vec<&'static str>, progress: &dyn Progress) -> Result<(), SetupError> {
+    for name in names {
+        let began = Instant::now();
+        let text = one(world, name, progress).await?;
+        progress.done(name, &text, began.elapsed());
+    }
+    Ok(())
+}
+
+/// Builds one where it changed, and uploads it.
+async fn one(world: &World, name: &'static str, progress: &dyn Progress) -> Result<Text, SetupError> {
+    let images = world.images().await?;
+    let mut built = false;
+    if world.current(&images, name).is_none() {
+        progress.begin(name, &Text::new("building", "construyendo"));
+        build(world, name, &[], progress).await?;
+        built = true;
+    }
+    let tag = format!("imparcial/{name}:latest");
+    let image = world.images().await?.get(&tag).cloned();
+    let image = image.unwrap_or(Image { id: String::new(), hash: None, size: 0 });
+    let engine = world.engine().await?;
+    if name != LAB {
+        let registry = Registry::of(engine).await?;
+        if registry.current(name).await?.as_deref() != Some(image.id.as_str()) {
+            upload(engine, &tag, &registry, name, world.folder()?).await?;
+        }
+    }
+    let shown = Catalogue::shipped().stand_ins.iter().find(|entry| entry.name == name).map(Entry::shown);
+    let (shown, size) = (shown.unwrap_or_default(), image.size / 1_000_000);
+    let (en, es) = if built { ("built", "construida") } else { ("put into the registry", "puesta en el registro") };
+    let line = |word: &str| format!("{word}: {shown} ({size} MB)").replace(":  (", " (");
+    Ok(Text::new(line(en), line(es)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_on_another_follows_it() {
+        assert_eq!(
+            chains(&["python-slim", "python", "mysql", "lab"]),
+            [vec!["python-slim", "python"], vec!["mysql"], vec!["lab"]]
+        );
+        // Its base is there already.
+        assert_eq!(chains(&["python", "mysql"]), [vec!["python"], vec!["mysql"]]);
+    }
+}
