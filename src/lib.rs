@@ -22,9 +22,9 @@ pub mod scenario;
 
 pub mod stack;
 
-pub mod probe;
-
 pub mod backend;
+
+pub mod probe;
 
 pub mod lab;
 

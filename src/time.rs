@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 /// When a run began, on both clocks.
@@ -34,4 +35,10 @@ impl Clock {
     pub fn began(&self) -> OffsetDateTime {
         self.wall
     }
+}
+
+/// As reports write it: UTC, whole seconds.
+pub fn rfc3339(at: OffsetDateTime) -> String {
+    let whole = at.replace_nanosecond(0).unwrap_or(at);
+    whole.format(&Rfc3339).unwrap_or_default()
 }

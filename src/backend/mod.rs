@@ -1,1 +1,84 @@
-//! Backends: bring a layer of the stack up and down.
+//! Backends: each brings one layer of the stack up and down, and knows nothing of checks or points.
+
+pub mod blame;
+pub mod compose;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::client::Agents;
+use crate::docker::Engine;
+use crate::exec::{RunError, Shell};
+use crate::notice::Notice;
+use crate::stack::{Stack, StandIn};
+use crate::submission::Submission;
+use crate::submission::bind::RoleSpec;
+use crate::submission::policy::Action;
+use crate::text::Text;
+
+/// Where a layer is brought up: a lab, or the host itself.
+#[derive(Clone)]
+pub struct Site {
+    pub engine: Engine,
+    pub shell: Arc<dyn Shell>,
+    pub agents: Agents,
+    /// A non-loopback address of that machine.
+    pub address: String,
+    /// The submission's copy there.
+    pub workdir: String,
+}
+
+/// Where an image comes from, decided before the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A stand-in serves under the original name.
+    StandIn(StandIn),
+    /// A registry answers: it is pulled.
+    Registry,
+    /// No registry answers and there is no stand-in. `official`: it does exist elsewhere.
+    Nowhere { official: bool },
+}
+
+/// What is asked of a backend. Nothing of the scenario's expectations is in it.
+pub struct Request {
+    pub submission: Arc<Submission>,
+    pub policy: Vec<(String, Action)>,
+    pub roles: Vec<RoleSpec>,
+    /// `--role app=web`.
+    pub bound: Vec<(String, String)>,
+    /// By reference, for every image that the submission names.
+    pub sources: BTreeMap<String, Source>,
+    /// Family of an image's name: `mysql:5.7` is of `mysql`.
+    pub family: fn(&str) -> Option<String>,
+    pub fetch: Duration,
+    pub build: Duration,
+    pub ready: Duration,
+    /// Limits for all services after a death by limit, or silence at it: bytes and cpus.
+    pub overrides: Option<(u64, f64)>,
+    /// The statement's own memory figure: dying of it is not held against anyone.
+    pub demanded_memory: Option<u64>,
+    /// Told of each step as it begins.
+    pub step: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// What came of a bring-up: the stack as it is, however little of it there is.
+pub struct Up {
+    pub stack: Stack,
+    pub notices: Vec<Notice>,
+    /// Name and content for the run's folder.
+    pub evidence: Vec<(String, Vec<u8>)>,
+    /// Phase name, seconds since the bring-up began, seconds taken.
+    pub phases: Vec<(String, f64, f64)>,
+}
+
+/// The layer could not be brought up for a reason of ours or the host's; a submission that does not come up is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Engine(#[from] crate::docker::EngineError),
+    #[error("{}", .0.en)]
+    Other(Text),
+}

@@ -1,10 +1,80 @@
-//! `imparcial grade`.
+//! `imparcial grade`: a submission in, a verdict on the screen and reports on disk.
 
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::planning::Planning;
 use super::{Ctx, exit};
+use crate::engine::{self, RunOptions};
+use crate::lab::Guard;
+use crate::report::terminal::Style;
+use crate::{grade, report};
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    planning: Planning,
+    /// Leave the lab up, and say how to look inside and how to remove it.
+    #[arg(long)]
+    keep: bool,
+    /// Where the folder of the run is made.
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    reports: PathBuf,
+}
 
-pub async fn run(_args: Args, _ctx: Ctx) -> u8 {
-    exit::USAGE
+pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    let mut plan = match args.planning.plan(ctx) {
+        Ok(plan) => plan,
+        Err(code) => return code,
+    };
+    plan.options.keep = args.keep;
+    let lines = Arc::new(super::progress::Lines::new(ctx.quiet));
+    let guard = match guard() {
+        Ok(guard) => guard,
+        Err(code) => return code,
+    };
+    let cancel = guard.token();
+    let progress = lines.clone();
+    let options = RunOptions {
+        reports: args.reports,
+        run: engine::run_id(),
+        cancel,
+        progress: Arc::new(move |event| progress.tell(event)),
+    };
+    let done = engine::run(&plan, &options).await;
+    lines.finish();
+    let (record, folder) = match done {
+        Ok(done) => done,
+        Err(error) => {
+            eprintln!("error: {}", error.text().get(ctx.lang));
+            return exit::NOT_GRADED;
+        }
+    };
+    let code = grade::exit_code(&record);
+    let written = report::write_all(&folder, &record, ctx.lang);
+    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let page = report::terminal::show(&record, ctx.lang, Style { color, ..Style::default() });
+    // A closed pipe is no reason to fail.
+    let _ = std::io::stdout().write_all(page.as_bytes());
+    if let Err(error) = written {
+        eprintln!("error: {error}");
+        return exit::NOT_GRADED;
+    }
+    code
+}
+
+/// Ctrl-C and SIGTERM end the run and not the process: what was made is removed, and the record is written.
+pub fn guard() -> Result<Guard, u8> {
+    Guard::watch(|times| {
+        if times == 1 {
+            eprintln!("interrupted: taking the lab down and writing what is known");
+        } else {
+            eprintln!("still removing what this run made; a lab takes some seconds");
+        }
+    })
+    .map_err(|error| {
+        eprintln!("error: could not listen for signals: {error}");
+        exit::NOT_GRADED
+    })
 }

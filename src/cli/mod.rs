@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its `Args` and `run`; data on stdout, progress on stderr.
 
+pub mod bench;
 pub mod down;
 pub mod exit;
 pub mod grade;
@@ -7,6 +8,7 @@ pub mod inspect;
 pub mod mutants;
 pub mod plan;
 pub mod planning;
+pub mod progress;
 pub mod report;
 pub mod screen;
 pub mod setup;
@@ -59,6 +61,8 @@ enum Command {
     Grade(grade::Args),
     /// Take down what runs left on this host.
     Down(down::Args),
+    /// What the harness costs over the same steps typed by hand.
+    Bench(bench::Args),
     /// Show a finished run again, in another format or language.
     Report(report::Args),
     /// Grade a scenario's mutants and compare what comes of them with what must: measures imparcial itself.
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
             Command::Plan(args) => plan::run(args, ctx).await,
             Command::Grade(args) => grade::run(args, ctx).await,
             Command::Down(args) => down::run(args, ctx).await,
+            Command::Bench(args) => bench::run(args, ctx).await,
             Command::Report(args) => report::run(args, ctx).await,
             Command::Mutants(args) => mutants::run(args, ctx).await,
         }

@@ -97,26 +97,31 @@ impl Engine {
         Ok(String::from_utf8_lossy(&kept.bytes()).into_owned())
     }
 
-    /// Sets a container's limits: bytes of memory and of memory with swap, cpus. `None` leaves one as it is.
+    /// Sets a container's limits: bytes of memory, without swap beside it, and cpus. `None` leaves one as it is.
     ///
-    /// The engine wants both of the memory's: one alone may contradict the other.
+    /// The engine wants memory and memory with swap together, one alone may contradict the other; and it will not mix the two
+    /// spellings of a cpu limit, so the one that the container has is kept.
     pub async fn update_limits(
         &self,
-        id: &str,
-        memory: Option<(i64, i64)>,
+        container: &Container,
+        memory: Option<u64>,
         cpus: Option<f64>,
     ) -> Result<(), EngineError> {
-        let update = ContainerUpdateBody {
-            memory: memory.map(|(memory, _)| memory),
-            memory_swap: memory.map(|(_, with_swap)| with_swap),
-            nano_cpus: cpus.map(|n| (n * 1e9) as i64),
-            ..ContainerUpdateBody::default()
-        };
+        let memory = memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let mut update = ContainerUpdateBody { memory, memory_swap: memory, ..ContainerUpdateBody::default() };
+        match cpus {
+            Some(cpus) if container.nano_cpus == 0 && container.cpu_quota > 0 => {
+                update.cpu_period = Some(100_000);
+                update.cpu_quota = Some((cpus * 100_000.0) as i64);
+            }
+            Some(cpus) => update.nano_cpus = Some((cpus * 1e9) as i64),
+            None => {}
+        }
         self.docker()
-            .update_container(id, update)
+            .update_container(&container.id, update)
             .await
             .map(drop)
-            .map_err(|e| self.explain(format!("set the limits of container {id}"), &e))
+            .map_err(|e| self.explain(format!("set the limits of container {}", container.id), &e))
     }
 
     /// Removes a container, running or not, and its anonymous volumes, and returns when it is gone. One that is not there

@@ -54,6 +54,21 @@ impl Container {
         self.state == "running"
     }
 
+    /// The limit in force for the container, in cpus; 0 is none. Quotas have a period of 100 ms where none is given.
+    pub fn cpus(&self) -> f64 {
+        if self.nano_cpus > 0 {
+            return self.nano_cpus as f64 / 1e9;
+        }
+        let period = if self.cpu_period > 0 { self.cpu_period } else { 100_000 };
+        if self.cpu_quota > 0 { self.cpu_quota as f64 / period as f64 } else { 0.0 }
+    }
+
+    /// Seconds since its last start, by this host's wall clock, which is the engine's too. None where it never started.
+    pub fn age(&self) -> Option<f64> {
+        let now = time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9;
+        (self.started_at > 0.0).then_some((now - self.started_at).max(0.0))
+    }
+
     /// An exit that no restart policy answers.
     pub fn exited_for_good(&self) -> bool {
         let answered = match self.restart_policy.as_str() {

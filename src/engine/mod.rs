@@ -1,5 +1,352 @@
 //! The engine: plan in, record out; on one page.
+//!
+//! Whatever happens between the lab's start and its end (a panic of ours, Ctrl-C, an engine that goes away), the lab is taken
+//! down and a record is written.
 
+pub mod bench;
+pub mod conclude;
 pub mod eventually;
+mod host;
+mod live;
 pub mod schedule;
 pub mod settle;
+mod sources;
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{self, Request, Site};
+use crate::docker::Engine;
+use crate::lab::{self, Lab, LabError, LabSpec, catalogue::Catalogue, registry};
+use crate::notice::{Level, Reason};
+use crate::plan::Plan;
+use crate::record::{
+    ImageRecord, PhaseRecord, RoleRecord, RunFolder, RunRecord, ScenarioRecord, StoreError, SubmissionRecord,
+};
+use crate::stack::Stack;
+use crate::text::Text;
+use crate::time::Clock;
+
+/// Told of what happens, for people who wait.
+pub type Progress = dyn Fn(Event<'_>) + Send + Sync;
+
+pub enum Event<'a> {
+    Phase(&'a str),
+    Check { id: &'a str, passed: bool },
+}
+
+/// What a run needs besides its plan.
+pub struct RunOptions {
+    /// Where run folders are made.
+    pub reports: PathBuf,
+    /// The run's name: unique, and part of the names of everything that it makes.
+    pub run: String,
+    pub cancel: CancellationToken,
+    pub progress: Arc<Progress>,
+}
+
+/// Runs a plan to its record. The error is only for a reports folder that cannot be written.
+///
+/// # Errors
+/// The run's folder cannot be made, before anything has started.
+pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFolder), StoreError> {
+    let clock = Clock::start();
+    let folder = RunFolder::create(&options.reports, &options.run)?;
+    let mut record = begin(plan, options, clock);
+    folder.stage(&record)?;
+
+    if let Some((reason, text)) = nothing_to_start(plan) {
+        record.checks = conclude::hopeless(plan, reason, &text, &folder);
+        return Ok(end(record, clock, folder));
+    }
+    (options.progress)(Event::Phase("lab"));
+    let spec = LabSpec {
+        mirrors: vec![registry::MIRROR.to_owned()],
+        keep: plan.options.keep,
+        ..LabSpec::new(options.run.clone(), plan.submission.root.clone())
+    };
+    let started = clock.ms();
+    let opened = tokio::select! {
+        opened = open(spec) => Some(opened),
+        () = options.cancel.cancelled() => None,
+    };
+    phase(&mut record, "lab", started, clock);
+    match opened {
+        Some(Ok(lab)) => {
+            let graded =
+                AssertUnwindSafe(inside(plan, options, &lab, &mut record, clock, &folder)).catch_unwind().await;
+            if let Err(panic) = graded {
+                give_up(
+                    plan,
+                    &mut record,
+                    Reason::Imparcial,
+                    Text::same(format!("a bug of ours: {}", live::said(panic.as_ref()))),
+                    &folder,
+                );
+            }
+            (options.progress)(Event::Phase("teardown"));
+            let started = clock.ms();
+            if plan.options.keep {
+                record.errors.push(how_to_look(&lab));
+            } else if let Err(error) = lab.down().await {
+                record.errors.push(error.text());
+            }
+            phase(&mut record, "teardown", started, clock);
+        }
+        Some(Err(error)) => {
+            give_up(plan, &mut record, error.reason().unwrap_or(Reason::Imparcial), error.text(), &folder);
+        }
+        None => {
+            interrupted(plan, &mut record, &folder);
+        }
+    }
+    Ok(end(record, clock, folder))
+}
+
+/// All that happens in a lab. It leaves the record complete, whichever way it ends.
+async fn inside(
+    plan: &Plan,
+    options: &RunOptions,
+    lab: &Lab,
+    record: &mut RunRecord,
+    clock: Clock,
+    folder: &RunFolder,
+) {
+    let site = site_of(lab);
+    let began = clock.ms();
+    let up = tokio::select! {
+        up = bring_up(plan, options, lab, &site) => up,
+        () = options.cancel.cancelled() => return interrupted(plan, record, folder),
+    };
+    let up = match up {
+        Ok(up) => up,
+        Err(text) => return give_up(plan, record, Reason::Host, text, folder),
+    };
+    for (name, at, took) in up.phases {
+        record.phases.push(PhaseRecord {
+            name,
+            started_ms: began + ms(at),
+            elapsed_ms: ms(took),
+            detail: Text::default(),
+        });
+    }
+    record.notices.extend(up.notices);
+    for (name, bytes) in up.evidence {
+        keep(record, folder, &name, &bytes);
+    }
+    describe(&up.stack, record);
+    if let Err(error) = folder.stage(record) {
+        record.errors.push(error.text());
+    }
+
+    let stack = Arc::new(up.stack);
+    (options.progress)(Event::Phase("checks"));
+    let started = clock.ms();
+    let items = items(plan);
+    let looker = live::Live { plan, stack: stack.clone(), progress: options.progress.as_ref() };
+    let outcomes = schedule::run(&items, &plan.order(), &looker, clock, &options.cancel).await;
+    phase(record, "checks", started, clock);
+    record.interrupted = options.cancel.is_cancelled();
+
+    (options.progress)(Event::Phase("evidence"));
+    let started = clock.ms();
+    for (name, bytes) in backend::compose::collect(&stack).await {
+        keep(record, folder, &name, &bytes);
+    }
+    phase(record, "evidence", started, clock);
+    record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
+}
+
+async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> Result<backend::Up, Text> {
+    let references = sources::references(&plan.submission);
+    let sources = sources::find(&references, plan.options.images, lab).await?;
+    backend::compose::keep_pristine(site).await.map_err(|e| Text::same(e.to_string()))?;
+    let progress = options.progress.clone();
+    let request = Request {
+        submission: plan.submission.clone(),
+        policy: plan.scenario.policy.actions.clone(),
+        roles: plan.scenario.roles.clone(),
+        bound: plan.options.roles.clone(),
+        sources,
+        family: |reference| Catalogue::shipped().family_of(reference),
+        fetch: plan.scenario.budgets.fetch,
+        build: plan.scenario.budgets.build,
+        ready: plan.options.patience.map_or(plan.scenario.budgets.ready, |p| {
+            p.max(std::time::Duration::from_secs(30)).min(plan.scenario.budgets.ready)
+        }),
+        overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
+        demanded_memory: plan.scenario.demanded_memory_bytes,
+        step: Arc::new(move |name| progress(Event::Phase(name))),
+    };
+    backend::compose::up(site, &request).await.map_err(|e| Text::same(e.to_string()))
+}
+
+fn site_of(lab: &Lab) -> Site {
+    Site {
+        engine: lab.engine().clone(),
+        shell: lab.shell(),
+        agents: lab.agents().clone(),
+        address: lab.address().to_owned(),
+        workdir: lab.workdir(),
+    }
+}
+
+fn items(plan: &Plan) -> Vec<schedule::Item> {
+    conclude::ties(plan)
+        .into_iter()
+        .zip(&plan.checks)
+        .map(|(ties, check)| schedule::Item {
+            ties,
+            phase: check.probe.phase(),
+            patience: check.spec.eventually.clone(),
+            expect: check.expect.clone(),
+        })
+        .collect()
+}
+
+/// What is handed in decides by itself: nothing to start, or two files that nothing tells apart.
+fn nothing_to_start(plan: &Plan) -> Option<(Option<Reason>, Text)> {
+    let submission = &plan.submission;
+    if submission.compose.is_some() || submission.compose_error.is_some() {
+        return None;
+    }
+    let problem = submission.notices.iter().find(|n| n.level == Level::Problem);
+    let ambiguous = problem.is_some_and(|n| n.id.contains("ambiguous") || n.id.contains("candidates"));
+    let text = problem.map(|n| n.text.clone()).unwrap_or_else(|| {
+        Text::new("no compose file was found in the submission", "no se encontró ningún archivo compose en la entrega")
+    });
+    Some((ambiguous.then_some(Reason::Ambiguous), text))
+}
+
+fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
+    let scenario = &plan.scenario;
+    let submission = &plan.submission;
+    RunRecord {
+        run: options.run.clone(),
+        started: crate::time::rfc3339(clock.began()),
+        scenario: ScenarioRecord {
+            name: scenario.name.clone(),
+            title: scenario.title.clone(),
+            file: scenario.file.display().to_string(),
+            points: plan.checks.iter().map(|c| c.spec.points).sum(),
+        },
+        submission: SubmissionRecord {
+            path: submission.root.display().to_string(),
+            name: submission.name.clone(),
+            compose_file: submission.compose.as_ref().map(|c| c.path.display().to_string()),
+        },
+        place: "lab".to_owned(),
+        host: host::facts(),
+        notices: submission.notices.clone(),
+        ..RunRecord::new()
+    }
+}
+
+/// Images, roles and overrides as they came to be.
+fn describe(stack: &Stack, record: &mut RunRecord) {
+    for service in stack.services.values() {
+        let image = &service.image;
+        record.images.push(ImageRecord {
+            service: service.name.clone(),
+            reference: image.reference.clone(),
+            base: image.built.as_ref().and(image.stand_in.as_ref()).map(|s| s.reference.clone()),
+            stand_in: image.stand_in.as_ref().map(|s| format!("{} {}", s.name, s.version)),
+            id: image.built.clone(),
+            missing: service.left_out.as_ref().map(|l| l.text.clone()),
+        });
+    }
+    for (role, binding) in &stack.roles {
+        record.roles.push(RoleRecord {
+            role: role.clone(),
+            service: binding.service.clone(),
+            why: binding.why.clone(),
+        });
+    }
+    record.overrides.clone_from(&stack.overrides);
+}
+
+fn keep(record: &mut RunRecord, folder: &RunFolder, name: &str, bytes: &[u8]) {
+    match folder.evidence(name, bytes) {
+        Ok(path) => record.evidence.push(path),
+        Err(error) => record.errors.push(error.text()),
+    }
+}
+
+fn give_up(plan: &Plan, record: &mut RunRecord, reason: Reason, text: Text, folder: &RunFolder) {
+    record.checks = conclude::unable(plan, reason, &text, false, folder);
+    record.errors.push(text);
+}
+
+fn interrupted(plan: &Plan, record: &mut RunRecord, folder: &RunFolder) {
+    record.interrupted = true;
+    record.checks = conclude::unable(plan, Reason::Host, &Text::default(), true, folder);
+}
+
+/// A lab of our own; what dead runs left behind goes first.
+async fn open(spec: LabSpec) -> Result<Lab, LabError> {
+    match Engine::host().await {
+        Ok(host) => {
+            if let Err(error) = lab::sweep(&host).await {
+                tracing::warn!(%error, "what earlier runs left could not be swept");
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Lab::start(spec).await
+}
+
+fn how_to_look(lab: &Lab) -> Text {
+    let (name, run) = (lab.name(), lab.run());
+    Text::new(
+        format!(
+            "the lab is still up: `docker exec -it {name} bash` looks inside (then `docker ps`), `imparcial down {run}` removes it"
+        ),
+        format!(
+            "el laboratorio sigue en marcha: `docker exec -it {name} bash` entra en él (y luego `docker ps`); `imparcial down {run}` lo elimina"
+        ),
+    )
+}
+
+fn phase(record: &mut RunRecord, name: &str, started: u64, clock: Clock) {
+    record.phases.push(PhaseRecord {
+        name: name.to_owned(),
+        started_ms: started,
+        elapsed_ms: clock.ms() - started,
+        detail: Text::default(),
+    });
+}
+
+fn end(mut record: RunRecord, clock: Clock, folder: RunFolder) -> (RunRecord, RunFolder) {
+    record.elapsed_ms = clock.ms();
+    let record = folder.named(&record);
+    (record, folder)
+}
+
+fn ms(seconds: f64) -> u64 {
+    (seconds * 1000.0) as u64
+}
+
+/// A name for a run: when it began, to the second, and four random letters.
+pub fn run_id() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let noise: String = std::iter::repeat_with(|| char::from(b'a' + random_byte() % 26)).take(4).collect();
+    format!(
+        "{:04}{:02}{:02}-{:02}{:02}{:02}-{noise}",
+        now.year(),
+        u8::from(now.month()),
+        now.day(),
+        now.hour(),
+        now.minute(),
+        now.second()
+    )
+}
+
+/// The standard library's per-process random keys are enough for names that only have to differ.
+fn random_byte() -> u8 {
+    use std::hash::{BuildHasher, Hasher};
+    (std::collections::hash_map::RandomState::new().build_hasher().finish() >> 13) as u8
+}

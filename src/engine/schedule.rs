@@ -110,8 +110,13 @@ pub async fn run(
                     outcomes[i] = Some(not_run(clock));
                 } else {
                     looking += 1;
+                    let stop = stops[i].clone();
                     steps.push(Box::pin(async move {
-                        (i, Half::First(Box::new(first(i, &items[i], looker, clock).await)))
+                        let outcome = tokio::select! {
+                            outcome = first(i, &items[i], looker, clock) => outcome,
+                            () = stop.cancelled() => not_run(clock),
+                        };
+                        (i, Half::First(Box::new(outcome)))
                     }));
                 }
             }
@@ -203,7 +208,10 @@ fn not_run(clock: Clock) -> Outcome {
 async fn first(i: usize, item: &Item, looker: &dyn Looker, clock: Clock) -> Outcome {
     let started_ms = clock.ms();
     let now: Vec<Expectation> = item.expect.iter().filter(|e| !settled_last(e)).cloned().collect();
-    let waited = wait(&item.patience, &now, |attempt| looker.look(i, attempt)).await;
+    // What the files say does not change by waiting.
+    let within = if item.phase == Phase::Static { Duration::ZERO } else { item.patience.within };
+    let patience = Patience { within, ..item.patience.clone() };
+    let waited = wait(&patience, &now, |attempt| looker.look(i, attempt)).await;
     outcome(i, looker, waited, started_ms, clock).await
 }
 

@@ -30,9 +30,15 @@ pub enum LabError {
     #[error(transparent)]
     Agent(#[from] AgentError),
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     #[error("could not read our own executable: {0}")]
     Binary(std::io::Error),
+}
+
+impl From<RunError> for LabError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
 }
 
 impl LabError {

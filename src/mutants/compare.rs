@@ -144,26 +144,7 @@ mod tests {
     }
 
     fn mutant(expect: Expect, skips: &[&str], loses: Milli) -> Mutant {
-        Mutant {
-            name: "m".to_owned(),
-            folder: std::path::PathBuf::new(),
-            about: String::new(),
-            layers: vec![],
-            expect,
-            skips: ids(skips),
-            may_skip: vec![],
-            expect_observation: vec![],
-            loses,
-            undecided_points: 0,
-            patience: None,
-            args: vec![],
-            rename: vec![],
-            remove: vec![],
-            edit: vec![],
-            append: vec![],
-            add: vec![],
-            encode: vec![],
-        }
+        Mutant { name: "m".to_owned(), expect, skips: ids(skips), loses, ..Mutant::default() }
     }
 
     fn points() -> BTreeMap<String, Milli> {

@@ -8,7 +8,7 @@ use crate::scenario::tree::{self, Decoder, Problem, Yaml};
 use crate::scenario::units;
 
 /// A mutant as its manifest says it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mutant {
     /// The folder's name.
     pub name: String,
@@ -89,6 +89,14 @@ pub struct Encode {
     pub bom: bool,
     pub crlf: bool,
     pub latin_1: bool,
+}
+
+impl Mutant {
+    /// The reference itself, which must pass: the row that all others are measured by.
+    pub fn reference() -> Self {
+        let about = "The reference, unchanged.".to_owned();
+        Self { name: "reference".to_owned(), about, layers: vec!["services".to_owned()], ..Self::default() }
+    }
 }
 
 /// Every mutant of a scenario's folder, by name; problems of all of them together.

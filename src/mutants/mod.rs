@@ -6,9 +6,11 @@
 mod apply;
 mod compare;
 mod manifest;
+mod run;
 mod table;
 
 pub use apply::{ApplyError, apply};
 pub use compare::{Difference, Outcome, compare};
 pub use manifest::{Add, Append, Edit, Encode, Expect, Mutant, Rename, load, load_all};
+pub use run::run;
 pub use table::{Row, Summary, render};

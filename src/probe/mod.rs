@@ -4,12 +4,16 @@
 //! points, documentation and the JSON schema follow from the row.
 
 pub mod common;
+pub mod compose;
+pub mod container;
 pub mod dns;
 pub mod greeting;
 pub mod http;
+pub mod limits;
 pub mod mysql;
 pub mod names;
 pub mod page;
+pub mod policy;
 pub mod store;
 pub mod tcp;
 pub mod visit;
@@ -25,7 +29,16 @@ use crate::stack::Stack;
 use crate::text::Text;
 
 /// Every kind of check, in the order of the documentation.
-pub static PROBES: &[&ProbeKind] = &[&http::KIND, &tcp::KIND, &dns::KIND, &mysql::KIND];
+pub static PROBES: &[&ProbeKind] = &[
+    &http::KIND,
+    &tcp::KIND,
+    &dns::KIND,
+    &mysql::KIND,
+    &compose::KIND,
+    &container::KIND,
+    &limits::KIND,
+    &policy::KIND,
+];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {
     PROBES.iter().copied().find(|k| k.name == name)
@@ -65,6 +78,11 @@ pub trait Probe: Send + Sync {
     /// The roles that it looks at: a failure behind a stand-in in one of them may be the stand-in's.
     fn roles(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether a failure may be a stand-in's doing. Limits, policies and files are the same with any version.
+    fn excusable(&self) -> bool {
+        true
     }
 
     /// Of [`Phase::Exercise`]: it is run once, by itself, and does its own bounded waiting on events of its own making.

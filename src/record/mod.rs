@@ -150,3 +150,32 @@ pub struct RunRecord {
     /// Files in the run's folder that back it, besides those of checks.
     pub evidence: Vec<String>,
 }
+
+impl RunRecord {
+    /// A record of this version with nothing in it yet.
+    pub fn new() -> Self {
+        let scenario = ScenarioRecord { name: String::new(), title: Text::default(), file: String::new(), points: 0 };
+        let submission = SubmissionRecord { path: String::new(), name: String::new(), compose_file: None };
+        Self {
+            version: VERSION,
+            run: String::new(),
+            folder: String::new(),
+            imparcial: env!("CARGO_PKG_VERSION").to_owned(),
+            started: String::new(),
+            elapsed_ms: 0,
+            scenario,
+            submission,
+            place: String::new(),
+            host: Vec::new(),
+            phases: Vec::new(),
+            notices: Vec::new(),
+            images: Vec::new(),
+            roles: Vec::new(),
+            overrides: Vec::new(),
+            checks: Vec::new(),
+            interrupted: false,
+            errors: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+}

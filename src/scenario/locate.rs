@@ -30,10 +30,14 @@ fn locate_in(name_or_path: &str, roots: &[PathBuf]) -> Result<PathBuf, String> {
             return Ok(file);
         }
     }
-    let what = match (path.exists(), plain) {
-        (true, _) => format!("`{name_or_path}` is a folder without a scenario.yaml"),
-        (false, true) => format!("there is no scenario `{name_or_path}`"),
-        (false, false) => format!("there is no file `{name_or_path}`"),
+    let what = if path.is_dir() {
+        format!("`{name_or_path}` is a folder without a scenario.yaml")
+    } else if path.exists() {
+        format!("`{name_or_path}` is no file")
+    } else if plain {
+        format!("there is no scenario `{name_or_path}`")
+    } else {
+        format!("there is no file `{name_or_path}`")
     };
     let names = names(roots);
     let hint = if names.is_empty() {
@@ -91,6 +95,7 @@ mod tests {
         assert_eq!(locate_in("nowhere/x.yaml", &roots), Err(file.to_owned()));
         let empty = dir.path().join("empty");
         assert!(locate_in(empty.to_str().unwrap(), &roots).unwrap_err().contains("a folder without a scenario.yaml"));
+        assert!(locate_in("/dev/null", &roots).unwrap_err().starts_with("`/dev/null` is no file"));
         assert!(locate_in("x", &[]).unwrap_err().contains("IMPARCIAL_SCENARIOS"));
     }
 

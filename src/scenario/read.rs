@@ -1,5 +1,7 @@
 //! The scenario's file decoded: every part asked for, every problem noted, a scenario given back wherever it can be.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ pub fn read(path: &Path, kinds: &[&str]) -> Read {
         let at = crate::expect::Place { file: file.clone(), line: 0, column: 0 };
         Read { scenario: None, problems: vec![Problem::new(&at, message)], source: String::new() }
     };
-    let bytes = match std::fs::read(path) {
+    let bytes = match start_of(path) {
         Ok(bytes) => bytes,
         Err(error) => return failed(format!("the scenario cannot be read: {error}")),
     };
@@ -38,6 +40,13 @@ pub fn read(path: &Path, kinds: &[&str]) -> Read {
         Ok(text) => read_text(&text, path, kinds),
         Err(_) => failed("the scenario is not a text file in UTF-8".to_owned()),
     }
+}
+
+/// A file's bytes, no more than one beyond what a scenario may have: the tree refuses those, and says why.
+fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(tree::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// As [`read`], of a text that was read already.
@@ -291,5 +300,7 @@ checks:
         let path = dir.path().join("s.yaml");
         std::fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
         assert_eq!(super::read(&path, KINDS).problems[0].message, "the scenario is not a text file in UTF-8");
+        std::fs::write(&path, "# much\n".repeat(300_000)).unwrap();
+        assert_eq!(super::read(&path, KINDS).problems[0].message, "the file is larger than 1 MiB");
     }
 }

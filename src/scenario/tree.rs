@@ -15,7 +15,7 @@ use crate::expect::Place;
 pub use super::decoder::Decoder;
 
 /// Larger than any scenario that a person wrote; in bytes.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// A YAML value with its place.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -129,10 +129,7 @@ pub fn read(text: &str, file: &str) -> Result<Node, Vec<Problem>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let top = Place { file: file.to_owned(), line: 1, column: 1 };
     if text.len() > MAX_BYTES {
-        return Err(vec![Problem::new(
-            &top,
-            format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len()),
-        )]);
+        return Err(vec![Problem::new(&top, "the file is larger than 1 MiB")]);
     }
     let spanned = serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options()).map_err(|error| {
         let at = error.location().map_or_else(|| top.clone(), |location| place(file, location));

@@ -8,7 +8,7 @@ pub mod table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::Mutex;
 
 use crate::agent::client::Agents;
 use crate::docker::Engine;
@@ -32,6 +32,9 @@ pub struct Stack {
     pub project: String,
     /// The submission's copy on that machine.
     pub workdir: String,
+    /// The folder and file that the compose tool was run with there.
+    pub compose_dir: String,
+    pub compose_file: String,
     pub submission: Arc<Submission>,
     /// What the compose tool made of the file.
     pub config: Config,
@@ -48,8 +51,6 @@ pub struct Stack {
     pub declared: declared::Declaring,
     /// Facts that one check found and later ones need (where the page is).
     pub notebook: Mutex<BTreeMap<String, serde_json::Value>>,
-    /// Taken for reading by looks, for writing by exercises.
-    pub quiet: RwLock<()>,
 }
 
 /// What `config` of the compose tool said.

@@ -59,6 +59,12 @@ pub fn parse(text: &str, args: &BTreeMap<String, Option<String>>) -> Dockerfile 
 }
 
 impl Dockerfile {
+    /// Every image that a build of it may pull: the bases that are no stages of its own.
+    pub fn bases(&self) -> Vec<String> {
+        let own = |name: &str| self.stages.iter().any(|stage| stage.is(name));
+        self.stages.iter().map(|s| s.from.clone()).filter(|from| from != "scratch" && !own(from)).collect()
+    }
+
     /// The stage that is built: the one of this name, else the last.
     pub fn stage(&self, target: Option<&str>) -> Option<&Stage> {
         let wanted = target.and_then(|target| self.stages.iter().find(|stage| stage.is(target)));

@@ -66,10 +66,10 @@ async fn limits_files_and_logs_of_a_container() {
     assert_eq!((before.image_name.as_str(), before.memory_bytes), ("imparcial/lab", 0));
 
     let memory = 64 << 20;
-    engine.update_limits(&before.id, Some((memory, memory)), Some(0.5)).await.unwrap();
+    engine.update_limits(&before, Some(memory), Some(0.5)).await.unwrap();
     let after = engine.container(&before.id).await.unwrap();
     assert_eq!((after.memory_bytes, after.nano_cpus), (64 << 20, 500_000_000));
-    engine.update_limits(&before.id, None, Some(0.25)).await.unwrap();
+    engine.update_limits(&before, None, Some(0.25)).await.unwrap();
     let after = engine.container(&before.id).await.unwrap();
     assert_eq!((after.memory_bytes, after.nano_cpus), (64 << 20, 250_000_000));
 

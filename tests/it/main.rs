@@ -6,6 +6,8 @@ mod lab;
 mod live;
 mod mutants;
 mod planning;
+mod probes;
 mod report;
 mod shipped;
+mod stack;
 mod tidy;

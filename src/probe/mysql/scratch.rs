@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig, NetworkCreateRequest,
-    NetworkingConfig, ResourcesUlimits,
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig, NetworkCreateRequest, NetworkingConfig,
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions};
 use tokio::time::Instant;
@@ -176,8 +175,6 @@ impl Scratch<'_> {
         if self.made_up() {
             env.push(format!("MYSQL_DATABASE={MADE_UP}"));
         }
-        // The open-files limit of a server without one is all of the host's memory.
-        let nofile = ResourcesUlimits { name: Some("nofile".to_owned()), soft: Some(65_536), hard: Some(65_536) };
         ContainerCreateBody {
             image: self.model.image.clone(),
             env: Some(env),
@@ -192,7 +189,8 @@ impl Scratch<'_> {
             host_config: Some(HostConfig {
                 binds: Some(self.binds()),
                 network_mode: Some(network.to_owned()),
-                ulimits: Some(vec![nofile]),
+                // Open files are limited by the engine's own default.
+                ulimits: self.model.host_config.as_ref().and_then(|h| h.ulimits.clone()),
                 ..HostConfig::default()
             }),
             ..ContainerCreateBody::default()

@@ -1,0 +1,238 @@
+//! Fetching and building, service by service: one image that cannot be had leaves the rest decided.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::tool::Tool;
+use crate::backend::{BackendError, Request, Source, blame};
+use crate::docker::Engine;
+use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell};
+use crate::notice::Reason;
+use crate::stack::{ImageState, LeftOut, StandIn};
+use crate::submission::{ServiceDef, dockerfile};
+use crate::text::Text;
+
+/// How many at a time: two cores are what a lab has.
+const AT_A_TIME: usize = 3;
+
+/// Gets the image of every service that can have one.
+pub async fn all(
+    services: &[&ServiceDef],
+    tool: &Tool,
+    shell: &dyn Shell,
+    engine: &Engine,
+    request: &Request,
+) -> Result<Vec<(String, ImageState)>, BackendError> {
+    let jobs = services.iter().map(|service| async move {
+        let state = match &service.build {
+            Some(_) => build(service, tool, shell, engine, request).await,
+            None => fetch(service, shell, request).await,
+        };
+        state.map(|state| (service.name.clone(), state))
+    });
+    let done: Vec<_> = futures_util::stream::iter(jobs).buffered(AT_A_TIME).collect().await;
+    done.into_iter().collect()
+}
+
+async fn fetch(service: &ServiceDef, shell: &dyn Shell, request: &Request) -> Result<ImageState, BackendError> {
+    let Some(reference) = service.image.clone() else {
+        let text = Text::new(
+            format!("service {} names neither an image nor a build", service.name),
+            format!("el servicio {} no indica ni image ni build", service.name),
+        );
+        return Ok(ImageState { missing: Some(LeftOut { reason: None, text }), ..ImageState::default() });
+    };
+    let mut state = ImageState { reference: reference.clone(), ..ImageState::default() };
+    match request.sources.get(&reference) {
+        Some(Source::Nowhere { official }) => {
+            state.missing = Some(nowhere(&reference, *official, request));
+            return Ok(state);
+        }
+        Some(Source::StandIn(stand_in)) => state.stand_in = Some(stand_in.clone()),
+        Some(Source::Registry) | None => {}
+    }
+    let output = bounded(shell.run(&Cmd::new(["docker", "pull", "--quiet", &reference]).timeout(request.fetch)).await)?;
+    state.log = output.both();
+    if !output.ok() {
+        state.missing = Some(LeftOut {
+            reason: Some(Reason::Image),
+            text: Text::new(
+                format!("the image {reference} could not be pulled: {}", last_line(&state.log)),
+                format!("no se pudo descargar la imagen {reference}: {}", last_line(&state.log)),
+            ),
+        });
+    }
+    Ok(state)
+}
+
+/// An image that no registry here has. A one-word name that is no official image, without `build:` and with a Dockerfile
+/// beside it, exists in no registry at all: the submission forgot to build it.
+fn nowhere(reference: &str, official: bool, request: &Request) -> LeftOut {
+    let one_word = !reference.contains('/');
+    if one_word && !official && !request.submission.dockerfiles.is_empty() {
+        return LeftOut {
+            reason: None,
+            text: Text::new(
+                format!(
+                    "no registry has an image `{reference}`, and the service has no `build:` for the Dockerfile that was handed in"
+                ),
+                format!(
+                    "ningún registro tiene una imagen `{reference}` y el servicio no lleva `build:` para el Dockerfile entregado"
+                ),
+            ),
+        };
+    }
+    LeftOut {
+        reason: Some(Reason::Image),
+        text: Text::new(
+            format!(
+                "no registry can be reached from here and there is no stand-in for `{reference}`: run again where it can be pulled"
+            ),
+            format!(
+                "desde aquí no se alcanza ningún registro y no hay sustituta para `{reference}`: repita donde se pueda descargar"
+            ),
+        ),
+    }
+}
+
+async fn build(
+    service: &ServiceDef,
+    tool: &Tool,
+    shell: &dyn Shell,
+    engine: &Engine,
+    request: &Request,
+) -> Result<ImageState, BackendError> {
+    let mut state =
+        ImageState { reference: service.image.clone().unwrap_or_else(|| "build".to_owned()), ..ImageState::default() };
+    let text = dockerfile_text(service, shell).await;
+    let bases = text.as_deref().map(|t| dockerfile::parse(t, &BTreeMap::new()).bases()).unwrap_or_default();
+    for base in &bases {
+        match request.sources.get(base) {
+            Some(Source::StandIn(stand_in)) => state.stand_in = Some(stand_in.clone()),
+            Some(Source::Nowhere { official }) => {
+                state.missing = Some(nowhere(base, *official, request));
+                return Ok(state);
+            }
+            Some(Source::Registry) | None => {}
+        }
+    }
+    let buildkit = text.as_deref().is_some_and(|t| t.contains("RUN --mount"));
+    let output = bounded(tool.build(&service.name, buildkit, request.build).await)?;
+    state.log = output.both();
+    if output.ok() {
+        let tag = service.image.clone().unwrap_or_else(|| format!("{}_{}", tool.project, service.name));
+        state.built = image_id(engine, &tag, &tool.project, &service.name).await;
+        if state.built.is_some() {
+            return Ok(state);
+        }
+    }
+    state.missing = Some(refused(service, &state.log, text.as_deref().unwrap_or_default(), state.stand_in.as_ref()));
+    Ok(state)
+}
+
+/// Why a build failed, and whose doing it was.
+fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&StandIn>) -> LeftOut {
+    let name = &service.name;
+    if blame::needs_newer_frontend(dockerfile) {
+        return LeftOut {
+            reason: Some(Reason::NotHere),
+            text: Text::new(
+                format!("the Dockerfile of {name} uses a syntax that needs a newer builder than the lab's"),
+                format!(
+                    "el Dockerfile de {name} usa una sintaxis que pide un constructor más nuevo que el del laboratorio"
+                ),
+            ),
+        };
+    }
+    if let Some(line) = blame::network_line(log).or(blame::host_line(log)) {
+        return LeftOut {
+            reason: Some(Reason::Host),
+            text: Text::new(
+                format!("the build of {name} could not reach what it installs: {line}"),
+                format!("la construcción de {name} no alcanzó lo que instala: {line}"),
+            ),
+        };
+    }
+    if let (Some(stand_in), Some(line)) = (stand_in, blame::version_line(log)) {
+        return LeftOut {
+            reason: Some(Reason::StandIn),
+            text: Text::new(
+                format!(
+                    "the build of {name} stands on {} {} in place of {}: {line}",
+                    stand_in.name, stand_in.version, stand_in.reference
+                ),
+                format!(
+                    "la construcción de {name} se apoya en {} {} en lugar de {}: {line}",
+                    stand_in.name, stand_in.version, stand_in.reference
+                ),
+            ),
+        };
+    }
+    let line = last_line(log);
+    LeftOut {
+        reason: None,
+        text: Text::new(
+            format!("the image of {name} does not build: {line}"),
+            format!("la imagen de {name} no se construye: {line}"),
+        ),
+    }
+}
+
+async fn dockerfile_text(service: &ServiceDef, shell: &dyn Shell) -> Option<String> {
+    let build = service.build.as_ref()?;
+    let name = build.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned());
+    let path = if name.starts_with('/') { name } else { format!("{}/{name}", build.context.trim_end_matches('/')) };
+    let output = shell.run(&Cmd::new(["cat", "--", &path]).timeout(Duration::from_secs(10))).await.ok()?;
+    output.ok().then(|| output.out())
+}
+
+async fn image_id(engine: &Engine, tag: &str, project: &str, service: &str) -> Option<String> {
+    let dashed = format!("{project}-{service}");
+    for name in [tag, &dashed] {
+        if let Ok(image) = engine.docker().inspect_image(name).await {
+            return image.id;
+        }
+    }
+    None
+}
+
+/// A step that ran out of its budget says so in its output; what was not run at all is ours.
+fn bounded(result: Result<Output, RunError>) -> Result<Output, RunError> {
+    match result {
+        Err(RunError { kind: RunErrorKind::Timeout(after, tail), .. }) => Ok(Output {
+            status: 124,
+            stderr: format!("{tail}\nno end after {} s: Connection timed out or too slow", after.as_secs())
+                .into_bytes(),
+            elapsed: after,
+            ..Output::default()
+        }),
+        other => other,
+    }
+}
+
+/// The last line that says something.
+pub fn last_line(log: &str) -> String {
+    let useful = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with("Service '") && !line.starts_with("[notice]")
+    };
+    let service = log.lines().rev().find(|l| l.trim_start().starts_with("Service '"));
+    let line = log.lines().rev().find(useful).or(service).unwrap_or("it printed nothing");
+    crate::sanitize::line(line, 300)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_the_builds_own_and_not_the_tools() {
+        assert_eq!(
+            last_line("Step 4\nCOPY failed: x\nService 'app' failed to build : Build failed\n"),
+            "COPY failed: x"
+        );
+        assert_eq!(last_line(""), "it printed nothing");
+    }
+}

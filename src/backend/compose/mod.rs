@@ -1,0 +1,244 @@
+//! The compose backend: a compose file in, services out, however many of them can be had. One page.
+//!
+//! The file as handed in is what runs. Where something of it may not or cannot run here (a stripped key, the log driver of a
+//! collector that is not there), a resolved copy with that one change runs instead, and the change is said.
+
+pub mod edit;
+pub mod images;
+pub mod pressure;
+pub mod resolve;
+pub mod start;
+pub mod tool;
+
+/// How long a service must have lived since its last start when all looking is over, in seconds.
+pub const LIVE_FOR_S: f64 = 15.0;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::{BackendError, Request, Site, Up};
+use crate::exec::{Cmd, ShellExt};
+use crate::notice::{Level, Notice};
+use crate::stack::{Config, LeftOut, Service, Stack};
+use crate::submission::policy::{self, Action};
+use crate::submission::{ComposeFile, bind, compose};
+use crate::text::Text;
+
+use tool::Tool;
+
+/// Brings the submission's services up. What does not come up is in the stack, with the reason; it is no error.
+pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
+    let mut log = Log::new();
+    let own = request.submission.compose.clone().unwrap_or_default();
+    let tool = find_tool(site, request, &own).await?;
+
+    log.phase("resolve", request);
+    let resolved = resolve::resolve(tool, site.shell.as_ref()).await?;
+    log.notices.extend(resolved.notices);
+    let mut tool = resolved.tool;
+    let mut stack = empty(site, request, &tool);
+    if !resolved.valid {
+        log.evidence.push(("compose-config.txt".to_owned(), resolved.output.clone().into_bytes()));
+        stack.config.message = images::last_line(&resolved.output);
+        return Ok(log.up(stack));
+    }
+    let file = match compose::parse_resolved(&resolved.output, Path::new(&site.workdir)) {
+        Ok(file) => file,
+        // The tool took it and we cannot read the tool: ours.
+        Err(notice) => return Err(BackendError::Other(notice.text)),
+    };
+    log.evidence.push(("compose-resolved.yml".to_owned(), resolved.output.clone().into_bytes()));
+    stack.config = Config { valid: true, message: String::new(), resolved: file.clone() };
+
+    stack.policy = policy_hits(request, &own, &file);
+    stack.roles = bind::bind(&request.roles, &file, &request.submission, &request.family, &request.bound);
+    stack.services = file
+        .services
+        .iter()
+        .map(|s| (s.name.clone(), Service { name: s.name.clone(), ..Service::default() }))
+        .collect();
+    leave_out_refused(&mut stack);
+    if refused_role(&stack) {
+        return Ok(log.up(stack));
+    }
+    let changes = edit::changes(&file, &stack.policy);
+    if !changes.is_empty() {
+        tool = edit::write(&resolved.output, &changes, &tool, site.shell.as_ref()).await?;
+        stack.overrides.extend(changes.iter().map(|c| c.said.clone()));
+    }
+    edit::prepare_host_paths(&stack.policy, &file, site.shell.as_ref(), &mut log.notices).await?;
+
+    log.phase("images", request);
+    let wanted: Vec<_> =
+        file.services.iter().filter(|s| stack.services.get(&s.name).is_some_and(|s| s.left_out.is_none())).collect();
+    for (name, state) in images::all(&wanted, &tool, site.shell.as_ref(), &site.engine, request).await? {
+        if !state.log.is_empty() {
+            log.evidence.push((format!("image-{name}.txt"), state.log.clone().into_bytes()));
+        }
+        if let Some(service) = stack.services.get_mut(&name) {
+            service.left_out.clone_from(&state.missing);
+            service.image = state;
+        }
+    }
+
+    log.phase("start", request);
+    start::start(site, request, &tool, &file, &mut stack, &mut log).await?;
+    Ok(log.up(stack))
+}
+
+/// Evidence before the stack goes: every service's log and what the engine says of its container.
+pub async fn collect(stack: &Stack) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let Ok(containers) = stack.engine.project_containers(&stack.project).await else { return files };
+    for container in containers {
+        if let Ok(log) = stack.engine.logs(&container.id, None, Some(2000)).await {
+            files.push((format!("service-{}.log", container.service), log.into_bytes()));
+        }
+        if let Ok(inspect) = stack.engine.docker().inspect_container(&container.id, None).await
+            && let Ok(json) = serde_json::to_vec_pretty(&inspect)
+        {
+            files.push((format!("service-{}.inspect.json", container.service), json));
+        }
+    }
+    files
+}
+
+/// Takes the services down, volumes included.
+pub async fn down(stack: &Stack) -> Result<(), BackendError> {
+    let tool = tool_of(stack).await?;
+    tool.down().await?;
+    Ok(())
+}
+
+/// The tool as it was used for this stack.
+pub async fn tool_of(stack: &Stack) -> Result<Tool, BackendError> {
+    let tool =
+        Tool::find(stack.shell.clone(), stack.compose_dir.clone(), stack.compose_file.clone(), stack.project.clone())
+            .await?;
+    Ok(tool)
+}
+
+async fn find_tool(site: &Site, request: &Request, own: &ComposeFile) -> Result<Tool, BackendError> {
+    // An unreadable file is still the file that was handed in: the tool says what it makes of it.
+    let path = if own.path.as_os_str().is_empty() {
+        request.submission.compose_files.first().cloned().unwrap_or_default()
+    } else {
+        own.path.clone()
+    };
+    let path = path.to_string_lossy().into_owned();
+    let file = format!("{}/{path}", site.workdir);
+    let dir = file.rsplit_once('/').map_or_else(|| site.workdir.clone(), |(dir, _)| dir.to_owned());
+    let folder = path
+        .rsplit_once('/')
+        .map_or(request.submission.name.as_str(), |(dir, _)| dir.rsplit('/').next().unwrap_or(dir));
+    Ok(Tool::find(site.shell.clone(), dir, file, tool::project_name(folder)).await?)
+}
+
+fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
+    Stack {
+        engine: site.engine.clone(),
+        shell: site.shell.clone(),
+        agents: site.agents.clone(),
+        address: site.address.clone(),
+        project: tool.project.clone(),
+        workdir: site.workdir.clone(),
+        compose_dir: tool.dir.clone(),
+        compose_file: tool.file.clone(),
+        submission: request.submission.clone(),
+        config: Config::default(),
+        policy: Vec::new(),
+        services: BTreeMap::new(),
+        roles: BTreeMap::new(),
+        as_written: BTreeMap::new(),
+        overrides: Vec::new(),
+        first_up: None,
+        declared: crate::stack::declared::Declaring::default(),
+        notebook: Mutex::default(),
+    }
+}
+
+/// Hits on what we read ourselves have places; the resolved file may show more (`extends`, anchors).
+fn policy_hits(request: &Request, own: &ComposeFile, resolved: &ComposeFile) -> Vec<policy::Hit> {
+    let mut hits = policy::judge(&request.submission, own, &request.policy);
+    for hit in policy::judge(&request.submission, resolved, &request.policy) {
+        if !hits.iter().any(|h| h.rule == hit.rule && h.service == hit.service) {
+            hits.push(hit);
+        }
+    }
+    hits
+}
+
+fn leave_out_refused(stack: &mut Stack) {
+    for hit in stack.policy.iter().filter(|h| h.action == Action::Refuse) {
+        if let Some(service) = hit.service.as_ref().and_then(|s| stack.services.get_mut(s)) {
+            service.left_out = Some(LeftOut { reason: None, text: hit.text.clone() });
+        }
+    }
+}
+
+/// Whether a hit stops the app or its store: then nothing of the layer is started.
+pub fn refused_role(stack: &Stack) -> bool {
+    stack.policy.iter().any(|hit| {
+        hit.action == Action::Refuse
+            && hit.service.as_ref().is_none_or(|s| stack.roles.values().any(|b| b.service.as_ref() == Some(s)))
+    })
+}
+
+/// What a bring-up gathers besides the stack.
+pub struct Log {
+    began: Instant,
+    phase: Option<(String, Instant)>,
+    pub notices: Vec<Notice>,
+    pub evidence: Vec<(String, Vec<u8>)>,
+    phases: Vec<(String, f64, f64)>,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self { began: Instant::now(), phase: None, notices: Vec::new(), evidence: Vec::new(), phases: Vec::new() }
+    }
+
+    /// Ends the phase before and begins the next.
+    pub fn phase(&mut self, name: &str, request: &Request) {
+        self.end();
+        (request.step)(name);
+        self.phase = Some((name.to_owned(), Instant::now()));
+    }
+
+    fn end(&mut self) {
+        if let Some((name, started)) = self.phase.take() {
+            self.phases.push((name, (started - self.began).as_secs_f64(), started.elapsed().as_secs_f64()));
+        }
+    }
+
+    fn up(mut self, stack: Stack) -> Up {
+        self.end();
+        Up { stack, notices: self.notices, evidence: self.evidence, phases: self.phases }
+    }
+
+    pub fn notice(&mut self, id: &str, level: Level, text: Text, service: Option<&str>) {
+        self.notices.push(Notice { id: id.to_owned(), level, text, at: None, service: service.map(str::to_owned) });
+    }
+}
+
+/// A fresh copy of the submission beside the first, for a second bring-up: an `up` leaves files behind.
+pub async fn fresh_copy(site: &Site) -> Result<(), BackendError> {
+    let pristine = format!("{}.pristine", site.workdir);
+    let bound = Duration::from_secs(60);
+    site.shell.must(&Cmd::new(["rm", "-rf", "--", &site.workdir]).timeout(bound)).await?;
+    site.shell.must(&Cmd::new(["cp", "-a", "--", &pristine, &site.workdir]).timeout(bound)).await?;
+    Ok(())
+}
+
+/// Keeps the submission as it was sent, before anything of it runs.
+pub async fn keep_pristine(site: &Site) -> Result<(), BackendError> {
+    let pristine = format!("{}.pristine", site.workdir);
+    site.shell
+        .must(&Cmd::new(["cp", "-a", "-T", "--", &site.workdir, &pristine]).timeout(Duration::from_secs(60)))
+        .await?;
+    Ok(())
+}

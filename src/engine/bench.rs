@@ -1,0 +1,163 @@
+//! The harness against the same steps typed by hand, in one lab, in pairs: machines drift, so only a pair is compared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Event, RunOptions, bring_up, items, live, schedule, site_of};
+use crate::backend::compose::tool::Tool;
+use crate::backend::{self, Site};
+use crate::exec::Cmd;
+use crate::lab::{Lab, LabSpec, registry};
+use crate::plan::Plan;
+use crate::probe::Phase;
+use crate::stack::Stack;
+use crate::text::Text;
+use crate::time::Clock;
+
+/// A lab with everything fetched and built.
+pub struct Bench<'a> {
+    plan: &'a Plan,
+    lab: Lab,
+    site: Site,
+    options: RunOptions,
+    tool: Tool,
+    /// What a person would open: the app's published port.
+    url: String,
+}
+
+/// One pair, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Round {
+    pub by_hand: f64,
+    pub ours: f64,
+    pub resolve: f64,
+    pub images: f64,
+    pub evidence: f64,
+    pub exercises: f64,
+    pub looks: u32,
+}
+
+impl<'a> Bench<'a> {
+    /// Starts the lab and brings the stack up once, so that nothing has to be fetched or built later.
+    ///
+    /// # Errors
+    /// The lab, or the submission in it, does not come up: there is nothing to compare.
+    pub async fn open(plan: &'a Plan, cancel: CancellationToken) -> Result<Self, Text> {
+        let run = format!("bench-{}", super::run_id());
+        let options = RunOptions { reports: "reports".into(), run, cancel, progress: Arc::new(|_: Event<'_>| {}) };
+        let spec = LabSpec {
+            mirrors: vec![registry::MIRROR.to_owned()],
+            ..LabSpec::new(options.run.clone(), plan.submission.root.clone())
+        };
+        let lab = super::open(spec).await.map_err(|e| e.text())?;
+        let site = site_of(&lab);
+        match Self::prepare(plan, &options, &lab, &site).await {
+            Ok((tool, url)) => Ok(Self { plan, lab, site, options, tool, url }),
+            Err(text) => {
+                let _ = lab.down().await;
+                Err(text)
+            }
+        }
+    }
+
+    async fn prepare(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> Result<(Tool, String), Text> {
+        let up = bring_up(plan, options, lab, site).await?;
+        let said = |e: backend::BackendError| Text::same(e.to_string());
+        let tool = backend::compose::tool_of(&up.stack).await.map_err(said)?;
+        let port = up.stack.roles.get("app").and_then(|b| b.service.clone());
+        let port = port.and_then(|s| up.stack.config.resolved.service(&s)?.ports.iter().find_map(|p| p.host));
+        let url = format!("http://{}:{}/", site.address, port.ok_or_else(|| Text::same("the app publishes no port"))?);
+        tool.down().await.map_err(|e| Text::same(e.to_string()))?;
+        Ok((tool, url))
+    }
+
+    /// By hand, then ours.
+    ///
+    /// # Errors
+    /// One of the two did not come to its end.
+    pub async fn round(&self) -> Result<Round, Text> {
+        let by_hand = self.by_hand().await?;
+        let ours = self.ours().await?;
+        Ok(Round { by_hand, ..ours })
+    }
+
+    /// What a person types, each a command in the lab.
+    async fn by_hand(&self) -> Result<f64, Text> {
+        let failed = |e: crate::exec::RunError| Text::same(e.to_string());
+        let began = Instant::now();
+        self.tool.run(self.tool.cmd(["up", "-d"])).await.map_err(failed)?;
+        let ask = Cmd::new(["curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", &self.url]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.site.shell.run(&ask).await.map_err(failed)?.out() != "200" {
+            if Instant::now() > deadline {
+                return Err(Text::same(format!("no 200 at {} within 60 s", self.url)));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let containers =
+            self.site.engine.project_containers(&self.tool.project).await.map_err(|e| Text::same(e.to_string()))?;
+        let youngest = containers.iter().filter_map(crate::docker::Container::age).fold(f64::INFINITY, f64::min);
+        let quiet = schedule::LIVE_FOR.as_secs_f64() - youngest;
+        tokio::time::sleep(Duration::from_secs_f64(quiet.max(0.0))).await;
+        self.tool.run(self.tool.cmd(["down", "-t", "0", "-v"])).await.map_err(failed)?;
+        Ok(began.elapsed().as_secs_f64())
+    }
+
+    async fn ours(&self) -> Result<Round, Text> {
+        let mut round = Round::default();
+        let began = Instant::now();
+        let up = bring_up(self.plan, &self.options, &self.lab, &self.site).await?;
+        for (name, _, took) in &up.phases {
+            match name.as_str() {
+                "resolve" => round.resolve = *took,
+                "images" => round.images = *took,
+                _ => {}
+            }
+        }
+        let stack = Arc::new(up.stack);
+        let looks = self.look(&stack, Phase::Look).await;
+        round.looks = looks;
+        let evidence = Instant::now();
+        let files = backend::compose::collect(&stack).await;
+        round.evidence = evidence.elapsed().as_secs_f64();
+        drop(files);
+        let looked = began.elapsed().as_secs_f64();
+        let exercises = Instant::now();
+        self.look(&stack, Phase::Exercise).await;
+        round.exercises = exercises.elapsed().as_secs_f64();
+        let down = Instant::now();
+        backend::compose::down(&stack).await.map_err(|e| Text::same(e.to_string()))?;
+        round.ours = looked + down.elapsed().as_secs_f64();
+        Ok(round)
+    }
+
+    /// Runs the checks up to a phase and counts the looks; exercises stand alone, as if all that they need had passed.
+    async fn look(&self, stack: &Arc<Stack>, phase: Phase) -> u32 {
+        let exercise = phase == Phase::Exercise;
+        let mut kept: Vec<usize> = Vec::new();
+        let mut all = items(self.plan);
+        for i in self.plan.order() {
+            if (all[i].phase == Phase::Exercise) == exercise {
+                kept.push(i);
+            }
+        }
+        for item in &mut all {
+            item.ties.needs.retain(|d| kept.contains(d));
+            item.ties.explained_by.retain(|d| kept.contains(d));
+        }
+        let looker = live::Live { plan: self.plan, stack: stack.clone(), progress: self.options.progress.as_ref() };
+        let outcomes = schedule::run(&all, &kept, &looker, Clock::start(), &self.options.cancel).await;
+        outcomes.iter().filter_map(|o| o.waited.as_ref()).map(|w| w.attempts).sum()
+    }
+
+    /// Removes the lab.
+    ///
+    /// # Errors
+    /// Something of it could not be removed.
+    pub async fn close(&self) -> Result<(), Text> {
+        self.lab.down().await.map_err(|e| e.text())
+    }
+}

@@ -1,0 +1,163 @@
+//! From outcomes to the record's checks: verdicts settled, one sentence each, evidence on disk.
+
+use super::eventually::{End, Waited};
+use super::schedule::Outcome;
+use super::settle::{Raw, Settled, Ties, settle};
+use crate::expect::Finding;
+use crate::notice::Reason;
+use crate::plan::{Plan, PlannedCheck};
+use crate::record::{Cause, CheckRecord, RunFolder, Verdict};
+use crate::scenario::Visibility;
+use crate::text::Text;
+
+/// The ties of a plan's checks.
+pub fn ties(plan: &Plan) -> Vec<Ties> {
+    (0..plan.checks.len())
+        .map(|i| Ties { id: plan.checks[i].spec.id.clone(), needs: plan.needs(i), explained_by: plan.explained_by(i) })
+        .collect()
+}
+
+/// Settles the outcomes and writes the evidence of each check.
+pub fn checks(plan: &Plan, outcomes: Vec<Outcome>, interrupted: bool, folder: &RunFolder) -> Vec<CheckRecord> {
+    let raw: Vec<Raw> = outcomes.iter().map(|o| o.raw).collect();
+    let settled = settle(&raw, &ties(plan), &plan.order());
+    plan.checks
+        .iter()
+        .zip(outcomes)
+        .zip(settled)
+        .map(|((check, outcome), settled)| one(check, outcome, settled, interrupted, folder))
+        .collect()
+}
+
+fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bool, folder: &RunFolder) -> CheckRecord {
+    let spec = &check.spec;
+    let waited = outcome.waited.as_ref();
+    let explanation = explain(&settled, &outcome, waited, interrupted);
+    let reason = match (settled.verdict, outcome.raw) {
+        (Verdict::Error, Raw::Error(reason)) => Some(reason),
+        (Verdict::Error, _) => Some(Reason::Imparcial),
+        _ => None,
+    };
+    let evidence = waited.map(|w| evidence(&spec.id, w, folder)).unwrap_or_default();
+    CheckRecord {
+        id: spec.id.clone(),
+        title: spec.title.clone().unwrap_or_else(|| Text::same(&spec.id)),
+        kind: spec.kind.clone(),
+        points: spec.points,
+        at: spec.at.clone(),
+        visibility: visibility(spec.visibility).to_owned(),
+        verdict: settled.verdict,
+        reason,
+        cause: settled.cause,
+        explanation,
+        hint: spec.hint.clone(),
+        findings: waited.map(|w| w.findings.iter().map(clean).collect()).unwrap_or_default(),
+        notes: waited.map(|w| w.observation.notes.clone()).unwrap_or_default(),
+        attempts: waited.map_or(0, |w| w.attempts),
+        started_ms: outcome.started_ms,
+        elapsed_ms: outcome.elapsed_ms,
+        evidence,
+    }
+}
+
+/// What was seen may be of any size and hold anything.
+fn clean(finding: &Finding) -> Finding {
+    Finding { observed: crate::sanitize::line(&finding.observed, 500), ..finding.clone() }
+}
+
+fn evidence(id: &str, waited: &Waited, folder: &RunFolder) -> Vec<String> {
+    // A disk that fills up now costs evidence and no verdict; the record itself is written later and says so.
+    waited
+        .observation
+        .evidence
+        .iter()
+        .filter_map(|(name, bytes)| folder.evidence(&format!("{id}-{name}"), bytes).ok())
+        .collect()
+}
+
+fn explain(settled: &Settled, outcome: &Outcome, waited: Option<&Waited>, interrupted: bool) -> Text {
+    match settled.verdict {
+        Verdict::Pass => Text::default(),
+        Verdict::Skip => settled.cause.as_ref().map(because).unwrap_or_default(),
+        Verdict::Error if outcome.raw == Raw::NotRun && interrupted => Text::new(
+            "the run was interrupted before this was decided",
+            "la ejecución se interrumpió antes de decidir esto",
+        ),
+        Verdict::Error if outcome.raw == Raw::NotRun => Text::new("this was not looked at", "esto no se llegó a mirar"),
+        Verdict::Error | Verdict::Fail => outcome.said.clone().unwrap_or_else(|| not_so(waited)),
+    }
+}
+
+fn because(cause: &Cause) -> Text {
+    let id = &cause.check;
+    if cause.verdict == Verdict::Error {
+        Text::new(format!("undecided, because `{id}` is"), format!("sin decidir, porque `{id}` lo está"))
+    } else {
+        Text::new(
+            format!("not counted again: it follows from `{id}`"),
+            format!("no se cuenta aparte: se sigue de `{id}`"),
+        )
+    }
+}
+
+/// The first thing that is not as expected, in words.
+fn not_so(waited: Option<&Waited>) -> Text {
+    let Some(waited) = waited else { return Text::default() };
+    let Some(finding) = waited.findings.iter().find(|f| !f.holds) else {
+        return Text::new("nothing was seen that could be judged", "no se vio nada que se pudiera evaluar");
+    };
+    let of = if finding.subject.is_empty() { String::new() } else { format!("{}: ", finding.subject) };
+    let seen = crate::sanitize::line(&finding.observed, 200);
+    let (en, es) = match &waited.end {
+        End::Hopeless(_) => ("waiting longer is hopeless", "esperar más no serviría"),
+        _ => ("when patience ended", "al agotarse la espera"),
+    };
+    Text::new(
+        format!("{of}expected {} {}, seen {seen} ({en})", finding.fact, finding.expected),
+        format!("{of}se esperaba {} {}, se vio {seen} ({es})", finding.fact, finding.expected),
+    )
+}
+
+fn visibility(v: Visibility) -> &'static str {
+    match v {
+        Visibility::Student => "student",
+        Visibility::AfterDue => "after_due",
+        Visibility::Teacher => "teacher",
+    }
+}
+
+/// A submission with nothing to bring up: the checks at the root get this verdict, the rest follows from them.
+pub fn hopeless(plan: &Plan, reason: Option<Reason>, text: &Text, folder: &RunFolder) -> Vec<CheckRecord> {
+    let ties = ties(plan);
+    let outcomes = ties
+        .iter()
+        .map(|t| {
+            let root = t.needs.is_empty() && t.explained_by.is_empty();
+            let raw = if root { reason.map_or(Raw::Fail, Raw::Error) } else { Raw::NotRun };
+            Outcome { raw, waited: None, said: Some(text.clone()), started_ms: 0, elapsed_ms: 0 }
+        })
+        .collect();
+    checks(plan, outcomes, false, folder)
+}
+
+/// Nothing could be looked at for a reason of ours or the host's: everything is undecided.
+pub fn unable(plan: &Plan, reason: Reason, text: &Text, interrupted: bool, folder: &RunFolder) -> Vec<CheckRecord> {
+    let outcomes = plan
+        .checks
+        .iter()
+        .map(|_| {
+            let raw = if interrupted { Raw::NotRun } else { Raw::Error(reason) };
+            Outcome { raw, waited: None, said: Some(text.clone()), started_ms: 0, elapsed_ms: 0 }
+        })
+        .collect();
+    let mut checks = checks(plan, outcomes, interrupted, folder);
+    for check in &mut checks {
+        check.verdict = Verdict::Error;
+        check.cause = None;
+        check.reason = Some(reason);
+        if !interrupted {
+            check.explanation = text.clone();
+        }
+    }
+    checks
+}

@@ -1,0 +1,95 @@
+//! Looking at the real stack for the scheduler, and asking whether a failure may be a stand-in's.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+
+use super::Progress;
+use super::eventually::Waited;
+use super::schedule::Looker;
+use super::settle::Raw;
+use crate::backend::blame;
+use crate::notice::Reason;
+use crate::plan::Plan;
+use crate::probe::{Attempt, Observation, ProbeError};
+use crate::stack::{Stack, StandIn};
+use crate::text::Text;
+
+/// What a look may take beyond its own bound before it is given up from outside.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The stack of this run, looked at through the plan's probes.
+pub(super) struct Live<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) stack: Arc<Stack>,
+    pub(super) progress: &'a Progress,
+}
+
+#[async_trait]
+impl Looker for Live<'_> {
+    async fn look(&self, check: usize, attempt: Attempt) -> Result<Observation, ProbeError> {
+        let probe = &self.plan.checks[check].probe;
+        let look = AssertUnwindSafe(probe.observe(&self.stack, attempt)).catch_unwind();
+        match tokio::time::timeout(attempt.timeout + GRACE, look).await {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(panic)) => Err(ours(format!("a probe stopped on a bug of ours: {}", said(panic.as_ref())))),
+            Err(_) => Err(ours(format!("a look did not end within {} s", (attempt.timeout + GRACE).as_secs()))),
+        }
+    }
+
+    async fn excuse(&self, check: usize, _waited: &Waited) -> Option<(Reason, Text)> {
+        let probe = &self.plan.checks[check].probe;
+        if !probe.excusable() {
+            return None;
+        }
+        for role in probe.roles() {
+            let Some(service) = self.stack.roles.get(&role).and_then(|b| b.service.clone()) else { continue };
+            let Some(stand_in) = self.stack.services.get(&service).and_then(|s| s.image.stand_in.clone()) else {
+                continue;
+            };
+            let log = self.log_of(&service).await;
+            if let Some(line) = blame::version_line(&log) {
+                return Some((Reason::StandIn, behind(&service, &stand_in, line)));
+            }
+        }
+        None
+    }
+
+    fn done(&self, check: usize, raw: Raw) {
+        (self.progress)(super::Event::Check { id: &self.plan.checks[check].spec.id, passed: raw == Raw::Pass });
+    }
+}
+
+impl Live<'_> {
+    /// A service's log since its last start, or all of it where it is not up.
+    async fn log_of(&self, service: &str) -> String {
+        let Ok(containers) = self.stack.engine.project_containers(&self.stack.project).await else {
+            return String::new();
+        };
+        let Some(container) = containers.into_iter().find(|c| c.service == service) else { return String::new() };
+        let since = container.running().then_some(container.started_at);
+        self.stack.engine.logs(&container.id, since, Some(400)).await.unwrap_or_default()
+    }
+}
+
+fn behind(service: &str, stand_in: &StandIn, line: &str) -> Text {
+    let line = crate::sanitize::line(line, 200);
+    let StandIn { reference, name, version } = stand_in;
+    Text::new(
+        format!("undecided: {service} stands on {name} {version} in place of {reference}, and it says: {line}"),
+        format!("sin decidir: {service} se apoya en {name} {version} en lugar de {reference}, y este dice: {line}"),
+    )
+}
+
+fn ours(message: String) -> ProbeError {
+    ProbeError { reason: Reason::Imparcial, text: Text::same(message) }
+}
+
+pub(super) fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "it said nothing".to_owned())
+}

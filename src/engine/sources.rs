@@ -1,0 +1,70 @@
+//! Where the images that a submission names come from: a stand-in, a registry, or nowhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::backend::Source;
+use crate::docker::Engine;
+use crate::exec::Cmd;
+use crate::lab::catalogue::Catalogue;
+use crate::lab::{Lab, registry};
+use crate::plan::Images;
+use crate::stack::StandIn;
+use crate::submission::{Submission, dockerfile};
+use crate::text::Text;
+
+/// Every image that the submission names: its services' and the bases of what it builds.
+pub(super) fn references(submission: &Submission) -> BTreeSet<String> {
+    let mut references: BTreeSet<String> = BTreeSet::new();
+    for service in submission.compose.iter().flat_map(|c| &c.services) {
+        if service.build.is_none() {
+            references.extend(service.image.clone());
+        }
+    }
+    for path in &submission.dockerfiles {
+        if let Ok(bytes) = std::fs::read(submission.root.join(path)) {
+            references.extend(dockerfile::parse(&String::from_utf8_lossy(&bytes), &BTreeMap::new()).bases());
+        }
+    }
+    references
+}
+
+/// Decides for each, and makes the stand-ins that are needed ready to be pulled under their own names.
+pub(super) async fn find(
+    references: &BTreeSet<String>,
+    images: Images,
+    lab: &Lab,
+) -> Result<BTreeMap<String, Source>, Text> {
+    let catalogue = Catalogue::shipped();
+    let known: BTreeMap<&String, Option<StandIn>> = references.iter().map(|r| (r, catalogue.stand_in_for(r))).collect();
+    // A registry is asked for only where something depends on its answer.
+    let asked = images == Images::Pull || (images == Images::Auto && known.values().any(Option::is_none));
+    let open = asked && public_answers(lab).await;
+    let mut sources = BTreeMap::new();
+    let mut needed = Vec::new();
+    for (reference, stand_in) in known {
+        let source = match stand_in {
+            Some(stand_in) if images != Images::Pull => {
+                needed.push(reference.clone());
+                Source::StandIn(stand_in)
+            }
+            _ if open => Source::Registry,
+            _ => Source::Nowhere { official: catalogue.is_official(reference) },
+        };
+        sources.insert(reference.clone(), source);
+    }
+    if !needed.is_empty() {
+        let host = Engine::host().await.map_err(|e| Text::same(e.to_string()))?;
+        registry::ensure_in_registry(&host, &needed).await.map_err(|e| e.text())?;
+    }
+    Ok(sources)
+}
+
+/// Whether the public registry answers from within a lab: asked once, with a short bound.
+async fn public_answers(lab: &Lab) -> bool {
+    let url = "https://registry-1.docker.io/v2/";
+    let ask = Cmd::new(["curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", url]);
+    // 401 is how a registry greets who has not logged in.
+    let answer = lab.shell().run(&ask.timeout(Duration::from_secs(10))).await;
+    answer.is_ok_and(|o| matches!(o.out().trim(), "200" | "401"))
+}

@@ -1,0 +1,240 @@
+//! `container`: a service's container: running, quiet, built from the submission; never what it answers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
+use crate::backend::blame;
+use crate::docker::Container as Seen;
+use crate::expect::{FactSpec, Facts, Unit};
+use crate::notice::Reason;
+use crate::stack::{LeftOut, Stack};
+use crate::text::Text;
+
+pub static KIND: ProbeKind = ProbeKind {
+    name: "container",
+    summary: "A service's container: its state, how long it has been quiet, and where its image came from",
+    facts: &[
+        FactSpec { name: "state", unit: Unit::Text, summary: "running, restarting, exited, created or missing" },
+        FactSpec {
+            name: "quiet_for_s",
+            unit: Unit::Seconds,
+            summary: "time since its last start; settled when all looking is over",
+        },
+        FactSpec {
+            name: "until_end",
+            unit: Unit::Bool,
+            summary: "still the same start when all looking is over, 15 s old at least",
+        },
+        FactSpec { name: "restarts", unit: Unit::Number, summary: "restarts so far" },
+        FactSpec { name: "exit_code", unit: Unit::Number, summary: "of its last end" },
+        FactSpec { name: "oom_killed", unit: Unit::Bool, summary: "the engine says that it was killed for memory" },
+        FactSpec {
+            name: "built_from_submission",
+            unit: Unit::Bool,
+            summary: "it runs the image that was built from the submission in this run",
+        },
+        FactSpec { name: "image", unit: Unit::Text, summary: "the image as asked for" },
+        FactSpec {
+            name: "health",
+            unit: Unit::Text,
+            summary: "what its own health check says; none where it has none",
+        },
+        FactSpec { name: "published", unit: Unit::List, summary: "host ports" },
+        FactSpec {
+            name: "fails_at_twice_its_limit",
+            unit: Unit::Bool,
+            summary: "as handed in: it dies or is silent at its memory limit, and at twice that too",
+        },
+    ],
+    example: "{id: app-runs, points: 4, container: {role: app}, expect: {state: running, quiet_for_s: {ge: 10s}, until_end: true}}",
+    schema: || {
+        json!({"type": "object", "additionalProperties": false, "properties": {
+            "role": {"type": ["string", "array"], "items": {"type": "string"}},
+            "bring_up": {"enum": ["as_written"]}}, "required": ["role"]})
+    },
+    decode: |d| {
+        let roles = d.roles("role");
+        let as_written = d.word("bring_up", &["as_written"]).is_some();
+        (!roles.is_empty()).then(|| Box::new(Container { roles, as_written }) as Box<dyn Probe>)
+    },
+};
+
+struct Container {
+    roles: Vec<String>,
+    as_written: bool,
+}
+
+#[async_trait]
+impl Probe for Container {
+    fn roles(&self) -> Vec<String> {
+        self.roles.clone()
+    }
+
+    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
+        let mut all = Observation::default();
+        for role in &self.roles {
+            let name = if self.roles.len() == 1 { String::new() } else { role.clone() };
+            if self.as_written {
+                all.subjects.push((name, as_written(stack, role, &mut all.notes)?));
+            } else {
+                let facts = now(stack, role, attempt, &mut all).await?;
+                all.subjects.push((name, facts));
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The service that plays a role; two candidates are an error that names the way out, none is a fact.
+pub fn service_of(stack: &Stack, role: &str) -> Result<Option<String>, ProbeError> {
+    match stack.roles.get(role) {
+        Some(binding) if binding.service.is_none() && binding.candidates.len() > 1 => {
+            Err(ProbeError { reason: Reason::Ambiguous, text: binding.why.clone() })
+        }
+        Some(binding) => Ok(binding.service.clone()),
+        None => Ok(None),
+    }
+}
+
+async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation) -> Result<Facts, ProbeError> {
+    let mut facts =
+        Facts::from([("state".to_owned(), json!("missing")), ("built_from_submission".to_owned(), json!(false))]);
+    let Some(name) = service_of(stack, role)? else {
+        all.explanation = stack.roles.get(role).map(|b| b.why.clone());
+        all.conditions.push("exited_for_good".to_owned());
+        return Ok(facts);
+    };
+    if let Some(left) = stack.services.get(&name).and_then(|s| s.left_out.clone()) {
+        return left_out(left, facts, all);
+    }
+    let containers = stack
+        .engine
+        .project_containers(&stack.project)
+        .await
+        .map_err(|e| ProbeError { reason: Reason::Host, text: Text::same(e.to_string()) })?;
+    let Some(container) = containers.into_iter().find(|c| c.service == name) else {
+        all.explanation = Some(Text::new(
+            format!("{name} has no container: it was not created"),
+            format!("{name} no tiene contenedor: no se creó"),
+        ));
+        all.conditions.push("exited_for_good".to_owned());
+        return Ok(facts);
+    };
+    if let Some(line) = blame::host_line(&container.error) {
+        let text = Text::new(
+            format!("the engine could not start {name} for a reason of its own: {line}"),
+            format!("el motor no pudo arrancar {name} por una razón propia: {line}"),
+        );
+        return Err(ProbeError { reason: Reason::Host, text });
+    }
+    let age = container.age().unwrap_or(0.0);
+    let built = stack.services.get(&name).and_then(|s| s.image.built.clone());
+    let published: Vec<u16> = container.ports.values().flatten().map(|(_, port)| *port).collect();
+    facts.extend([
+        ("state".to_owned(), json!(container.state)),
+        ("quiet_for_s".to_owned(), json!(if container.running() { age } else { 0.0 })),
+        ("restarts".to_owned(), json!(container.restarts)),
+        ("exit_code".to_owned(), json!(container.exit_code)),
+        ("oom_killed".to_owned(), json!(container.oom_killed)),
+        ("built_from_submission".to_owned(), json!(built.is_some_and(|id| id == container.image))),
+        ("image".to_owned(), json!(container.image_name)),
+        ("health".to_owned(), container.health.as_ref().map_or(Value::Null, |h| json!(h))),
+        ("published".to_owned(), json!(published)),
+    ]);
+    if container.restarts > 0 {
+        all.notes.push(Text::new(
+            format!("{name} was restarted {} times by its policy", container.restarts),
+            format!("{name} fue reiniciado {} veces por su política", container.restarts),
+        ));
+    }
+    let same = quiet_start(stack, &container, age, all).await;
+    facts.insert(
+        "until_end".to_owned(),
+        json!(container.running() && same && (!attempt.last || age >= crate::backend::compose::LIVE_FOR_S)),
+    );
+    explain(&name, &container, same, all);
+    Ok(facts)
+}
+
+/// Why it is not there: the submission's doing is a fact, anybody else's an error.
+fn left_out(left: LeftOut, facts: Facts, all: &mut Observation) -> Result<Facts, ProbeError> {
+    if let Some(reason) = left.reason {
+        return Err(ProbeError { reason, text: left.text });
+    }
+    all.explanation = Some(left.text);
+    all.conditions.push("exited_for_good".to_owned());
+    Ok(facts)
+}
+
+/// Once it has been quiet for ten seconds, its start is noted; a later start breaks it.
+async fn quiet_start(stack: &Stack, container: &Seen, age: f64, all: &mut Observation) -> bool {
+    let key = format!("container.quiet.{}", container.service);
+    let mut notebook = stack.notebook.lock().await;
+    match notebook.get(&key).and_then(Value::as_f64) {
+        Some(start) if (start - container.started_at).abs() > 0.001 || !container.running() => {
+            all.conditions.push("restarted_after_quiet".to_owned());
+            false
+        }
+        Some(_) => true,
+        None => {
+            if container.running() && age >= 10.0 {
+                notebook.insert(key, json!(container.started_at));
+            }
+            true
+        }
+    }
+}
+
+fn explain(name: &str, container: &Seen, same: bool, all: &mut Observation) {
+    let code = container.exit_code;
+    if container.exited_for_good() {
+        all.conditions.push("exited_for_good".to_owned());
+        all.explanation = Some(if container.oom_killed {
+            Text::new(
+                format!("{name} was killed at its memory limit and nothing restarts it"),
+                format!("{name} murió en su límite de memoria y nada lo reinicia"),
+            )
+        } else {
+            Text::new(
+                format!("{name} ended with exit code {code} and nothing restarts it: see its log"),
+                format!("{name} terminó con código {code} y nada lo reinicia: vea su log"),
+            )
+        });
+    } else if container.state == "created" {
+        all.explanation = Some(Text::new(
+            format!("{name} could not be started: {}", crate::sanitize::line(&container.error, 300)),
+            format!("{name} no pudo arrancar: {}", crate::sanitize::line(&container.error, 300)),
+        ));
+    } else if !same {
+        all.explanation = Some(Text::new(
+            format!("{name} ran for a while and started anew"),
+            format!("{name} funcionó un rato y volvió a arrancar"),
+        ));
+    } else if !container.running() || container.restarts > 0 {
+        all.explanation = Some(Text::new(
+            format!("{name} restarts again and again ({} times, last exit code {code})", container.restarts),
+            format!("{name} se reinicia una y otra vez ({} veces, último código {code})", container.restarts),
+        ));
+    }
+}
+
+/// What was seen as handed in, before any override.
+fn as_written(stack: &Stack, role: &str, notes: &mut Vec<Text>) -> Result<Facts, ProbeError> {
+    let mut facts = Facts::new();
+    let Some(name) = service_of(stack, role)? else { return Ok(facts) };
+    if let Some(LeftOut { reason: Some(reason), text }) = stack.services.get(&name).and_then(|s| s.left_out.clone()) {
+        return Err(ProbeError { reason, text });
+    }
+    let seen = stack.as_written.get(&name).cloned().unwrap_or_default();
+    if seen.died_at_limit && seen.fails_at_twice.is_none() {
+        notes.push(Text::new(
+            format!("{name} does not live within the memory that the statement itself demands; not held against it"),
+            format!("{name} no vive con la memoria que el propio enunciado exige; no se le descuenta"),
+        ));
+    }
+    facts.insert("fails_at_twice_its_limit".to_owned(), json!(seen.fails_at_twice.unwrap_or(false)));
+    Ok(facts)
+}

@@ -1,0 +1,94 @@
+//! Probes against a real database and a real page, on the host's engine.
+
+use serde_json::json;
+
+use super::stack::{ROOT, Recipe, World, fact};
+
+const BIRDS: &str = "SET NAMES utf8mb4;\nCREATE DATABASE reserva CHARACTER SET utf8mb4;\nUSE reserva;\n\
+    CREATE TABLE aves (id INT AUTO_INCREMENT PRIMARY KEY, nombre VARCHAR(60) NOT NULL, lugar VARCHAR(60) NOT NULL,\n\
+    visto TIMESTAMP DEFAULT CURRENT_TIMESTAMP);\n\
+    INSERT INTO aves (nombre, lugar) VALUES ('Barranquero coronado', 'Quebrada El Cañizo'), ('Cóndor de los Andes', 'Páramo de Las Hermosas');\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_reached_by_name_and_compared_with_its_scripts() {
+    let recipe = Recipe {
+        sql: &[("sql/init.sql", BIRDS)],
+        env: &[ROOT],
+        pages: &[("www/index.php", "<?php echo 'It works!';")],
+        ..Recipe::default()
+    };
+    let Some(world) = World::up("compare", recipe).await else { return };
+
+    let seen = world.look("tcp", "{host: \"{db.names}\", port: 3306, from: {inside: app}}").await.unwrap();
+    assert_eq!(fact(&seen, "connected"), json!(true), "{seen:?}");
+    assert_eq!(fact(&seen, "greeted_by"), json!("db"));
+    assert_eq!(fact(&seen, "name"), json!(format!("{}-db", world.stack.project)));
+    assert_eq!(fact(&seen, "address"), json!("not_loopback"));
+    // Nothing listens there, and nobody has that name.
+    let seen = world.look("tcp", "{host: \"{db.names}\", port: 32000, from: {inside: app}}").await.unwrap();
+    assert_eq!(fact(&seen, "refused"), json!("connection refused"), "{seen:?}");
+    let seen = world.look("tcp", "{host: localhost, port: 3306, from: {inside: app}}").await.unwrap();
+    assert_eq!((fact(&seen, "connected"), fact(&seen, "greeted_by")), (json!(false), json!("nobody")));
+    let seen = world.look("tcp", "{role: app, port: 5000, from: lab}").await.unwrap();
+    assert_eq!(fact(&seen, "connected"), json!(false));
+    assert!(seen.explanation.unwrap().en.contains("not 5000"));
+    // Its published port, wherever it is, leads to the same server.
+    let seen = world.look("tcp", "{role: db, from: lab}").await.unwrap();
+    assert_eq!((fact(&seen, "connected"), fact(&seen, "greeted_by")), (json!(true), json!("db")), "{seen:?}");
+
+    let seen = world.look("dns", "{name: \"{db.names}\", from: {inside: app}}").await.unwrap();
+    assert_eq!(fact(&seen, "resolves"), json!(true), "{seen:?}");
+    let seen = world.look("http", "{url: \"http://{app.published}/\"}").await.unwrap();
+    assert_eq!((fact(&seen, "status"), fact(&seen, "body")), (json!(200), json!("It works!")));
+
+    let seen =
+        world.look("mysql", "{role: db, query: \"SELECT nombre, id FROM reserva.aves ORDER BY id\"}").await.unwrap();
+    assert_eq!(fact(&seen, "rows"), json!(["Barranquero coronado | 1", "Cóndor de los Andes | 2"]), "{seen:?}");
+    assert_eq!(fact(&seen, "columns"), json!(["nombre", "id"]));
+    // A probe looks; it cannot be made to write.
+    let seen = world.look("mysql", "{role: db, query: \"DELETE FROM reserva.aves\"}").await.unwrap();
+    assert!(seen.explanation.as_ref().unwrap().en.contains("READ ONLY"), "{seen:?}");
+
+    let seen = world.look("mysql", "{role: db, compare_with: submission_sql}").await.unwrap();
+    assert_eq!((fact(&seen, "missing_tables"), fact(&seen, "missing_rows")), (json!([]), json!([])), "{seen:?}");
+    world.sql(&["DELETE FROM reserva.aves WHERE id = 2"]).await;
+    let seen = world.look("mysql", "{role: db, compare_with: submission_sql}").await.unwrap();
+    let missing = fact(&seen, "missing_rows");
+    assert!(missing[0].as_str().unwrap().starts_with("reserva.aves: (2, Cóndor de los Andes,"), "{missing}");
+
+    let left = world.stack.engine.container(&format!("imparcial-scratch-{}", world.stack.project)).await;
+    assert!(left.unwrap_err().is_missing(), "the scratch server was not removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_that_nobody_gives_to_the_database_are_missed() {
+    let recipe = Recipe { sql: &[("database/tablas.sql", BIRDS)], env: &[ROOT], forgotten: true, ..Recipe::default() };
+    let Some(world) = World::up("forgotten", recipe).await else { return };
+    let seen = world.look("mysql", "{role: db, compare_with: submission_sql}").await.unwrap();
+    assert_eq!(fact(&seen, "missing_tables"), json!(["reserva.aves"]), "{seen:?}");
+    assert_eq!(fact(&seen, "rows_present"), json!(false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_that_the_stand_in_does_not_know_is_nobodys_fault() {
+    let sql = "CREATE DATABASE a; USE a; CREATE TABLE t (x INT) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci;";
+    let recipe = Recipe { sql: &[("database/dump.sql", sql)], env: &[ROOT], forgotten: true, ..Recipe::default() };
+    let Some(world) = World::up("dialect", recipe).await else { return };
+    let error = world.look("mysql", "{role: db, compare_with: submission_sql}").await.unwrap_err();
+    assert_eq!(error.reason, imparcial::notice::Reason::StandIn);
+    assert!(error.text.en.contains("utf8mb4_0900_ai_ci"), "{}", error.text.en);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_sql_the_rows_that_are_there_count() {
+    let env = [("MYSQL_ROOT_PASSWORD_FILE", "/run/secrets/root"), ("MYSQL_DATABASE", "tienda")];
+    let recipe =
+        Recipe { sql: &[("secrets/root", "de-un-archivo\n")], env: &env, forgotten: true, ..Recipe::default() };
+    let Some(world) = World::up("nosql", recipe).await else { return };
+    let seen = world.look("mysql", "{role: db, compare_with: submission_sql}").await.unwrap();
+    assert_eq!(fact(&seen, "missing_tables"), json!(["a table of its own"]), "{seen:?}");
+    world.sql(&["CREATE TABLE tienda.cosas (a TEXT)", "INSERT INTO tienda.cosas VALUES ('una silla azul')"]).await;
+    let seen = world.look("mysql", "{role: db, compare_with: submission_sql}").await.unwrap();
+    assert_eq!((fact(&seen, "missing_tables"), fact(&seen, "missing_rows")), (json!([]), json!([])), "{seen:?}");
+    assert_eq!(fact(&seen, "rows_present"), json!(true));
+}
