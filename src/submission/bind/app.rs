@@ -66,10 +66,17 @@ impl View<'_> {
                 why.push(reason);
             }
         };
+        narrow(
+            &mut left,
+            &|s| !self.is_tool(s),
+            Text::new("is no tool beside an app", "no es una herramienta auxiliar"),
+        );
         let store = stores.first().map(|s| s.name.as_str()).unwrap_or_default();
         let said = Text::new(format!("talks to `{store}`"), format!("habla con `{store}`"));
         narrow(&mut left, &|s| talk(s, stores).is_some(), said.clone());
-        if left.len() == all.len() {
+        if left.len() > 1 && !left.iter().any(|s| talk(s, stores).is_some()) {
+            let said = Text::new(format!("names `{store}` in its code"), format!("nombra a `{store}` en su código"));
+            narrow(&mut left, &|s| self.code_names(s, stores).is_some(), said);
             let near = |s: &ServiceDef| stores.iter().any(|store| share_a_network(self.compose, s, store));
             let said = Text::new(format!("shares a network with `{store}`"), format!("comparte una red con `{store}`"));
             narrow(&mut left, &near, said);
@@ -134,6 +141,8 @@ impl View<'_> {
         let own_image = |s: &&ServiceDef| s.image.as_deref().is_some_and(|image| (self.family)(image).is_none());
         let publishes = |s: &&ServiceDef| !s.ports.is_empty();
         let talking = |s: &&ServiceDef| talk(s, stores).is_some();
+        let naming = |s: &&ServiceDef| self.code_names(s, stores).is_some();
+        let no_tool = |s: &&ServiceDef| !self.is_tool(s);
         type Fits<'a> = &'a dyn Fn(&&ServiceDef) -> bool;
         let ways: [(Fits<'_>, Text); 2] = [
             (&own_files, Text::new("it runs files of the submission", "ejecuta archivos de la entrega")),
@@ -142,7 +151,7 @@ impl View<'_> {
         for (fits, reason) in ways {
             let all: Vec<&ServiceDef> = free.iter().copied().filter(fits).collect();
             let mut left = all.clone();
-            for more in [&publishes as Fits<'_>, &talking] {
+            for more in [&no_tool as Fits<'_>, &publishes, &talking, &naming] {
                 let some: Vec<&ServiceDef> = left.iter().copied().filter(more).collect();
                 if left.len() > 1 && !some.is_empty() {
                     left = some;

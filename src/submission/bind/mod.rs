@@ -5,6 +5,7 @@
 //! the candidates are named, and `--role` decides.
 
 mod app;
+mod code;
 mod store;
 
 use std::collections::BTreeMap;

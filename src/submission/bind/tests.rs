@@ -220,3 +220,36 @@ fn images_and_families() {
         assert_eq!(plain_family(reference).as_deref(), family, "{reference}");
     }
 }
+
+#[test]
+fn log_collectors_that_are_built_are_not_the_app() {
+    let docker = [
+        ("Database/Dockerfile", "FROM mysql:5.7\n"),
+        ("Web/Dockerfile", "FROM php:7-apache\n"),
+        ("fluentd/Dockerfile", "FROM fluent/fluentd:v1.3\n"),
+    ];
+    let services = "  db: {build: ./Database, networks: [o]}\n  web: {build: ./Web, ports: ['8080:80'], networks: [o]}\n  fluentd: {build: ./fluentd, ports: ['24224:24224'], networks: [o]}\n";
+    let seen = bound(services, &docker, &[]);
+    assert_eq!(seen.both(), (Some("web"), Some("db")));
+    assert!(seen.roles["app"].why.en.contains("is no tool beside an app"));
+}
+
+#[test]
+fn the_code_tells_who_talks_to_the_store() {
+    let docker = [
+        ("front/Dockerfile", "FROM node\n"),
+        ("front/index.js", "fetch('http://api:5000')\n"),
+        ("api/Dockerfile", "FROM python\n"),
+        ("api/src/app.py", "connect(host='datos', port=3306)\n"),
+    ];
+    let services = "  front: {build: ./front, ports: ['80:80']}\n  api: {build: ./api, ports: ['5000:5000']}\n  datos: {image: mysql}\n";
+    let seen = bound(services, &docker, &[]);
+    assert_eq!(seen.both(), (Some("api"), Some("datos")));
+    assert!(seen.roles["app"].why.es.contains("en su código"));
+    // The whole submission is one's context: the code of another's folder is not its own.
+    let services =
+        "  front: {build: ., ports: ['80:80']}\n  api: {build: ./api, ports: ['5000:5000']}\n  datos: {image: mysql}\n";
+    assert_eq!(bound(services, &docker, &[]).service("app"), Some("api"));
+    let services = "  k: {image: 'elastic/kibana:6', volumes: ['./k:/k'], ports: ['5601:5601']}\n  front: {image: 'x/front', volumes: ['./front:/f'], ports: ['80:80']}\n  api: {image: 'x/api', volumes: ['./api:/a'], ports: ['5000:5000']}\n  datos: {image: mysql}\n";
+    assert_eq!(bound(services, &docker, &[]).service("app"), Some("api"));
+}
