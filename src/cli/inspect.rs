@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::planning::{pair, say, usage};
 use super::{Ctx, exit, screen};
+use crate::lab::catalogue::Catalogue;
 use crate::submission::{self, ReadOptions, bind};
 use view::View;
 
@@ -31,7 +32,8 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(submission) => submission,
         Err(error) => return usage(error.text.get(ctx.lang)),
     };
-    let view = View::of(&submission, &bind::default_roles(), &args.roles, &bind::plain_family);
+    let family = |reference: &str| Catalogue::shipped().family_of(reference);
+    let view = View::of(&submission, &bind::default_roles(), &args.roles, &family);
     let out = if args.json {
         serde_json::to_string_pretty(&view).map(|json| json + "\n").map_err(|error| error.to_string())
     } else {

@@ -60,8 +60,13 @@ pub struct TreeError {
 
 /// Reads one document.
 pub fn read(text: &str) -> Result<Tree, TreeError> {
-    let mut reader =
-        Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), duplicates: Vec::new(), nodes: 0 };
+    // As PyYAML, which the tool reads with.
+    let options = granit_parser::options! {
+        bom_inside_document_as_content: true,
+        block_scalar_eof_without_line_feed: true,
+    };
+    let parser = Parser::new_from_str_with_options(text, options);
+    let mut reader = Reader { parser, anchors: BTreeMap::new(), duplicates: Vec::new(), nodes: 0 };
     let mut root = None;
     loop {
         let (event, span) = reader.next()?;

@@ -157,9 +157,14 @@ impl View<'_> {
     fn family_of(&self, service: &ServiceDef) -> Option<String> {
         if service.build.is_some() {
             let build = self.submission.builds.get(&service.name)?;
-            return (self.family)(build.base()?);
+            return self.family_of_image(build.base()?);
         }
-        (self.family)(service.image.as_deref()?)
+        self.family_of_image(service.image.as_deref()?)
+    }
+
+    /// What the catalogue says; of what it does not know (`bitnami/mysql`), the name.
+    fn family_of_image(&self, reference: &str) -> Option<String> {
+        (self.family)(reference).or_else(|| plain_family(reference))
     }
 
     /// As a person names an image: `mysql:5.7`, or what it is built on.

@@ -38,6 +38,7 @@ pub fn parse(path: &Path, text: &str, env: &BTreeMap<String, String>, load: Load
     let tree = tree::read(text).map_err(|e| not_yaml(path, text, &e))?;
     let mut reading = Reading { path: path.display().to_string(), notices: Vec::new() };
     reading.duplicates(&tree);
+    reading.tabs(text);
     let mut root = tree.root;
     if !root.is_map() {
         return Err(reading.invalid(root.at, "it is no map of services", "no es un mapa de servicios"));
@@ -160,6 +161,21 @@ impl Reading {
                 format!("la clave `{name}` aparece dos veces en el mismo mapa; cuenta la última"),
             );
             self.say("compose.duplicate_key", *at, None, text);
+        }
+    }
+
+    /// Our parser is milder than the tool's.
+    fn tabs(&mut self, text: &str) {
+        let indented = |line: &&str| line.len() > line.trim_start().len() && !line.trim_start().is_empty();
+        let tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
+        let found = text.lines().enumerate().find(|(_, line)| indented(line) && tab(line));
+        if let Some((n, _)) = found {
+            let at = Mark { line: u32::try_from(n + 1).unwrap_or(u32::MAX), column: 1 };
+            let text = Text::new(
+                "a tab indents this line; YAML wants spaces, and docker-compose may refuse it",
+                "esta línea está indentada con un tabulador; YAML pide espacios, y docker-compose puede rechazarla",
+            );
+            self.say("compose.tab", at, None, text);
         }
     }
 

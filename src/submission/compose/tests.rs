@@ -181,6 +181,13 @@ fn extends_of_this_file_and_of_another() {
 }
 
 #[test]
+fn tabs_are_told() {
+    let seen = parsed("services:\n  a:\n    image: x\n    deploy:\n\t    mode: global\n");
+    assert_eq!(ids(&seen), ["compose.tab"]);
+    assert_eq!(seen.notices[0].at.as_ref().expect("a place").line, 5);
+}
+
+#[test]
 fn circles_end() {
     let parsed = parsed("services:\n  a: {image: x, extends: b}\n  b: {image: y, extends: a}\n");
     assert!(ids(&parsed).contains(&"compose.extends"));
