@@ -98,12 +98,12 @@ pub(super) fn choose(mut candidates: Vec<Candidate>) -> (Vec<Candidate>, Option<
             format!(
                 "{} compose files fit equally well: {}; choose one with `--compose-file PATH`",
                 equals.len(),
-                equals.join(", ")
+                few(&equals)
             ),
             format!(
                 "{} archivos compose sirven por igual: {}; elija uno con `--compose-file RUTA`",
                 equals.len(),
-                equals.join(", ")
+                few(&equals)
             ),
         );
         return (candidates, Some(notice("submission.ambiguous_compose", Level::Problem, text)), false);
@@ -125,12 +125,19 @@ pub(super) fn choose(mut candidates: Vec<Candidate>) -> (Vec<Candidate>, Option<
     } else {
         ("its name is the one that docker-compose looks for first", "su nombre es el que docker-compose busca primero")
     };
-    let others = others.join(", ");
+    let others = few(&others);
     let text = Text::new(
         format!("`{chosen}` is the compose file that counts: {en}; not used: {others}"),
         format!("cuenta el archivo compose `{chosen}`: {es}; sin usar: {others}"),
     );
     (candidates, Some(notice("submission.chosen_compose", Level::Info, text)), true)
+}
+
+/// The first few of them.
+fn few(names: &[String]) -> String {
+    const MANY: usize = 8;
+    let shown = names.iter().take(MANY).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > MANY { format!("{shown}, … (+{})", names.len() - MANY) } else { shown }
 }
 
 fn notice(id: &str, level: Level, text: Text) -> Notice {

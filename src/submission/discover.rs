@@ -34,6 +34,31 @@ const SKIPPED: [&str; 16] = [
     "$RECYCLE.BIN",
 ];
 
+/// What a person writes an app in.
+const CODE: [&str; 20] = [
+    "py",
+    "js",
+    "ts",
+    "php",
+    "rb",
+    "java",
+    "kt",
+    "go",
+    "cs",
+    "rs",
+    "pl",
+    "jsx",
+    "tsx",
+    "mjs",
+    "ini",
+    "cfg",
+    "conf",
+    "env",
+    "properties",
+    "txt",
+];
+const MAX_CODE: usize = 2000;
+
 /// What was found; paths are relative to the root and sorted, those nearest to the root first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
@@ -42,6 +67,7 @@ pub(super) struct Found {
     pub(super) dockerfiles: Vec<PathBuf>,
     pub(super) requirements: Vec<PathBuf>,
     pub(super) sql: Vec<PathBuf>,
+    pub(super) code: Vec<PathBuf>,
     /// Files of any kind.
     pub(super) files: usize,
     pub(super) notices: Vec<Notice>,
@@ -101,7 +127,8 @@ pub(super) fn walk(root: &Path) -> Found {
         found.files += 1;
         sort_in(&mut found, path);
     }
-    for list in [&mut found.yaml, &mut found.dockerfiles, &mut found.requirements, &mut found.sql] {
+    let lists = [&mut found.yaml, &mut found.dockerfiles, &mut found.requirements, &mut found.sql, &mut found.code];
+    for list in lists {
         list.sort_by_key(|path| (path.components().count(), path.clone()));
     }
     found
@@ -114,6 +141,10 @@ fn sort_in(found: &mut Found, path: PathBuf) {
         return;
     }
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
+    if CODE.contains(&ending) && found.code.len() < MAX_CODE {
+        found.code.push(path.clone());
+    }
     if ends(&[".yml", ".yaml"]) || matches!(name.as_str(), "docker-compose" | "docker-compose.yml.txt" | "compose") {
         found.yaml.push(path);
     } else if ends(&[".sql", ".sql.gz"]) {

@@ -40,6 +40,8 @@ pub struct Submission {
     pub dockerfiles: Vec<PathBuf>,
     pub requirements: Vec<PathBuf>,
     pub sql: Vec<PathBuf>,
+    /// Source and settings files of every kind: what the app may name its tables and its store in.
+    pub code: Vec<PathBuf>,
     pub notices: Vec<Notice>,
 }
 

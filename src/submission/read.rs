@@ -16,6 +16,7 @@ use crate::text::Text;
 /// So many YAML files without a compose file's name are opened to see what they are.
 const MAX_SNIFFED: usize = 200;
 const MAX_SNIFFED_BYTES: u64 = 256 << 10;
+const MAX_CODE_BYTES: u64 = 128 << 10;
 
 /// What the caller decides about the reading.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,7 @@ pub fn read(folder: &Path, options: &ReadOptions) -> Result<Submission, ReadErro
         dockerfiles: found.dockerfiles.clone(),
         requirements: found.requirements.clone(),
         sql: found.sql.clone(),
+        code: found.code.clone(),
         notices: found.notices.clone(),
         root,
         ..Submission::default()
@@ -77,6 +79,14 @@ pub fn read(folder: &Path, options: &ReadOptions) -> Result<Submission, ReadErro
         Some(_) => {}
     }
     Ok(submission)
+}
+
+impl Submission {
+    /// A code file's text; none of what is no text or larger than a person writes.
+    pub fn code_text(&self, path: &Path) -> Option<String> {
+        let bytes = read_file(&self.root.join(path), MAX_CODE_BYTES).ok()?;
+        (!decode::is_binary(&bytes)).then(|| decode::decode(&bytes).0)
+    }
 }
 
 fn open(folder: &Path) -> Result<PathBuf, ReadError> {

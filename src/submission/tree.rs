@@ -4,10 +4,15 @@
 //! text of a plain scalar (`22:22`, `0755`), whether it was quoted, and keys that are written twice. Scalars are typed
 //! as YAML 1.1 has them, which is what compose 1.29 reads.
 
+mod scalar;
+
 use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+
+pub use scalar::base60;
+use scalar::{is_null, is_true, typed};
 
 /// More nodes than any compose file has; stops alias bombs.
 const MAX_NODES: usize = 50_000;
@@ -283,150 +288,5 @@ impl Node {
     }
 }
 
-fn is_null(text: &str) -> bool {
-    matches!(text, "" | "~" | "null" | "Null" | "NULL")
-}
-
-fn is_true(text: &str) -> bool {
-    ["true", "yes", "on"].iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-fn typed(text: &str) -> Value {
-    if is_null(text) {
-        return Value::Null;
-    }
-    if is_true(text) {
-        return Value::Bool(true);
-    }
-    if ["false", "no", "off"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
-        return Value::Bool(false);
-    }
-    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
-}
-
-/// Integers (decimal, octal, hexadecimal, binary, with underscores) and floats with a dot.
-fn number(text: &str) -> Option<Number> {
-    let (negative, rest) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    if !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return None;
-    }
-    let digits = rest.replace('_', "");
-    let integer = if let Some(hex) = digits.strip_prefix("0x") {
-        i64::from_str_radix(hex, 16).ok()
-    } else if let Some(binary) = digits.strip_prefix("0b") {
-        i64::from_str_radix(binary, 2).ok()
-    } else if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) {
-        i64::from_str_radix(&digits[1..], 8).ok()
-    } else {
-        digits.parse().ok()
-    };
-    if let Some(n) = integer {
-        return Some(Number::from(if negative { -n } else { n }));
-    }
-    let float = digits.contains('.') && digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
-    let value: f64 = if float { digits.parse().ok()? } else { return None };
-    Number::from_f64(if negative { -value } else { value })
-}
-
-/// Whether YAML 1.1 reads this plain scalar as a number to the base 60: `22:22` is 1342.
-pub fn base60(text: &str) -> Option<u64> {
-    let mut parts = text.split(':');
-    let first = parts.next()?;
-    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !plain(first) || first.starts_with('0') || !text.contains(':') {
-        return None;
-    }
-    let mut value: u64 = first.parse().ok()?;
-    for part in parts {
-        let n: u64 = part.parse().ok()?;
-        if !plain(part) || part.len() > 2 || n > 59 {
-            return None;
-        }
-        value = value.checked_mul(60)?.checked_add(n)?;
-    }
-    Some(value)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn json(text: &str) -> Value {
-        read(text).expect("is YAML").root.to_json()
-    }
-
-    #[test]
-    fn scalars_are_typed_as_yaml_1_1_has_them() {
-        let seen = json(
-            "a: 0755\nb: yes\nc: 'no'\nd: 1.50\ne: 22:22\nf:\ng: 1_000\nh: 3e2\ni: 10.0.0.1\nj: -3\nk: off\nl: ~\n",
-        );
-        let want = serde_json::json!({"a": 493, "b": true, "c": "no", "d": 1.5, "e": "22:22", "f": null, "g": 1000,
-            "h": "3e2", "i": "10.0.0.1", "j": -3, "k": false, "l": null});
-        assert_eq!(seen, want);
-    }
-
-    #[test]
-    fn anchors_and_merges() {
-        let seen = json("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  <<: [*x, *y]\n  a: 9\nw: *x\n");
-        assert_eq!(seen["z"], serde_json::json!({"a": 9, "b": 2, "c": 4}));
-        assert_eq!(seen["w"], serde_json::json!({"a": 1, "b": 2}));
-    }
-
-    #[test]
-    fn the_last_of_duplicate_keys_wins_and_is_told() {
-        let tree = read("a: 1\nb: 2\na: 3\n").expect("is YAML");
-        assert_eq!(tree.root.to_json(), serde_json::json!({"a": 3, "b": 2}));
-        assert_eq!(tree.duplicates, [("a".to_owned(), Mark { line: 3, column: 1 })]);
-    }
-
-    #[test]
-    fn places_count_from_one() {
-        let tree = read("a:\n  - x\n  - {k: v}\n").expect("is YAML");
-        let list = tree.root.get("a").expect("a");
-        assert_eq!(list.items()[0].at, Mark { line: 2, column: 5 });
-        assert_eq!(list.items()[1].get("k").expect("k").at, Mark { line: 3, column: 9 });
-    }
-
-    #[test]
-    fn errors_have_places_and_nothing_panics() {
-        for text in [
-            "a: b: c\n",
-            "a: [1, 2\n",
-            "<<<<<<< HEAD\na: 1\n=======\nb: 2\n",
-            "a: *nobody\n",
-            "- - -\n  a\n b: c",
-            "a: &a [*a]\n",
-        ] {
-            let e = read(text).expect_err(text);
-            assert!(e.at.line >= 1 && e.at.column >= 1 && !e.message.is_empty(), "{text}: {e:?}");
-        }
-        assert!(read("a: 1\n---\nb: 2\n").is_err());
-        assert!(read("").expect("nothing is YAML").root.is_null());
-        assert!(read(&"[".repeat(5000)).is_err());
-        assert!(read(&"- ".repeat(5000)).is_err());
-    }
-
-    #[test]
-    fn an_alias_bomb_is_refused_quickly() {
-        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for i in 1..10 {
-            let all = vec![format!("*a{}", i - 1); 10].join(", ");
-            text.push_str(&format!("a{i}: &a{i} [{all}]\n"));
-        }
-        assert!(read(&text).expect_err("a bomb").message.contains("too many"));
-    }
-
-    #[test]
-    fn base_60() {
-        assert_eq!(base60("22:22"), Some(1342));
-        assert_eq!(base60("5000:5000"), None);
-        assert_eq!(base60("80:80"), None);
-        assert_eq!(base60("3306:33"), Some(198_393));
-        assert_eq!(base60("0:22"), None);
-        assert_eq!(base60("22"), None);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! One integration binary, since each costs a link: a module for each thing that is tried from outside.
 
 mod docker;
+mod inspect;
 mod invalid;
 mod lab;
 mod live;

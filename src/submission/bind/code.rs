@@ -3,37 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
 use super::{View, image_name};
 use crate::submission::ServiceDef;
-use crate::submission::decode;
 use crate::submission::paths::{self, Lead};
 
 const MAX_FILES: usize = 300;
-const MAX_BYTES: u64 = 128 << 10;
-const CODE: [&str; 20] = [
-    "py",
-    "js",
-    "ts",
-    "php",
-    "rb",
-    "java",
-    "kt",
-    "go",
-    "cs",
-    "rs",
-    "pl",
-    "jsx",
-    "tsx",
-    "mjs",
-    "ini",
-    "cfg",
-    "conf",
-    "env",
-    "properties",
-    "txt",
-];
 
 /// Images that serve an app and are none.
 const TOOLS: [&str; 28] = [
@@ -93,11 +67,9 @@ impl View<'_> {
             let word = |c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c));
             clients.iter().any(|client| text.contains(client)) || text.split(word).any(|w| names.iter().any(|n| n == w))
         };
-        let root = &self.submission.root;
-        self.own_folders(service).iter().flat_map(|folder| self.code_in(folder, service)).take(MAX_FILES).find(|file| {
-            let bytes = crate::submission::read::read_file(&root.join(file), MAX_BYTES).unwrap_or_default();
-            !decode::is_binary(&bytes) && says(&decode::decode(&bytes).0)
-        })
+        let folders = self.own_folders(service);
+        let mut files = folders.iter().flat_map(|folder| self.code_in(folder, service)).take(MAX_FILES);
+        files.find(|file| self.submission.code_text(file).is_some_and(|text| says(&text))).cloned()
     }
 
     /// Where a service's code lies in the submission: its build's context, and what it binds.
@@ -116,27 +88,11 @@ impl View<'_> {
     }
 
     /// The code files of a folder, but those in folders that are another service's.
-    fn code_in(&self, folder: &Path, service: &ServiceDef) -> Vec<PathBuf> {
-        let root = &self.submission.root;
-        let others: Vec<PathBuf> =
-            self.compose.services.iter().filter(|s| s.name != service.name).flat_map(|s| self.own_folders(s)).collect();
-        let foreign =
-            |path: &Path| others.iter().any(|other| other != folder && other.starts_with(folder) && path == other);
-        let walker = WalkDir::new(root.join(folder)).max_depth(8).sort_by_file_name().into_iter();
-        let inside = |path: &Path| path.strip_prefix(root).map(Path::to_owned).unwrap_or_default();
-        walker
-            .filter_entry(|e| {
-                let hidden = e.depth() > 0 && e.file_name().to_string_lossy().starts_with('.');
-                !hidden && e.file_name() != "node_modules" && !foreign(&inside(e.path()))
-            })
-            .filter_map(Result::ok)
-            .filter(|e| e.file_type().is_file())
-            .map(|e| inside(e.path()))
-            .filter(|path| {
-                path.extension().is_some_and(|ending| CODE.iter().any(|code| ending.eq_ignore_ascii_case(code)))
-            })
-            .take(MAX_FILES)
-            .collect()
+    fn code_in(&self, folder: &Path, service: &ServiceDef) -> Vec<&PathBuf> {
+        let others = self.compose.services.iter().filter(|s| s.name != service.name);
+        let others: Vec<PathBuf> = others.flat_map(|s| self.own_folders(s)).filter(|other| other != folder).collect();
+        let foreign = |path: &Path| others.iter().any(|other| other.starts_with(folder) && path.starts_with(other));
+        self.submission.code.iter().filter(|path| path.starts_with(folder) && !foreign(path)).collect()
     }
 }
 

@@ -38,7 +38,6 @@ pub fn parse(path: &Path, text: &str, env: &BTreeMap<String, String>, load: Load
     let tree = tree::read(text).map_err(|e| not_yaml(path, text, &e))?;
     let mut reading = Reading { path: path.display().to_string(), notices: Vec::new() };
     reading.duplicates(&tree);
-    reading.tabs(text);
     let mut root = tree.root;
     if !root.is_map() {
         return Err(reading.invalid(root.at, "it is no map of services", "no es un mapa de servicios"));
@@ -164,21 +163,6 @@ impl Reading {
         }
     }
 
-    /// Our parser is milder than the tool's.
-    fn tabs(&mut self, text: &str) {
-        let indented = |line: &&str| line.len() > line.trim_start().len() && !line.trim_start().is_empty();
-        let tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
-        let found = text.lines().enumerate().find(|(_, line)| indented(line) && tab(line));
-        if let Some((n, _)) = found {
-            let at = Mark { line: u32::try_from(n + 1).unwrap_or(u32::MAX), column: 1 };
-            let text = Text::new(
-                "a tab indents this line; YAML wants spaces, and docker-compose may refuse it",
-                "esta línea está indentada con un tabulador; YAML pide espacios, y docker-compose puede rechazarla",
-            );
-            self.say("compose.tab", at, None, text);
-        }
-    }
-
     fn invalid(&self, at: Mark, en: &str, es: &str) -> Box<Notice> {
         invalid(&self.path, at, Text::new(en, es))
     }
@@ -209,7 +193,15 @@ fn not_yaml(path: &Path, text: &str, error: &tree::TreeError) -> Box<Notice> {
         );
         return invalid(&path, at, why);
     }
-    let line = text.lines().nth(error.at.line.saturating_sub(1) as usize).unwrap_or_default().trim();
+    let line = text.lines().nth(error.at.line.saturating_sub(1) as usize).unwrap_or_default();
+    if line[..line.len() - line.trim_start().len()].contains('\t') {
+        let why = Text::new(
+            "a tab indents this line; YAML wants spaces",
+            "esta línea está indentada con un tabulador; YAML pide espacios",
+        );
+        return invalid(&path, error.at, why);
+    }
+    let line = line.trim();
     let line: String = line.chars().take(60).collect();
     let seen = if line.is_empty() { String::new() } else { format!(" (`{line}`)") };
     let why =

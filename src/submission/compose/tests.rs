@@ -182,9 +182,9 @@ fn extends_of_this_file_and_of_another() {
 
 #[test]
 fn tabs_are_told() {
-    let seen = parsed("services:\n  a:\n    image: x\n    deploy:\n\t    mode: global\n");
-    assert_eq!(ids(&seen), ["compose.tab"]);
-    assert_eq!(seen.notices[0].at.as_ref().expect("a place").line, 5);
+    let text = "services:\n  a:\n    image: x\n    deploy:\n\t    mode: global\n";
+    let e = parse(Path::new("c.yml"), text, &BTreeMap::new(), &|_| None).expect_err("a tab");
+    assert!(e.text.en.starts_with("c.yml:5:") && e.text.en.contains("a tab") && e.text.es.contains("tabulador"));
 }
 
 #[test]

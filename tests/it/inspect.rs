@@ -1,0 +1,72 @@
+//! `imparcial inspect` as it is called: what it prints, in which language, with which exit code.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+fn inspect(args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::cargo_bin("imparcial").expect("the binary");
+    let output = command.env("LANG", "C").env_remove("LC_ALL").arg("inspect").args(args).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+fn reference() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/seed/reference").display().to_string()
+}
+
+#[test]
+fn the_reference_is_read_whole() {
+    let (code, out, err) = inspect(&[&reference()]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    for piece in
+        ["docker-compose.yml", "app = app: ", "db = db: ", "given: db/init.sql", "nothing is asked of the machine"]
+    {
+        assert!(out.contains(piece), "{piece}\n{out}");
+    }
+    let (code, out, _) = inspect(&[&reference(), "--lang", "es"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("archivo compose") && out.contains("construido desde"), "{out}");
+}
+
+#[test]
+fn json_is_for_programs() {
+    let (code, out, _) = inspect(&[&reference(), "--json"]);
+    assert_eq!(code, 0);
+    let view: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(view["version"], 1);
+    let roles: Vec<_> = view["roles"].as_array().expect("roles").iter().map(|r| (&r["role"], &r["service"])).collect();
+    assert_eq!(roles.iter().map(|(r, s)| format!("{r}={s}")).collect::<Vec<_>>(), ["\"app\"=\"app\"", "\"db\"=\"db\""]);
+    assert_eq!(view["scripts"]["given"][0], "db/init.sql");
+    assert_eq!(view["policy"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn what_is_not_there_is_said_with_the_right_exit_code() {
+    let (code, out, err) = inspect(&["/nowhere/at/all"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("there is no folder `/nowhere/at/all`"), "{err}");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().display().to_string();
+    let (code, out, _) = inspect(&[&path]);
+    assert_eq!(code, 1);
+    assert!(out.contains("the folder is empty"), "{out}");
+    std::fs::write(dir.path().join("docker-compose.yml"), [0_u8, 159, 146, 150]).expect("a file");
+    let (code, out, _) = inspect(&[&path]);
+    assert_eq!(code, 1);
+    assert!(out.contains("is a binary file"), "{out}");
+    let (code, _, err) = inspect(&[&path, "--compose-file", "other.yml"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("--compose-file other.yml"), "{err}");
+    let (code, _, _) = inspect(&[&path, "--role", "app"]);
+    assert_eq!(code, 2);
+}
+
+#[test]
+fn a_role_that_is_named_is_taken() {
+    let (code, out, _) = inspect(&[&reference(), "--role", "app=db"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("app = db: `--role app=db` says so"), "{out}");
+    let (_, out, _) = inspect(&[&reference(), "--role", "app=nobody"]);
+    assert!(out.contains("there is no service `nobody`"), "{out}");
+}
