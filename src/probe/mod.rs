@@ -34,6 +34,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &tcp::KIND,
     &dns::KIND,
     &mysql::KIND,
+    &page::KIND,
     &compose::KIND,
     &container::KIND,
     &limits::KIND,

@@ -92,3 +92,60 @@ async fn without_sql_the_rows_that_are_there_count() {
     assert_eq!((fact(&seen, "missing_tables"), fact(&seen, "missing_rows")), (json!([]), json!([])), "{seen:?}");
     assert_eq!(fact(&seen, "rows_present"), json!(true));
 }
+
+/// Connects as the reference does; where it cannot, says so under status 200.
+const CONNECT: &str = "<?php mysqli_report(MYSQLI_REPORT_OFF);\n\
+    $c = @mysqli_connect(getenv('DB'), 'root', 'secreto', 'reserva');\n\
+    if (!$c) { die('Error: ' . mysqli_connect_error()); }\n mysqli_set_charset($c, 'utf8mb4');\n";
+
+const LIST: &str = "<?php include 'connect.php';\n\
+    foreach (mysqli_query($c, 'SELECT nombre, lugar FROM aves ORDER BY id') as $r) {\n\
+    echo '<tr><td>', htmlspecialchars($r['nombre']), '<td>', htmlspecialchars($r['lugar']); }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_found_on_the_page_or_one_link_away() {
+    let index = "<h1>Aves de la reserva</h1><a href='/delete.php'>x</a> <a href='/list.php'>Ver todas</a>";
+    let recipe = Recipe {
+        sql: &[("sql/init.sql", BIRDS)],
+        env: &[ROOT],
+        pages: &[
+            ("www/index.php", index),
+            ("www/connect.php", CONNECT),
+            ("www/list.php", LIST),
+            ("www/delete.php", "<?php include 'connect.php'; mysqli_query($c, 'DELETE FROM aves'); echo 'listo';"),
+            ("www/alone/index.php", "<h1>Aves</h1><p>barranquero</p>"),
+        ],
+        ..Recipe::default()
+    };
+    let Some(world) = World::up("page", recipe).await else { return };
+    let params = "{role: app, rows_of: db}";
+    let seen = world.look("page", params).await.unwrap();
+    assert_eq!((fact(&seen, "status"), fact(&seen, "rows_shown")), (json!(200), json!(2)), "{seen:?}");
+    assert!(fact(&seen, "url").as_str().unwrap().ends_with("/list.php"), "{seen:?}");
+    assert_eq!(seen.explanation, None);
+    assert_eq!(world.sql(&["SELECT COUNT(*) FROM reserva.aves"]).await[0][0][0].as_deref(), Some("2"));
+
+    // A page of a form and a title, whose links are not to be followed.
+    let seen = world.look("page", "{role: app, rows_of: db, follow: {links: 0}}").await.unwrap();
+    assert_eq!((fact(&seen, "status"), fact(&seen, "rows_shown")), (json!(200), json!(0)), "{seen:?}");
+    assert!(seen.explanation.unwrap().en.contains("shows no row"));
+    let seen = world.look("page", "{role: app, rows_of: db, follow: {links: 0}, paths: [/list.php]}").await.unwrap();
+    assert_eq!(fact(&seen, "rows_shown"), json!(2), "{seen:?}");
+
+    // Another password, and the error comes as a good page.
+    std::fs::write(world.path("www/connect.php"), CONNECT.replace("secreto", "otra")).unwrap();
+    std::fs::write(world.path("www/index.php"), LIST).unwrap();
+    let seen = world.look("page", params).await.unwrap();
+    assert_eq!((fact(&seen, "status"), fact(&seen, "rows_shown")), (json!(200), json!(0)), "{seen:?}");
+    assert_eq!(fact(&seen, "database_error"), json!(true));
+
+    // A look that changes the rows proves nothing.
+    let counting = LIST.replace(
+        "foreach",
+        "mysqli_query($c, \"INSERT INTO aves (nombre, lugar) VALUES ('Tángara real', 'x')\");\nforeach",
+    );
+    std::fs::write(world.path("www/connect.php"), CONNECT).unwrap();
+    std::fs::write(world.path("www/index.php"), counting).unwrap();
+    let error = world.look("page", params).await.unwrap_err();
+    assert!(error.text.en.contains("changed reserva.aves"), "{}", error.text.en);
+}

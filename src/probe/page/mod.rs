@@ -1,4 +1,4 @@
-//! The page of a role: what it says, where it leads, and which rows of the store it shows.
+//! `page`: the page of a role shows rows that are in the database of another.
 
 mod entities;
 mod html;
@@ -6,3 +6,297 @@ pub mod links;
 pub mod rows;
 pub mod text;
 pub mod trouble;
+pub mod walk;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::time::Instant;
+
+use self::text::PageText;
+use self::walk::{Page, Reach, Walk, Walked};
+use super::common::{Found, here, player};
+use super::store::{self, schema};
+use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
+use crate::docker::Container;
+use crate::expect::{FactSpec, Facts, Unit};
+use crate::scenario::tree::Decoder;
+use crate::stack::Stack;
+use crate::stack::table::Table;
+use crate::text::Text;
+
+pub static KIND: ProbeKind = ProbeKind {
+    name: "page",
+    summary: "the page of a role shows rows of a database",
+    facts: &[
+        FactSpec {
+            name: "status",
+            unit: Unit::Number,
+            summary: "of the page that shows rows, else of the first that answered",
+        },
+        FactSpec { name: "rows_shown", unit: Unit::Number, summary: "rows of the database that are on it" },
+        FactSpec { name: "url", unit: Unit::Text, summary: "where" },
+        FactSpec {
+            name: "database_error",
+            unit: Unit::Bool,
+            summary: "it prints a database's error instead, whatever its status",
+        },
+    ],
+    example: "page: {role: app, rows_of: db, follow: {redirects: true, links: 10}}\nexpect: {status: 200, rows_shown: {ge: 1}}\n",
+    schema: || {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["role", "rows_of"],
+            "properties": {
+                "role": {"type": "string", "description": "whose page it is"},
+                "rows_of": {"type": "string", "description": "the role of the database"},
+                "follow": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "redirects": {"type": "boolean", "default": true},
+                        "links": {"type": "integer", "minimum": 0, "maximum": 10, "default": 10,
+                                  "description": "links of the first page that are followed while no row is shown"}
+                    }
+                },
+                "paths": {"type": "array", "items": {"type": "string"}, "description": "tried last: `/list`"}
+            }
+        })
+    },
+    decode: |d| decode(d).map(|probe| Box::new(probe) as Box<dyn Probe>),
+};
+
+/// Links that are followed at most, whatever is asked for.
+const MAX_LINKS: usize = 10;
+
+struct PageProbe {
+    role: String,
+    rows_of: String,
+    reach: Reach,
+}
+
+fn decode(d: &mut Decoder<'_>) -> Option<PageProbe> {
+    let role = d.role("role");
+    let rows_of = d.role("rows_of");
+    let paths = d.text_list("paths");
+    let follow = d.map("follow", |f| {
+        let redirects = f.bool_or("redirects", true);
+        let links = f.int("links").unwrap_or(10);
+        if !(0..=10).contains(&links) {
+            f.problem_with("links", "`links` must be a number from 0 to 10", None);
+        }
+        Some((redirects, usize::try_from(links).unwrap_or(0).min(MAX_LINKS)))
+    });
+    let (redirects, links) = follow.unwrap_or((true, MAX_LINKS));
+    Some(PageProbe { role: role?, rows_of: rows_of?, reach: Reach { redirects, links, paths } })
+}
+
+#[async_trait]
+impl Probe for PageProbe {
+    fn roles(&self) -> Vec<String> {
+        vec![self.role.clone(), self.rows_of.clone()]
+    }
+
+    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
+        let until = Instant::now() + attempt.timeout;
+        let app: Container = here!(player(stack, &self.role).await?, absent);
+        // A database that cannot be looked into matters only if the page itself is as it should be.
+        let before = held(stack, &self.rows_of, attempt).await;
+        let tables = match &before {
+            Ok(Found::Here(tables)) => tables.as_slice(),
+            _ => &[],
+        };
+        let containers = stack.engine.project_containers(&stack.project).await?;
+        let agent = stack.agents.lab().await?;
+        let mut walk = Walk::new(stack, &self.role, &containers, &agent, until);
+        if !walk.has_doors() {
+            let service = &app.service;
+            return absent(Text::new(
+                format!("service {service} publishes no port, so its page cannot be seen"),
+                format!("el servicio {service} no publica ningún puerto, así que su página no se puede ver"),
+            ));
+        }
+        let walked = walk.walk(tables, &self.reach).await?;
+        let Some(page) = &walked.page else {
+            let why = walked.nothing.clone().unwrap_or_default();
+            return absent(Text::new(format!("nothing answers at {why}"), format!("nada responde en {why}")));
+        };
+        let mut observation = observation(page, &walked, tables);
+        let good = (200..300).contains(&page.status) && page.database_error().is_none();
+        if !good {
+            return Ok(observation);
+        }
+        match before? {
+            Found::Absent(why) => observation.explanation = Some(why),
+            Found::Here(tables) if page.shown.is_empty() && !rows::recognisable(&tables) => {
+                return Err(nothing_to_recognise(&tables));
+            }
+            Found::Here(tables) => {
+                let after = here!(held(stack, &self.rows_of, attempt).await?, absent);
+                unchanged(&tables, &after, page)?;
+            }
+        }
+        if page.has_rows() {
+            let found = json!({"url": page.url.as_str()});
+            stack.notebook.lock().await.insert(notebook_key(&self.role), found);
+        }
+        Ok(observation)
+    }
+}
+
+/// Under which the notebook has where a role's rows are shown: `{url}`.
+pub fn notebook_key(role: &str) -> String {
+    format!("page:{role}")
+}
+
+async fn held(stack: &Stack, role: &str, attempt: Attempt) -> Result<Found<Vec<Table>>, ProbeError> {
+    match store::open(stack, role, attempt.timeout).await? {
+        Found::Here(store) => Ok(Found::Here(schema::read(&store, schema::Rows::Some, attempt.timeout).await?)),
+        Found::Absent(why) => Ok(Found::Absent(why)),
+    }
+}
+
+fn absent(why: Text) -> Result<Observation, ProbeError> {
+    let facts = Facts::from([("rows_shown".to_owned(), json!(0))]);
+    Ok(Observation { explanation: Some(why), ..Observation::of(facts) })
+}
+
+/// Looking must change nothing: what was seen of tables that it changed proves nothing.
+fn unchanged(before: &[Table], after: &[Table], page: &Page) -> Result<(), ProbeError> {
+    for (i, table) in before.iter().enumerate() {
+        let now = after.iter().find(|t| t.full_name() == table.full_name()).map_or(0, |t| t.total);
+        let matters = page.shown.is_empty() || page.shown.iter().any(|s| s.table == i);
+        if matters && now != table.total {
+            let (name, was, url) = (table.full_name(), table.total, &page.url);
+            return Err(ProbeError::ours(
+                format!("looking at {url} changed {name} from {was} rows to {now}, so what it shows proves nothing"),
+                format!("mirar {url} cambió {name} de {was} filas a {now}, así que lo que muestra no prueba nada"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_to_recognise(tables: &[Table]) -> ProbeError {
+    if tables.iter().all(|t| t.total == 0) {
+        return ProbeError::ours(
+            "the page answers, and the database has no row that it could show",
+            "la página responde, y la base de datos no tiene ninguna fila que pudiera mostrar",
+        );
+    }
+    ProbeError::ours(
+        "the page answers, and no row of the database has a value that would be recognised on it (only small numbers)",
+        "la página responde, y ninguna fila de la base de datos tiene un valor que pudiera reconocerse en ella (solo números pequeños)",
+    )
+}
+
+fn observation(page: &Page, walked: &Walked, tables: &[Table]) -> Observation {
+    let error = page.database_error();
+    let facts = Facts::from([
+        ("status".to_owned(), json!(page.status)),
+        ("rows_shown".to_owned(), json!(page.shown.len())),
+        ("url".to_owned(), json!(page.url.as_str())),
+        ("database_error".to_owned(), json!(error.is_some())),
+    ]);
+    let (url, status) = (&page.url, page.status);
+    let said = PageText::excerpt(&page.response.body, page.response.content_type());
+    let explanation = if let Some(error) = &error {
+        Some(trouble_text(url.as_str(), status, error))
+    } else if !(200..300).contains(&status) {
+        Some(Text::new(format!("{url} answers {status}: {said}"), format!("{url} responde {status}: {said}")))
+    } else if page.shown.is_empty() {
+        let count = walked.looked.len();
+        Some(Text::new(
+            format!(
+                "{url} answers {status} and shows no row of the database ({count} pages were looked at); it says: {said}"
+            ),
+            format!(
+                "{url} responde {status} y no muestra ninguna fila de la base de datos (se miraron {count} páginas); dice: {said}"
+            ),
+        ))
+    } else {
+        None
+    };
+    let mut notes = Vec::new();
+    if let Some(first) = page.shown.first() {
+        let table = tables.get(first.table).map(Table::full_name).unwrap_or_default();
+        let count = page.shown.len();
+        notes.push(Text::new(
+            format!("{url} shows {count} rows, of {table}"),
+            format!("{url} muestra {count} filas, de {table}"),
+        ));
+        if page.fetched {
+            notes.push(Text::new(
+                "the rows are in what a script of the page fetches: a visitor sees them only where the browser can reach that address",
+                "las filas están en lo que pide un script de la página: el visitante solo las ve si su navegador alcanza esa dirección",
+            ));
+        }
+    }
+    let head: Vec<String> = page.response.headers.iter().map(|(n, v)| format!("{n}: {v}")).collect();
+    let mut answer = format!("{status} {url}\n{}\n\n", head.join("\n")).into_bytes();
+    answer.extend_from_slice(&page.response.body);
+    let evidence =
+        vec![("page.txt".to_owned(), answer), ("walk.txt".to_owned(), (walked.looked.join("\n") + "\n").into_bytes())];
+    Observation { explanation, notes, evidence, ..Observation::of(facts) }
+}
+
+/// A database's error in words; whom the application dialled, where the error names it.
+fn trouble_text(url: &str, status: u16, error: &str) -> Text {
+    let dialled = error
+        .split_once("server on '")
+        .or_else(|| error.split_once("host '"))
+        .and_then(|(_, after)| after.split_once('\''))
+        .map(|(host, _)| host)
+        .filter(|_| error.contains("can't connect") || error.contains("unknown"));
+    match dialled {
+        Some(host) => Text::new(
+            format!(
+                "{url} answers {status} with a database's error: the app dials `{host}`, and no server answers it there ({error})"
+            ),
+            format!(
+                "{url} responde {status} con un error de la base de datos: la aplicación llama a `{host}`, y allí ningún servidor le responde ({error})"
+            ),
+        ),
+        None => Text::new(
+            format!("{url} answers {status} with a database's error instead of rows: {error}"),
+            format!("{url} responde {status} con un error de la base de datos en vez de filas: {error}"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::tree;
+
+    fn decoded(text: &str) -> (Option<PageProbe>, Vec<String>) {
+        let node = tree::read(text, "s.yaml").unwrap();
+        let mut problems = Vec::new();
+        let mut d = Decoder::new(&node, &mut problems);
+        let probe = decode(&mut d);
+        d.finish();
+        (probe, problems.into_iter().map(|p| p.message).collect())
+    }
+
+    #[test]
+    fn how_far_it_goes_is_written_or_ten_links() {
+        let (probe, problems) = decoded("{role: app, rows_of: db, follow: {links: 3}, paths: [/list]}");
+        assert!(problems.is_empty());
+        let reach = probe.unwrap().reach;
+        assert_eq!((reach.redirects, reach.links, reach.paths), (true, 3, vec!["/list".to_owned()]));
+        assert_eq!(decoded("{role: app, rows_of: db}").0.unwrap().reach.links, 10);
+        assert_eq!(decoded("{role: app, rows_of: db, follow: {links: 11}}").1.len(), 1);
+    }
+
+    #[test]
+    fn an_error_names_whom_the_app_dials() {
+        let text = trouble_text("http://x/", 200, "can't connect to mysql server on '192.168.1.20' (111)");
+        assert!(text.en.contains("the app dials `192.168.1.20`"), "{}", text.en);
+        let text = trouble_text("http://x/", 200, "unknown mysql server host 'bd' (-2)");
+        assert!(text.en.contains("the app dials `bd`"), "{}", text.en);
+        let text = trouble_text("http://x/", 500, "access denied for user 'root'@'172.18.0.3'");
+        assert!(text.en.contains("instead of rows: access denied"), "{}", text.en);
+    }
+}
