@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::expect::{Expectation, Finding, judge};
-use crate::probe::{Attempt, Observation, ProbeError};
+use crate::notice::Reason;
+use crate::probe::{Attempt, Observation, ProbeError, SETTLED};
 use crate::scenario::Patience;
 
 /// How a wait ended.
@@ -62,7 +63,8 @@ where
             Ok(observation) => {
                 waited.findings = findings(expect, &observation);
                 let holds = !waited.findings.is_empty() && waited.findings.iter().all(|f| f.holds);
-                hopeless = observation.conditions.iter().find(|c| patience.fail_fast_on.contains(c)).cloned();
+                let ends = |c: &&String| *c == SETTLED || patience.fail_fast_on.contains(c);
+                hopeless = observation.conditions.iter().find(ends).cloned();
                 waited.observation = observation;
                 waited.end = End::Patience;
                 if holds {
@@ -81,7 +83,12 @@ where
             }
             Err(error) => {
                 row = 0;
+                // Waiting brings back an engine; it brings no image, no version and no decision.
+                let passing = matches!(error.reason, Reason::Host | Reason::Imparcial);
                 waited.end = End::Unable(error);
+                if !passing {
+                    return waited;
+                }
             }
         }
         if let Some(condition) = hopeless {
@@ -109,7 +116,6 @@ mod tests {
 
     use super::*;
     use crate::expect::{Facts, Matcher, Place};
-    use crate::notice::Reason;
     use crate::text::Text;
 
     fn patience(within: u64, stable: u32) -> Patience {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
+use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED};
 use crate::backend::blame;
 use crate::docker::Container as Seen;
 use crate::expect::{FactSpec, Facts, Unit};
@@ -104,7 +104,7 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         Facts::from([("state".to_owned(), json!("missing")), ("built_from_submission".to_owned(), json!(false))]);
     let Some(name) = service_of(stack, role)? else {
         all.explanation = stack.roles.get(role).map(|b| b.why.clone());
-        all.conditions.push("exited_for_good".to_owned());
+        all.conditions.push(SETTLED.to_owned());
         return Ok(facts);
     };
     if let Some(left) = stack.services.get(&name).and_then(|s| s.left_out.clone()) {
@@ -165,7 +165,7 @@ fn left_out(left: LeftOut, facts: Facts, all: &mut Observation) -> Result<Facts,
         return Err(ProbeError { reason, text: left.text });
     }
     all.explanation = Some(left.text);
-    all.conditions.push("exited_for_good".to_owned());
+    all.conditions.push(SETTLED.to_owned());
     Ok(facts)
 }
 

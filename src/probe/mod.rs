@@ -125,6 +125,9 @@ impl Observation {
     }
 }
 
+/// The condition of an observation that no waiting changes: a build that failed, a service that was refused.
+pub const SETTLED: &str = "settled";
+
 /// It could not be looked at: becomes `error`, never `fail`.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", text.en)]
