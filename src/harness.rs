@@ -13,6 +13,7 @@
 //! Under cargo-nextest, which starts a process for each trial, the first process runs everything and the others replay its
 //! record ([`share`]).
 
+mod live;
 mod replay;
 mod share;
 
@@ -23,10 +24,10 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 
+use self::replay::Replay;
+use crate::agent;
 use crate::record::RunRecord;
 use crate::text::Lang;
-
-use replay::Replay;
 
 /// What the environment says.
 #[derive(Clone, Debug)]
@@ -78,6 +79,24 @@ impl Ended {
             ExitCode::from(crate::grade::Conclusion::Interrupted.code())
         } else {
             self.conclusion.exit_code()
+        }
+    }
+}
+
+/// The test target's `main`. Exit codes are libtest's (0, 101), but for 2 where the scenario is wrong and 130 where it was
+/// interrupted.
+pub fn main() -> ExitCode {
+    // A lab gets a copy of this very binary to look through.
+    if let Some(code) = agent::serve::dispatched() {
+        return code;
+    }
+    let args = Arguments::from_args();
+    let settings = Settings::read(|name| std::env::var(name).ok());
+    match live::know(&settings) {
+        Ok(known) => drive(args, &known.listing, &settings, |only| live::run(&known, &settings, only)).exit_code(),
+        Err(problems) => {
+            live::say(&format!("error: the scenario cannot be used: {}", problems.trim_end()));
+            ExitCode::from(2)
         }
     }
 }

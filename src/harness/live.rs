@@ -1,0 +1,89 @@
+//! The one real run behind the trials: reads both inputs, plans, calls the engine, writes the reports.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Listing, Settings};
+use crate::engine::{self, Event, RunOptions};
+use crate::lab::Guard;
+use crate::plan::{self, Options, Plan};
+use crate::probe::PROBES;
+use crate::record::RunRecord;
+use crate::report;
+use crate::scenario::{self, diagnostics};
+use crate::submission::{self, ReadOptions, Submission};
+
+/// A scenario that can be planned, and its checks.
+pub(super) struct Known {
+    file: PathBuf,
+    pub(super) listing: Listing,
+}
+
+/// Finds and reads the scenario; nothing else is looked at. The error is all of its problems as text.
+pub(super) fn know(settings: &Settings) -> Result<Known, String> {
+    let file = scenario::locate(&settings.scenario)?;
+    let plan = resolve(&file, Submission::default(), Options::default())?;
+    let b = &plan.scenario.budgets;
+    let longest = (b.fetch + b.build + b.ready + b.check + b.teardown) * 3;
+    let ids = plan.checks.iter().map(|check| check.spec.id.clone()).collect();
+    Ok(Known { file, listing: Listing { ids, longest } })
+}
+
+/// Grades, with the reports written and everything taken down. The error is for what kept it from beginning.
+pub(super) fn run(known: &Known, settings: &Settings, only: &[String]) -> Result<RunRecord, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("could not start the runtime: {error}"))?;
+    let done = runtime.block_on(graded(known, settings, only));
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    done
+}
+
+async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<RunRecord, String> {
+    let folder = match &settings.submission {
+        Some(folder) => folder.clone(),
+        None => reference(&known.file)?,
+    };
+    let submission = submission::read(&folder, &ReadOptions::default());
+    let submission = submission.map_err(|error| error.text.get(settings.lang).to_owned())?;
+    let plan = resolve(&known.file, submission, Options { only: only.to_vec(), ..Options::default() })?;
+    let guard = Guard::watch(|_| say("interrupted: taking the lab down and writing what is known"));
+    let guard = guard.map_err(|error| format!("could not listen for signals: {error}"))?;
+    let options = RunOptions {
+        reports: settings.reports.clone(),
+        run: engine::run_id(),
+        cancel: guard.token(),
+        progress: Arc::new(|event| {
+            if let Event::Phase(name) = event {
+                say(&format!("imparcial: {name}"));
+            }
+        }),
+    };
+    let done = engine::run(&plan, &options).await;
+    let (record, folder) = done.map_err(|error| error.text().get(settings.lang).to_owned())?;
+    // The trials say what was found, whether or not it could be written.
+    match report::write_all(&folder, &record, settings.lang) {
+        Ok(()) => say(&format!("imparcial: reports are in {}", folder.path().display())),
+        Err(error) => say(&format!("error: {error}")),
+    }
+    Ok(folder.named(&record))
+}
+
+/// The scenario's own model answer.
+fn reference(scenario: &Path) -> Result<PathBuf, String> {
+    let folder = scenario.with_file_name("reference");
+    let none = || format!("`{}` is not there\nhint: name a folder in IMPARCIAL_SUBMISSION", folder.display());
+    if folder.is_dir() { Ok(folder) } else { Err(none()) }
+}
+
+fn resolve(file: &Path, submission: Submission, options: Options) -> Result<Plan, String> {
+    let read = scenario::read(file, &plan::names(PROBES));
+    let source = read.source.clone();
+    plan::resolve(read, submission, options, PROBES).map_err(|problems| diagnostics::render(&problems, &source, false))
+}
+
+/// On stderr: stdout is the trials', which may be JSON. A closed pipe there is nobody's loss.
+pub(super) fn say(text: &str) {
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+}
