@@ -1,33 +1,56 @@
 //! `imparcial mutants`: the grader measured by submissions whose faults are known.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use clap::Parser;
+
+use super::grade::guard;
+use super::planning::{self, Planning};
 use super::{Ctx, exit, screen};
-use crate::mutants::{self, Mutant};
+use crate::engine::{self, RunOptions};
+use crate::mutants::{self, Mutant, Row, Summary};
+use crate::record::RunRecord;
+use crate::report;
+use crate::scenario::units::show_duration;
 use crate::scenario::{self, nearest};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The scenario whose mutants are graded: a name, or the path of its file.
-    #[arg(long, default_value = "seed")]
+    #[arg(short, long, value_name = "NAME|FILE", default_value = "seed")]
     scenario: String,
-    /// Only this mutant; may be given several times.
-    #[arg(long, value_name = "NAME")]
+    /// Only these mutants; `reference` is the unchanged one.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// So many labs at a time; by default as memory and cores allow.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+    /// No check waits longer than this, but in mutants that ask for more; by default as the scenario has it.
+    #[arg(long, value_name = "DURATION", value_parser = planning::duration)]
+    patience: Option<Duration>,
+    /// Where images come from, as in `imparcial grade`.
+    #[arg(long, value_enum, default_value_t = planning::ImagesArg::Auto)]
+    images: planning::ImagesArg,
+    /// Where the folders of the runs are made, one for each mutant.
+    #[arg(long, value_name = "FOLDER", default_value = "reports/mutants")]
+    reports: PathBuf,
     /// Show what each mutant is about; grade nothing.
     #[arg(long)]
     list: bool,
     /// Write the mutants as submissions into this folder, to look at them by hand; grade nothing.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "list")]
     write: Option<PathBuf>,
 }
 
-pub async fn run(args: Args, _ctx: Ctx) -> u8 {
+pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let file = match scenario::locate(&args.scenario) {
         Ok(file) => file,
         Err(message) => return usage(&message),
     };
     let folder = file.parent().unwrap_or(Path::new("."));
+    let reference = folder.join("reference");
     let chosen = match mutants::load_all(&folder.join("mutants")) {
         Ok(all) => match choose(all, &args.only) {
             Ok(chosen) => chosen,
@@ -44,12 +67,89 @@ pub async fn run(args: Args, _ctx: Ctx) -> u8 {
     if args.list {
         let width = chosen.iter().map(|m| m.name.len()).max().unwrap_or_default();
         let lines = chosen.iter().map(|m| format!("{:<width$}  {}\n", m.name, m.about.trim())).collect::<String>();
-        return if screen::put(lines.as_bytes()).is_ok() { exit::OK } else { exit::NOT_GRADED };
+        return put(&lines);
     }
-    match args.write {
-        Some(into) => write(&chosen, &folder.join("reference"), &into),
-        None => exit::USAGE,
+    match &args.write {
+        Some(into) => write(&chosen, &reference, into),
+        None => grade(&args, ctx, &file, &reference, chosen).await,
     }
+}
+
+async fn grade(args: &Args, ctx: Ctx, file: &Path, reference: &Path, chosen: Vec<Mutant>) -> u8 {
+    let guard = match guard() {
+        Ok(guard) => guard,
+        Err(code) => return code,
+    };
+    let (total, cancel) = (chosen.len(), guard.token());
+    let (file, reports) = (file.display().to_string(), args.reports.clone());
+    let (patience, images) = (args.patience, args.images);
+    let one = move |mutant: Mutant, submission: PathBuf| {
+        let (file, reports, cancel) = (file.clone(), reports.join(&mutant.name), cancel.clone());
+        async move {
+            if cancel.is_cancelled() {
+                return Err("interrupted".to_owned());
+            }
+            let planning = planned(&mutant, &submission, &file, patience, images)?;
+            let plan = planning.plan(ctx).map_err(|_| "it could not be planned (see above)".to_owned())?;
+            let options = RunOptions { reports, run: engine::run_id(), cancel, progress: Arc::new(|_| ()) };
+            let (record, folder) = engine::run(&plan, &options).await.map_err(|e| e.text().get(ctx.lang).to_owned())?;
+            report::write_all(&folder, &record, ctx.lang).map_err(|e| e.to_string())?;
+            Ok::<RunRecord, String>(record)
+        }
+    };
+    let jobs = args.jobs.map_or_else(jobs, usize::from);
+    let mut done = 0;
+    let told = |row: &Row| {
+        done += 1;
+        if !ctx.quiet {
+            let how = if row.as_it_must() { "as it must be" } else { "DIFFERS" };
+            eprintln!("{done:>3} of {total}  {}: {how} ({:.0} s)", row.mutant.name, row.elapsed.as_secs_f64());
+        }
+    };
+    let rows = mutants::run(chosen, reference, jobs, one, told).await;
+    let mut table = mutants::render(&rows);
+    for row in rows.iter().filter(|row| !row.as_it_must()) {
+        table.push_str(&format!("see {}\n", args.reports.join(&row.mutant.name).join("latest").display()));
+    }
+    let written = put(&table);
+    let sum = Summary::of(&rows);
+    match (written, sum.as_they_must == sum.mutants) {
+        _ if guard.token().is_cancelled() => exit::INTERRUPTED,
+        (exit::OK, true) => exit::OK,
+        (exit::OK, false) if sum.not_graded == 0 => exit::FAILED,
+        _ => exit::NOT_GRADED,
+    }
+}
+
+/// What `imparcial grade` would be told, with the mutant's own arguments behind.
+fn planned(
+    mutant: &Mutant,
+    submission: &Path,
+    file: &str,
+    patience: Option<Duration>,
+    images: planning::ImagesArg,
+) -> Result<Planning, String> {
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        planning: Planning,
+    }
+    let patience = patience.map(|asked| asked.max(mutant.patience.unwrap_or_default()));
+    let mut line = vec!["grade".to_owned(), submission.display().to_string(), "--scenario".to_owned(), file.to_owned()];
+    line.extend(patience.into_iter().flat_map(|p| ["--patience".to_owned(), show_duration(p)]));
+    line.extend(mutant.args.iter().cloned());
+    let mut planning = Line::try_parse_from(line).map_err(|e| format!("its `args`: {e}"))?.planning;
+    planning.images = images;
+    Ok(planning)
+}
+
+/// Labs at a time: they wait more than they work, and each holds an engine, a database and an app.
+fn jobs() -> usize {
+    const LAB_KB: usize = 700 * 1024;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let free = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = free.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok());
+    (2 * cores).min(free.unwrap_or(0_usize) / LAB_KB).max(1)
 }
 
 fn write(chosen: &[Mutant], reference: &Path, into: &Path) -> u8 {
@@ -65,7 +165,9 @@ fn write(chosen: &[Mutant], reference: &Path, into: &Path) -> u8 {
     exit::OK
 }
 
+/// The reference first, then the mutants; or those that are asked for.
 fn choose(all: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>, String> {
+    let all: Vec<Mutant> = std::iter::once(Mutant::reference()).chain(all).collect();
     for name in only {
         if !all.iter().any(|m| m.name == *name) {
             let hint = nearest::hint(name, all.iter().map(|m| m.name.as_str()));
@@ -73,6 +175,16 @@ fn choose(all: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>, String> {
         }
     }
     Ok(all.into_iter().filter(|m| only.is_empty() || only.contains(&m.name)).collect())
+}
+
+fn put(text: &str) -> u8 {
+    match screen::put(text.as_bytes()) {
+        Ok(()) => exit::OK,
+        Err(error) => {
+            eprintln!("error: could not write the table: {error}");
+            exit::NOT_GRADED
+        }
+    }
 }
 
 fn usage(message: &str) -> u8 {
