@@ -11,7 +11,6 @@ use super::planning::{self, Planning};
 use super::{Ctx, exit, screen};
 use crate::engine::{self, RunOptions};
 use crate::mutants::{self, Mutant, Row, Summary};
-use crate::record::RunRecord;
 use crate::report;
 use crate::scenario::units::show_duration;
 use crate::scenario::{self, nearest};
@@ -83,19 +82,23 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, reference: &Path, chosen: Vec
     let (total, cancel) = (chosen.len(), guard.token());
     let (file, reports) = (file.display().to_string(), args.reports.clone());
     let (patience, images) = (args.patience, args.images);
-    let one = move |mutant: Mutant, submission: PathBuf| {
-        let (file, reports, cancel) = (file.clone(), reports.join(&mutant.name), cancel.clone());
-        async move {
-            if cancel.is_cancelled() {
-                return Err("interrupted".to_owned());
-            }
-            let planning = planned(&mutant, &submission, &file, patience, images)?;
-            let plan = planning.plan(ctx).map_err(|_| "it could not be planned (see above)".to_owned())?;
-            let options = RunOptions { reports, run: engine::run_id(), cancel, progress: Arc::new(|_| ()) };
-            let (record, folder) = engine::run(&plan, &options).await.map_err(|e| e.text().get(ctx.lang).to_owned())?;
-            report::write_all(&folder, &record, ctx.lang).map_err(|e| e.to_string())?;
-            Ok::<RunRecord, String>(record)
+    let runtime = tokio::runtime::Handle::current();
+    let one = move |mutant: &Mutant, submission: &Path| {
+        if cancel.is_cancelled() {
+            return Err("interrupted".to_owned());
         }
+        let planning = planned(mutant, submission, &file, patience, images)?;
+        let plan = planning.plan(ctx).map_err(|_| "it could not be planned (see above)".to_owned())?;
+        let options = RunOptions {
+            reports: reports.join(&mutant.name),
+            run: engine::run_id(),
+            cancel: cancel.clone(),
+            progress: Arc::new(|_| ()),
+        };
+        let done = runtime.block_on(engine::run(&plan, &options));
+        let (record, folder) = done.map_err(|e| e.text().get(ctx.lang).to_owned())?;
+        report::write_all(&folder, &record, ctx.lang).map_err(|e| e.to_string())?;
+        Ok(record)
     };
     let jobs = args.jobs.map_or_else(jobs, usize::from);
     let mut done = 0;
@@ -148,7 +151,8 @@ fn jobs() -> usize {
     const LAB_KB: usize = 700 * 1024;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let free = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let free = free.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let free =
+        free.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok());
     (2 * cores).min(free.unwrap_or(0_usize) / LAB_KB).max(1)
 }
 

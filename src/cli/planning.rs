@@ -91,7 +91,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     units::duration(text).ok_or_else(|| "a duration needs its unit: 12s, 250ms, 2m".to_owned())
 }
 
