@@ -5,7 +5,7 @@ use std::path::Path;
 use assert_cmd::Command;
 
 fn inspect(args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::cargo_bin("imparcial").expect("the binary");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imparcial"));
     let output = command.env("LANG", "C").env_remove("LC_ALL").arg("inspect").args(args).output().expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))

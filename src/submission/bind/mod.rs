@@ -223,7 +223,7 @@ fn talks(service: &ServiceDef, store: &ServiceDef) -> Option<Talk> {
     let mentions = |value: &str| value.split(|c: char| !word(c)).any(|token| names.contains(&token));
     // `MYSQL_DATABASE: db` and the like are no address.
     let address =
-        |name: &str| !["DATABASE", "DB_NAME", "USER", "PASS", "PASSWORD"].iter().any(|end| name.ends_with(end));
+        |name: &str| !["DATABASE", "DB_NAME", "_DB", "USER", "PASS", "PASSWORD"].iter().any(|end| name.ends_with(end));
     let (name, _) = service
         .environment
         .iter()

@@ -14,6 +14,11 @@ impl View<'_> {
             candidates =
                 self.compose.services.iter().filter(free).filter(|s| acts_like(s, &spec.image_family)).collect();
         }
+        // A cache beside a database is not the database.
+        let cache = |s: &ServiceDef| self.family_of(s).as_deref() == Some("redis");
+        if candidates.iter().any(|s| !cache(s)) {
+            candidates.retain(|s| !cache(s));
+        }
         let (first, more) = match candidates.split_first() {
             None => return self.no_store(spec),
             Some((only, [])) => {

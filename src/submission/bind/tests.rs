@@ -160,6 +160,23 @@ fn of_several_stores_the_one_in_use() {
 }
 
 #[test]
+fn a_cache_beside_the_database_is_not_the_database() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let yaml = "services:\n  app: {build: ., links: [db, cache]}\n  cache: {image: redis}\n  db: {image: mysql}\n";
+    std::fs::write(dir.path().join("compose.yml"), yaml).expect("a file");
+    let submission = read(dir.path(), &ReadOptions::default()).expect("a submission");
+    let compose = submission.compose.as_ref().expect("a compose file");
+    let roles = bind(&default_roles(), compose, &submission, &plain_family, &[]);
+    assert_eq!(roles["db"].service.as_deref(), Some("db"));
+    let alone = "services:\n  app: {build: .}\n  cache: {image: redis}\n";
+    std::fs::write(dir.path().join("compose.yml"), alone).expect("a file");
+    let submission = read(dir.path(), &ReadOptions::default()).expect("a submission");
+    let compose = submission.compose.as_ref().expect("a compose file");
+    let roles = bind(&default_roles(), compose, &submission, &plain_family, &[]);
+    assert_eq!(roles["db"].service.as_deref(), Some("cache"));
+}
+
+#[test]
 fn a_store_under_an_unknown_name() {
     let seen = bound("  app: {build: .}\n  datos: {image: 'someone/datos', ports: ['32000:3306']}\n", &[], &[]);
     assert_eq!(seen.both(), (Some("app"), Some("datos")));
