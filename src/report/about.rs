@@ -35,7 +35,8 @@ pub fn about(check: &CheckRecord, lang: Lang) -> String {
         ));
         add(words::what_to_do(check.reason, lang).to_owned());
     }
-    if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict != Verdict::Pass) {
+    // A hint is for whoever handed it in: no help where the fault is ours.
+    if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict == Verdict::Fail) {
         add(format!("{}: {}", pick(lang, "hint", "sugerencia"), hint.get(lang)));
     }
     add(match outcome(check) {

@@ -4,6 +4,8 @@
 mod checks;
 mod page;
 
+use std::collections::BTreeSet;
+
 use self::page::Page;
 use super::words::{self, pick};
 use super::{FORMATS, Format, RenderError};
@@ -47,7 +49,7 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
     let nothing = pick(lang, "no compose file", "sin archivo compose");
     let compose = submission.compose_file.as_deref().unwrap_or(nothing);
     page.field(pick(lang, "submission", "entrega"), &format!("{} ({}, {compose})", submission.name, submission.path));
-    page.field(pick(lang, "place", "lugar"), &record.place);
+    page.field(pick(lang, "place", "lugar"), &words::place(record, lang));
     for role in &record.roles {
         let service = role.service.as_deref().unwrap_or(pick(lang, "none", "ninguno"));
         page.field(pick(lang, "role", "rol"), &format!("{} = {service}: {}", role.role, role.why.get(lang)));
@@ -126,8 +128,17 @@ fn files(page: &mut Page, record: &RunRecord, lang: Lang) {
     for format in FORMATS {
         page.path(&format!("{}/{}", record.folder, format.file_name));
     }
-    for evidence in &record.evidence {
-        page.path(&format!("{}/{evidence}", record.folder));
+    let of_checks = record.checks.iter().flat_map(|check| &check.evidence);
+    let evidence: BTreeSet<&String> = record.evidence.iter().chain(of_checks).collect();
+    if !evidence.is_empty() {
+        let count = evidence.len();
+        let files = match (lang, count) {
+            (Lang::En, 1) => "1 file".to_owned(),
+            (Lang::En, _) => format!("{count} files"),
+            (Lang::Es, 1) => "1 archivo".to_owned(),
+            (Lang::Es, _) => format!("{count} archivos"),
+        };
+        page.path(&format!("{}/evidence/  ({files})", record.folder));
     }
 }
 

@@ -157,6 +157,24 @@ pub fn skipped_because(check: &CheckRecord, lang: Lang) -> String {
     format!("{} {why}", cause.check)
 }
 
+/// Where the stack was brought up, and what is claimed of that place.
+pub(super) fn place(record: &RunRecord, lang: Lang) -> String {
+    let claim = match record.place.as_str() {
+        "lab" => pick(
+            lang,
+            "contained: proof against accidents, collisions and clumsy code, not against a determined attacker",
+            "contenido: a prueba de accidentes, choques y código torpe, no de un atacante decidido",
+        ),
+        "host" => pick(
+            lang,
+            "not contained: the submission's code has run on this machine",
+            "sin contención: el código de la entrega se ejecutó en esta máquina",
+        ),
+        _ => return record.place.clone(),
+    };
+    format!("{} ({claim})", record.place)
+}
+
 /// A stand-in in use: `db: mysql:5.7 is served by MariaDB 10.11`.
 pub(super) fn stand_ins(record: &RunRecord, lang: Lang) -> Vec<String> {
     let served = pick(lang, "is served by", "lo sirve");

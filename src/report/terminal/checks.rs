@@ -67,7 +67,8 @@ fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
         page.detail(pick(lang, "reason", "motivo"), words::reason(check.reason, lang));
         page.detail(pick(lang, "to do", "qué hacer"), words::what_to_do(check.reason, lang));
     }
-    if let Some(hint) = &check.hint {
+    // A hint is for whoever handed it in: no help where the fault is ours.
+    if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict == Verdict::Fail) {
         page.detail(pick(lang, "hint", "sugerencia"), hint.get(lang));
     }
     if let Some(best) = check.evidence.first() {
