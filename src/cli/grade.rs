@@ -35,6 +35,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Err(code) => return code,
     };
     let cancel = guard.token();
+    super::prove::first(&plan, ctx, &args.reports, &cancel).await;
     let progress = lines.clone();
     let options = RunOptions {
         reports: args.reports,

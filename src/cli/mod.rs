@@ -9,6 +9,7 @@ pub mod mutants;
 pub mod plan;
 pub mod planning;
 pub mod progress;
+pub mod prove;
 pub mod report;
 pub mod screen;
 pub mod setup;

@@ -80,6 +80,9 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, reference: &Path, chosen: Vec
         Err(code) => return code,
     };
     let (total, cancel) = (chosen.len(), guard.token());
+    if let Ok(model) = Planning::of(reference.to_owned(), file).plan(ctx) {
+        super::prove::of(&model, ctx, &args.reports, &cancel).await;
+    }
     let (file, reports) = (file.display().to_string(), args.reports.clone());
     let (patience, images) = (args.patience, args.images);
     let runtime = tokio::runtime::Handle::current();

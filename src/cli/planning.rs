@@ -1,7 +1,7 @@
 //! The arguments that `plan` and `grade` share, and the way from them to a plan or to every problem at once.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Ctx, exit};
@@ -46,6 +46,19 @@ pub enum ImagesArg {
 }
 
 impl Planning {
+    /// A submission and a scenario, and nothing decided besides.
+    pub fn of(submission: PathBuf, scenario: &Path) -> Self {
+        Self {
+            submission,
+            scenario: scenario.display().to_string(),
+            roles: Vec::new(),
+            compose_file: None,
+            patience: None,
+            only: Vec::new(),
+            images: ImagesArg::Auto,
+        }
+    }
+
     /// The plan; or, with everything that is wrong said on stderr, the exit code.
     pub fn plan(&self, ctx: Ctx) -> Result<Plan, u8> {
         let file = scenario::locate(&self.scenario).map_err(|message| usage(&message))?;

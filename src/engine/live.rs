@@ -9,9 +9,11 @@ use futures_util::FutureExt;
 
 use super::Progress;
 use super::eventually::Waited;
+use super::proof;
 use super::schedule::Looker;
 use super::settle::Raw;
 use crate::backend::blame;
+use crate::docker::Engine;
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::probe::{Attempt, Observation, ProbeError};
@@ -54,6 +56,10 @@ impl Looker for Live<'_> {
             if let Some(line) = blame::version_line(&log) {
                 return Some((Reason::StandIn, behind(&service, &stand_in, line)));
             }
+            // A model answer that fails would fail for the stand-in too: it cannot prove itself.
+            if !proof::is_reference(self.plan) && !self.proven(check, &stand_in).await {
+                return Some((Reason::StandIn, unproven(&service, &stand_in)));
+            }
         }
         None
     }
@@ -64,6 +70,13 @@ impl Looker for Live<'_> {
 }
 
 impl Live<'_> {
+    /// Whether a reference passes this kind of check on this stand-in, here.
+    async fn proven(&self, check: usize, stand_in: &StandIn) -> bool {
+        let Ok(host) = Engine::host().await else { return false };
+        let Some(image) = proof::image_of(&host, stand_in).await else { return false };
+        proof::Proof::load().has(self.plan.checks[check].kind.name, &image)
+    }
+
     /// A service's log since its last start, or all of it where it is not up.
     async fn log_of(&self, service: &str) -> String {
         let Ok(containers) = self.stack.engine.project_containers(&self.stack.project).await else {
@@ -77,10 +90,24 @@ impl Live<'_> {
 
 fn behind(service: &str, stand_in: &StandIn, line: &str) -> Text {
     let line = crate::sanitize::line(line, 200);
-    let StandIn { reference, name, version } = stand_in;
+    let StandIn { reference, version, .. } = stand_in;
     Text::new(
-        format!("undecided: {service} stands on {name} {version} in place of {reference}, and it says: {line}"),
-        format!("sin decidir: {service} se apoya en {name} {version} en lugar de {reference}, y este dice: {line}"),
+        format!("undecided: {service} stands on {version} in place of {reference}, and it says: {line}"),
+        format!("sin decidir: {service} se apoya en {version} en lugar de {reference}, y este dice: {line}"),
+    )
+}
+
+fn unproven(service: &str, stand_in: &StandIn) -> Text {
+    let StandIn { reference, version, .. } = stand_in;
+    Text::new(
+        format!(
+            "undecided: {service} stands on {version} in place of {reference}, and no reference has passed this kind of check on it in this installation; \
+             run `imparcial grade scenarios/seed/reference --scenario seed` once"
+        ),
+        format!(
+            "sin decidir: {service} se apoya en {version} en lugar de {reference}, y ninguna referencia ha superado aquí este tipo de comprobación con ella; \
+             ejecute una vez `imparcial grade scenarios/seed/reference --scenario seed`"
+        ),
     )
 }
 

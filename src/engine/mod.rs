@@ -8,6 +8,7 @@ pub mod conclude;
 pub mod eventually;
 mod host;
 mod live;
+pub mod proof;
 pub mod schedule;
 pub mod settle;
 mod sources;
@@ -159,6 +160,8 @@ async fn inside(
     }
     phase(record, "evidence", started, clock);
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
+    let verdicts: Vec<_> = record.checks.iter().map(|c| c.verdict).enumerate().collect();
+    proof::note(plan, &stack, &verdicts).await;
 }
 
 async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> Result<backend::Up, Text> {
@@ -254,7 +257,7 @@ fn describe(stack: &Stack, record: &mut RunRecord) {
             service: service.name.clone(),
             reference: image.reference.clone(),
             base: image.built.as_ref().and(image.stand_in.as_ref()).map(|s| s.reference.clone()),
-            stand_in: image.stand_in.as_ref().map(|s| format!("{} {}", s.name, s.version)),
+            stand_in: image.stand_in.as_ref().map(|s| s.version.clone()),
             id: image.built.clone(),
             missing: service.left_out.as_ref().map(|l| l.text.clone()),
         });

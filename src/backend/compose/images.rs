@@ -160,12 +160,12 @@ fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&
             reason: Some(Reason::StandIn),
             text: Text::new(
                 format!(
-                    "the build of {name} stands on {} {} in place of {}: {line}",
-                    stand_in.name, stand_in.version, stand_in.reference
+                    "the build of {name} stands on {} in place of {}: {line}",
+                    stand_in.version, stand_in.reference
                 ),
                 format!(
-                    "la construcción de {name} se apoya en {} {} en lugar de {}: {line}",
-                    stand_in.name, stand_in.version, stand_in.reference
+                    "la construcción de {name} se apoya en {} en lugar de {}: {line}",
+                    stand_in.version, stand_in.reference
                 ),
             ),
         };

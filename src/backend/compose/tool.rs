@@ -38,7 +38,8 @@ impl Tool {
             .args(["--project-name", &self.project, "--project-directory", &self.dir, "--file", &self.file])
             .args(args)
             .cwd(&self.dir)
-            .env("HOME", "/root")
+            // `~` is then a folder like any other, and not the root user's own.
+            .env("HOME", "/home/student")
             // The engine's classic builder needs no plugin; a Dockerfile that needs the other says so.
             .env("DOCKER_BUILDKIT", "0")
             .env("COMPOSE_DOCKER_CLI_BUILD", "1")

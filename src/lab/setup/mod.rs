@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 
 pub use error::SetupError;
 pub use remove::remove;
-pub use world::World;
+pub use world::{World, state};
 
 use crate::text::Text;
 

@@ -99,8 +99,8 @@ impl World {
     }
 }
 
-/// `$IMPARCIAL_HOME`, else what is usual for this user.
-fn state() -> PathBuf {
+/// Where this installation keeps its state: `$IMPARCIAL_HOME`, else what is usual for this user.
+pub fn state() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     match (set("IMPARCIAL_HOME"), set("HOME")) {
         (Some(home), _) => home.into(),
