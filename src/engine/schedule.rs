@@ -25,6 +25,8 @@ use crate::time::Clock;
 
 /// Facts that are settled when all looking is over.
 const SETTLED_LAST: &[&str] = &["until_end", "quiet_for_s"];
+/// An exercise may take so long at least: it restarts services, and undoes what it did.
+const EXERCISE: Duration = Duration::from_secs(180);
 /// A condition that ends the second half at once: it had been quiet, and started anew.
 pub const BROKEN: &str = "restarted_after_quiet";
 /// How often a second half is watched.
@@ -217,10 +219,10 @@ async fn first(i: usize, item: &Item, looker: &dyn Looker, clock: Clock) -> Outc
 
 async fn exercise(i: usize, item: &Item, looker: &dyn Looker, clock: Clock) -> Outcome {
     let started_ms = clock.ms();
-    // It is made once; its patience is the time that it may take.
-    let once = Patience { attempt_timeout: item.patience.within, within: Duration::ZERO, ..item.patience.clone() };
-    let waited =
-        wait(&once, &item.expect, |attempt| looker.look(i, Attempt { timeout: item.patience.within, ..attempt })).await;
+    // It is made once, and waits for what it does itself, so that impatience with others does not cut it short.
+    let timeout = item.patience.within.max(EXERCISE);
+    let once = Patience { attempt_timeout: timeout, within: Duration::ZERO, ..item.patience.clone() };
+    let waited = wait(&once, &item.expect, |attempt| looker.look(i, Attempt { timeout, ..attempt })).await;
     outcome(i, looker, waited, started_ms, clock).await
 }
 

@@ -14,6 +14,7 @@ pub mod mysql;
 pub mod names;
 pub mod page;
 pub mod policy;
+pub mod round_trip;
 pub mod store;
 pub mod tcp;
 pub mod visit;
@@ -35,6 +36,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &dns::KIND,
     &mysql::KIND,
     &page::KIND,
+    &round_trip::KIND,
     &compose::KIND,
     &container::KIND,
     &limits::KIND,

@@ -149,3 +149,120 @@ async fn rows_are_found_on_the_page_or_one_link_away() {
     let error = world.look("page", params).await.unwrap_err();
     assert!(error.text.en.contains("changed reserva.aves"), "{}", error.text.en);
 }
+
+const TRIP: &str = "{write: {role: db}, read: {page: app}, restart: true}";
+const LIVE: &str = "{write: {role: db}, read: {page: app}, restart: false}";
+
+/// A table with everything that makes writing into it hard.
+const HARD: &str = "SET NAMES utf8mb4;\nCREATE DATABASE reserva CHARACTER SET utf8mb4;\nUSE reserva;\n\
+    CREATE TABLE lugares (codigo CHAR(3) PRIMARY KEY, nombre VARCHAR(60) NOT NULL);\n\
+    CREATE TABLE aves (id INT AUTO_INCREMENT PRIMARY KEY, nombre VARCHAR(30) NOT NULL UNIQUE, envergadura INT NOT NULL,\n\
+      avistada DATE NOT NULL, tipo ENUM('rapaz', 'canora') NOT NULL, correo VARCHAR(40) NOT NULL, lugar CHAR(3) NOT NULL, foto BLOB,\n\
+      cambiado TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,\n\
+      CHECK (envergadura BETWEEN 5 AND 400), CHECK (correo LIKE '%@%.%'), FOREIGN KEY (lugar) REFERENCES lugares (codigo));\n\
+    INSERT INTO lugares VALUES ('QEC', 'Quebrada El Cañizo'), ('PLH', 'Páramo de Las Hermosas');\n\
+    INSERT INTO aves (nombre, envergadura, avistada, tipo, correo, lugar, foto) VALUES\n\
+      ('Barranquero coronado', 45, '2019-03-02', 'canora', 'ana.gil@uni.edu', 'QEC', x'00ff'),\n\
+      ('Cóndor \"de los\" Andes', 320, '2019-04-11', 'rapaz', 'eva@uni.edu', 'PLH', NULL);\n";
+
+async fn everything(world: &World) -> Vec<Vec<Vec<Option<String>>>> {
+    world.sql(&["SELECT *, HEX(foto) FROM reserva.aves ORDER BY id", "SELECT * FROM reserva.lugares"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_page_shows_a_fresh_row_however_hard_it_is_to_write() {
+    let json = "<?php include 'connect.php'; header('Content-Type: application/json');\n\
+        echo json_encode(mysqli_query($c, 'SELECT a.nombre, l.nombre AS donde FROM aves a JOIN lugares l ON l.codigo = a.lugar')->fetch_all());";
+    let recipe = Recipe {
+        sql: &[("sql/init.sql", HARD)],
+        env: &[ROOT],
+        pages: &[("www/index.php", json), ("www/connect.php", CONNECT)],
+        ..Recipe::default()
+    };
+    let Some(world) = World::up("live", recipe).await else { return };
+    let before = everything(&world).await;
+    let seen = world.look("round_trip", TRIP).await.unwrap();
+    assert_eq!((fact(&seen, "seen"), fact(&seen, "how")), (json!(true), json!("insert")), "{seen:?}");
+    assert_eq!(everything(&world).await, before);
+    assert_eq!(seen.notes.len(), 1, "{seen:?}");
+    let seen = world.look("round_trip", LIVE).await.unwrap();
+    assert_eq!(fact(&seen, "seen"), json!(true), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_shows_one_row_is_bound_by_changing_it() {
+    let one = LIST.replace("ORDER BY id", "WHERE id = 1");
+    let recipe = Recipe {
+        sql: &[("sql/init.sql", HARD)],
+        env: &[ROOT],
+        pages: &[("www/index.php", &one.replace(", lugar", ", correo AS lugar")), ("www/connect.php", CONNECT)],
+        ..Recipe::default()
+    };
+    let Some(world) = World::up("update", recipe).await else { return };
+    let before = everything(&world).await;
+    let seen = world.look("round_trip", TRIP).await.unwrap();
+    assert_eq!((fact(&seen, "seen"), fact(&seen, "how")), (json!(true), json!("update")), "{seen:?}");
+    assert_eq!(everything(&world).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_shows_only_after_a_restart_is_from_the_database_and_not_live() {
+    // Filled by the first visit, forgotten by a restart: /dev/shm is the container's own memory.
+    let cached = format!(
+        "<?php if (!file_exists('/dev/shm/page')) {{ ob_start(); ?>{LIST} file_put_contents('/dev/shm/page', ob_get_clean()); }}\n readfile('/dev/shm/page');"
+    );
+    let recipe = Recipe {
+        sql: &[("sql/init.sql", BIRDS)],
+        env: &[ROOT],
+        pages: &[("www/index.php", &cached), ("www/connect.php", CONNECT)],
+        ..Recipe::default()
+    };
+    let Some(world) = World::up("restart", recipe).await else { return };
+    let page = world.look("page", "{role: app, rows_of: db}").await.unwrap();
+    assert_eq!(fact(&page, "rows_shown"), json!(2), "{page:?}");
+    let seen = world.look("round_trip", TRIP).await.unwrap();
+    assert_eq!((fact(&seen, "seen"), fact(&seen, "how")), (json!(true), json!("restart")), "{seen:?}");
+    let seen = world.look("round_trip", LIVE).await.unwrap();
+    assert_eq!(fact(&seen, "seen"), json!(false), "{seen:?}");
+    assert!(seen.explanation.unwrap().en.contains("only after"), "the explanation");
+    assert_eq!(world.sql(&["SELECT COUNT(*) FROM reserva.aves"]).await[0][0][0].as_deref(), Some("2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_constants_is_not_from_the_database() {
+    let recipe = Recipe {
+        sql: &[("sql/init.sql", BIRDS)],
+        env: &[ROOT],
+        pages: &[("www/index.php", "<li>Barranquero coronado, Quebrada El Cañizo<li>Cóndor de los Andes")],
+        ..Recipe::default()
+    };
+    let Some(world) = World::up("constants", recipe).await else { return };
+    let page = world.look("page", "{role: app, rows_of: db}").await.unwrap();
+    assert_eq!(fact(&page, "rows_shown"), json!(2), "{page:?}");
+    let before = world.sql(&["SELECT * FROM reserva.aves"]).await;
+    let seen = world.look("round_trip", TRIP).await.unwrap();
+    assert_eq!(fact(&seen, "seen"), json!(false), "{seen:?}");
+    assert!(seen.explanation.unwrap().en.contains("does not come from the database"), "the explanation");
+    assert_eq!(world.sql(&["SELECT * FROM reserva.aves"]).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_can_be_written_nothing_can_be_told() {
+    let env = [ROOT];
+    let recipe = Recipe {
+        sql: &[("sql/init.sql", BIRDS)],
+        env: &env,
+        pages: &[("www/index.php", LIST), ("www/connect.php", CONNECT)],
+        ..Recipe::default()
+    };
+    let Some(world) = World::up("readonly", recipe).await else { return };
+    for event in ["INSERT", "UPDATE"] {
+        let trigger = format!(
+            "CREATE TRIGGER reserva.no_{event} BEFORE {event} ON reserva.aves FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'cerrado'"
+        );
+        world.sql(&[&trigger]).await;
+    }
+    let error = world.look("round_trip", TRIP).await.unwrap_err();
+    assert_eq!(error.reason, imparcial::notice::Reason::Imparcial);
+    assert!(error.text.en.contains("cerrado"), "{}", error.text.en);
+}

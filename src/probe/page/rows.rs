@@ -70,7 +70,7 @@ fn listed(page: &PageText, table: &Table) -> Vec<(usize, usize)> {
                 words.entry(word).or_insert_with(|| (letters, Vec::new())).1.push(r);
             }
         }
-        let there: Vec<_> = words.iter().filter(|(word, _)| has_value(page, word)).map(|(_, rows)| rows).collect();
+        let there: Vec<_> = words.iter().filter(|(word, _)| has_words(page, word)).map(|(_, rows)| rows).collect();
         let all = there.len() == words.len() && there.len() >= 2 && there.iter().all(|(letters, _)| *letters >= 4);
         if there.len() >= 3 || all {
             out.extend(there.iter().flat_map(|(_, rows)| rows).map(|r| (*r, c)));
@@ -84,10 +84,21 @@ pub fn recognisable(tables: &[Table]) -> bool {
     tables.iter().any(|table| table.rows.iter().any(|row| !values(&table.columns, row).is_empty()))
 }
 
-/// The page has this value, as whole words.
-pub fn has_value(page: &PageText, value: &str) -> bool {
-    let value = Value { column: 0, weight: ENOUGH, forms: vec![Form::Words(fold(value))] };
+/// The page has this value of a column, in any of the ways in which it may be written.
+pub fn has_cell(page: &PageText, column: &Column, value: &str) -> bool {
+    let forms = match column.kind() {
+        Kind::Int | Kind::Decimal | Kind::Float | Kind::Year => number_forms(value).map(|(_, forms)| forms),
+        Kind::Date | Kind::DateTime => dates(value),
+        _ => None,
+    };
+    let forms = forms.unwrap_or_else(|| vec![Form::Words(fold(value))]);
+    let value = Value { column: 0, weight: ENOUGH, forms };
     page.readings().iter().any(|text| !places(text, &value).is_empty())
+}
+
+/// The page has these words.
+fn has_words(page: &PageText, words: &str) -> bool {
+    has_cell(page, &Column::default(), words)
 }
 
 struct Value {
@@ -168,6 +179,18 @@ fn weigh_text(value: &str) -> Option<(u32, Vec<Form>)> {
 
 /// Small numbers are on every page; long ones are codes.
 fn weigh_number(value: &str) -> Option<(u32, Vec<Form>)> {
+    let (digits, forms) = number_forms(value)?;
+    let weight = match digits {
+        7.. => 2,
+        4.. => 1,
+        _ if value.trim_end_matches('0').contains('.') && !value.trim_end_matches('0').ends_with('.') => 1,
+        _ => return None,
+    };
+    Some((weight, forms))
+}
+
+/// How many digits say something, and the ways in which people and frameworks write the number.
+fn number_forms(value: &str) -> Option<(usize, Vec<Form>)> {
     let value = value.trim();
     let (sign, plain) = value.strip_prefix('-').map_or(("", value), |rest| ("-", rest));
     let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
@@ -176,12 +199,7 @@ fn weigh_number(value: &str) -> Option<(u32, Vec<Form>)> {
         return None;
     }
     let fraction = fraction.trim_end_matches('0');
-    let weight = match whole.trim_start_matches('0').len() + fraction.len() {
-        7.. => 2,
-        4.. => 1,
-        _ if !fraction.is_empty() => 1,
-        _ => return None,
-    };
+    let digits = whole.trim_start_matches('0').len() + fraction.len();
     let grouped = |separator: char| {
         let mut out = String::new();
         for (i, c) in whole.chars().enumerate() {
@@ -200,7 +218,7 @@ fn weigh_number(value: &str) -> Option<(u32, Vec<Form>)> {
     }
     forms.sort();
     forms.dedup();
-    Some((weight, forms.into_iter().map(|n| Form::Number(format!("{sign}{n}"))).collect()))
+    Some((digits, forms.into_iter().map(|n| Form::Number(format!("{sign}{n}"))).collect()))
 }
 
 /// As people and frameworks write a date.
@@ -451,8 +469,8 @@ mod tests {
 
     #[test]
     fn a_fresh_value_is_found_as_a_whole() {
-        assert!(has_value(&page("<li>Kx7Qw2Zp</li>"), "kx7qw2zp"));
-        assert!(!has_value(&page("<li>aKx7Qw2Zp</li>"), "Kx7Qw2Zp"));
+        assert!(has_words(&page("<li>Kx7Qw2Zp</li>"), "kx7qw2zp"));
+        assert!(!has_words(&page("<li>aKx7Qw2Zp</li>"), "Kx7Qw2Zp"));
     }
 
     proptest::proptest! {

@@ -60,6 +60,8 @@ pub struct Walked {
     pub nothing: Option<String>,
     /// Every URL and what came of it.
     pub looked: Vec<String>,
+    /// The pages that answered well, whatever they showed.
+    pub answered: Vec<Url>,
 }
 
 /// A visitor at a role's doors.
@@ -129,6 +131,9 @@ impl<'a> Walk<'a> {
                 let shown = rows::shown(&text, tables);
                 walked.looked.push(format!("{} {} rows: {}", response.status, response.url, shown.len()));
                 let (url, status) = (response.url.clone(), response.status);
+                if (200..300).contains(&status) {
+                    walked.answered.push(url.clone());
+                }
                 Ok(Some(Page { url, status, response, text, shown, fetched }))
             }
             Got::Nothing { message, .. } => {
