@@ -88,6 +88,12 @@ fn summary(page: &mut Page, record: &RunRecord, grade: &Grade, lang: Lang) {
     };
     if record.interrupted {
         line.push_str(pick(lang, " (interrupted: not final)", " (interrumpida: no es definitivo)"));
+    } else if record.checks.iter().map(|c| c.points).sum::<u64>() < grade.points {
+        line.push_str(pick(
+            lang,
+            " (not every check was run: not final)",
+            " (no se hicieron todas las revisiones: no es definitivo)",
+        ));
     } else if !grade.is_final {
         line.push_str(pick(lang, " (not final)", " (no es definitivo)"));
     }

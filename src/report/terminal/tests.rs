@@ -80,6 +80,15 @@ fn an_interrupted_run_and_an_empty_one_say_so() {
 }
 
 #[test]
+fn a_part_of_the_checks_is_no_final_mark() {
+    let mut record = fixture::typical();
+    record.checks.truncate(2);
+    let text = show(&record, Lang::En, Style::default());
+    let line = "10 of 60 points earned, 0 lost, 50 undecided (not every check was run: not final)";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
 fn a_skip_whose_root_is_not_listed_is_shown_all_the_same() {
     let mut record = fixture::empty();
     record.checks =
