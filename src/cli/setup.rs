@@ -1,7 +1,9 @@
 //! `imparcial setup`: makes what labs need, says what is there, or takes it away.
 
 use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 

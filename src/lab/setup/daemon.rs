@@ -3,7 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Progress, Seen, SetupError, World, host};
 use crate::docker::Engine;

@@ -13,7 +13,7 @@ mod sources;
 mod stand_ins;
 mod world;
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use futures_util::future::BoxFuture;
 

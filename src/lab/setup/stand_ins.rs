@@ -1,6 +1,6 @@
 //! The lab's image, and the stand-ins: built where their sources changed, and put into the registry.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use futures_util::{FutureExt, StreamExt, stream};
 
