@@ -76,9 +76,15 @@ pub struct Up {
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     #[error(transparent)]
     Engine(#[from] crate::docker::EngineError),
     #[error("{}", .0.en)]
     Other(Text),
+}
+
+impl From<RunError> for BackendError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
 }

@@ -246,7 +246,7 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
         place: "lab".to_owned(),
         host: host::facts(),
         notices: submission.notices.clone(),
-        ..RunRecord::new()
+        ..RunRecord::empty()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::docker::{Container, EngineError};
 use crate::notice::Reason;
 use crate::probe::ProbeError;
 use crate::scenario::From as Stand;
-use crate::stack::Stack;
+use crate::stack::{LeftOut, Stack};
 use crate::text::Text;
 
 impl ProbeError {
@@ -83,13 +83,11 @@ pub fn service_of(stack: &Stack, role: &str) -> Result<Found<String>, ProbeError
         })));
     };
     let state = stack.services.get(&service);
-    for out in state.iter().flat_map(|s| [&s.left_out, &s.image.missing]).flatten() {
-        return match out.reason {
-            Some(reason) => Err(ProbeError { reason, text: out.text.clone() }),
-            None => Ok(Found::Absent(out.text.clone())),
-        };
+    match state.and_then(|s| s.left_out.as_ref().or(s.image.missing.as_ref())) {
+        Some(LeftOut { reason: Some(reason), text }) => Err(ProbeError { reason: *reason, text: text.clone() }),
+        Some(LeftOut { reason: None, text }) => Ok(Found::Absent(text.clone())),
+        None => Ok(Found::Here(service)),
     }
-    Ok(Found::Here(service))
 }
 
 /// The running container of a role, as it is now.

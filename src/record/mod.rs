@@ -153,7 +153,7 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// A record of this version with nothing in it yet.
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         let scenario = ScenarioRecord { name: String::new(), title: Text::default(), file: String::new(), points: 0 };
         let submission = SubmissionRecord { path: String::new(), name: String::new(), compose_file: None };
         Self {

@@ -1,5 +1,7 @@
 //! One integration binary, since each costs a link: a module for each thing that is tried from outside.
 
+#![expect(clippy::print_stderr, reason = "figures that a test measured are shown with --nocapture")]
+
 mod docker;
 mod inspect;
 mod invalid;

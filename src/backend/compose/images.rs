@@ -199,7 +199,7 @@ async fn image_id(engine: &Engine, tag: &str, project: &str, service: &str) -> O
 }
 
 /// A step that ran out of its budget says so in its output; what was not run at all is ours.
-fn bounded(result: Result<Output, RunError>) -> Result<Output, RunError> {
+fn bounded(result: Result<Output, RunError>) -> Result<Output, BackendError> {
     match result {
         Err(RunError { kind: RunErrorKind::Timeout(after, tail), .. }) => Ok(Output {
             status: 124,
@@ -208,7 +208,7 @@ fn bounded(result: Result<Output, RunError>) -> Result<Output, RunError> {
             elapsed: after,
             ..Output::default()
         }),
-        other => other,
+        other => Ok(other?),
     }
 }
 

@@ -53,10 +53,7 @@ pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text,
 /// Images that are not what their sources would make now, or that the registry does not hold.
 async fn missing(world: &World) -> Result<Vec<&'static str>, SetupError> {
     let images = world.images().await?;
-    let registry = match Registry::of(world.engine().await?).await {
-        Ok(registry) => Some(registry),
-        Err(_) => None,
-    };
+    let registry = Registry::of(world.engine().await?).await.ok();
     let mut missing = Vec::new();
     for name in names() {
         let there = match (world.current(&images, name), &registry) {

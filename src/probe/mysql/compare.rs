@@ -152,7 +152,7 @@ mod tests {
         let uuid = |n: u8| format!("{n:08}-0000-0000-0000-000000000000");
         let declared = table("t", &columns, &[&["1", "2024-01-01 00:00:00", &uuid(1)]]);
         let held = table("t", &columns, &[&["1", "2024-01-01 00:00:07", &uuid(2)]]);
-        assert_eq!(missing(&[declared.clone()], &[held], None), Missing::default());
+        assert_eq!(missing(std::slice::from_ref(&declared), &[held], None), Missing::default());
         let other = table("t", &columns, &[&["2", "2024-01-01 00:00:07", &uuid(2)]]);
         assert_eq!(missing(&[declared], &[other], None).rows.len(), 1);
     }

@@ -304,10 +304,9 @@ fn whole_number(text: &str, (start, end): (usize, usize)) -> bool {
     let (b1, b2) = (before.next(), before.next());
     let (a1, a2) = (after.next(), after.next());
     let joins = |c: Option<char>| matches!(c, Some('.' | ','));
-    !b1.is_some_and(char::is_alphanumeric)
-        && !a1.is_some_and(char::is_alphanumeric)
-        && !(joins(b1) && digit(b2))
-        && !(joins(a1) && digit(a2))
+    let before = b1.is_some_and(char::is_alphanumeric) || (joins(b1) && digit(b2));
+    let after = a1.is_some_and(char::is_alphanumeric) || (joins(a1) && digit(a2));
+    !before && !after
 }
 
 /// The pieces in their order, with a few characters of any kind between them.

@@ -33,15 +33,14 @@ pub async fn read(store: &Store, rows: Rows, timeout: Duration) -> Result<Vec<Ta
              column_default AS df, extra AS e, character_maximum_length AS l, numeric_precision AS p, numeric_scale AS sc \
              FROM information_schema.columns {WHERE} ORDER BY table_schema, table_name, ordinal_position"
         ),
-        format!(
-            "SELECT k.table_schema AS s, k.table_name AS t, k.column_name AS c, k.constraint_name AS k, tc.constraint_type AS ty, \
+        "SELECT k.table_schema AS s, k.table_name AS t, k.column_name AS c, k.constraint_name AS k, tc.constraint_type AS ty, \
              k.referenced_table_schema AS rs, k.referenced_table_name AS rt, k.referenced_column_name AS rc \
              FROM information_schema.key_column_usage k JOIN information_schema.table_constraints tc \
              ON tc.constraint_schema = k.constraint_schema AND tc.constraint_name = k.constraint_name \
              AND tc.table_schema = k.table_schema AND tc.table_name = k.table_name \
              WHERE k.table_schema NOT IN ('information_schema', 'performance_schema', 'sys', 'mysql') \
              ORDER BY k.table_schema, k.table_name, tc.constraint_type, k.constraint_name, k.ordinal_position"
-        ),
+            .to_owned(),
         // MariaDB, and then MySQL 8; older ones know neither, and no such constraint.
         "SELECT constraint_schema AS s, table_name AS t, check_clause AS c FROM information_schema.check_constraints".to_owned(),
         "SELECT tc.table_schema AS s, tc.table_name AS t, cc.check_clause AS c FROM information_schema.check_constraints cc \
