@@ -167,3 +167,17 @@ fn the_environment_decides() {
     assert_eq!((set.scenario.as_str(), set.skip_live, set.lang), ("compose-basics", true, Lang::Es));
     assert_eq!((set.submission, set.nextest), (Some(PathBuf::from("/tmp/team")), Some("8d0d".to_owned())));
 }
+
+#[test]
+fn shipped_scenarios_are_known_without_looking_at_anything_else() {
+    for name in ["seed", "compose-basics"] {
+        let mut asked = settings(false);
+        asked.scenario = name.to_owned();
+        let known = live::know(&asked).unwrap();
+        assert!(known.listing.ids.iter().any(|id| id == "db-runs"), "{name}: {:?}", known.listing.ids);
+        assert!(known.listing.longest > Duration::from_secs(600), "a whole run fits: {:?}", known.listing.longest);
+    }
+    let mut wrong = settings(false);
+    wrong.scenario = "sead".to_owned();
+    assert!(live::know(&wrong).err().unwrap().contains("did you mean `seed`?"));
+}
