@@ -225,10 +225,16 @@ fn explain(name: &str, container: &Seen, same: bool, all: &mut Observation) {
 fn as_written(stack: &Stack, role: &str, notes: &mut Vec<Text>) -> Result<Facts, ProbeError> {
     let mut facts = Facts::new();
     let Some(name) = service_of(stack, role)? else { return Ok(facts) };
-    if let Some(LeftOut { reason: Some(reason), text }) = stack.services.get(&name).and_then(|s| s.left_out.clone()) {
-        return Err(ProbeError { reason, text });
+    match stack.services.get(&name).and_then(|s| s.left_out.clone()) {
+        Some(LeftOut { reason: Some(reason), text }) => return Err(ProbeError { reason, text }),
+        // What never lived has shown nothing of its limits.
+        Some(LeftOut { reason: None, .. }) => return Ok(facts),
+        None => {}
     }
     let seen = stack.as_written.get(&name).cloned().unwrap_or_default();
+    if seen.refused.is_some() {
+        return Ok(facts);
+    }
     if seen.died_at_limit && seen.fails_at_twice.is_none() {
         notes.push(Text::new(
             format!("{name} does not live within the memory that the statement itself demands; not held against it"),
