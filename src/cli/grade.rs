@@ -1,14 +1,12 @@
 //! `imparcial grade`: a submission in, a verdict on the screen and reports on disk.
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::planning::Planning;
-use super::{Ctx, exit};
+use super::{Ctx, exit, screen};
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
-use crate::report::terminal::Style;
 use crate::{grade, report};
 
 #[derive(Debug, clap::Args)]
@@ -54,12 +52,13 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     };
     let code = grade::exit_code(&record);
     let written = report::write_all(&folder, &record, ctx.lang);
-    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let page = report::terminal::show(&record, ctx.lang, Style { color, ..Style::default() });
-    // A closed pipe is no reason to fail.
-    let _ = std::io::stdout().write_all(page.as_bytes());
+    let page = report::terminal::show(&record, ctx.lang, screen::style());
+    if let Err(error) = screen::put(page.as_bytes()) {
+        eprintln!("error: could not write: {error}");
+        return exit::NOT_GRADED;
+    }
     if let Err(error) = written {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", error.text().get(ctx.lang));
         return exit::NOT_GRADED;
     }
     code

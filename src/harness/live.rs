@@ -65,7 +65,7 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
     // The trials say what was found, whether or not it could be written.
     match report::write_all(&folder, &record, settings.lang) {
         Ok(()) => say(&format!("imparcial: reports are in {}", folder.path().display())),
-        Err(error) => say(&format!("error: {error}")),
+        Err(error) => say(&format!("error: {}", error.text().get(settings.lang))),
     }
     Ok(folder.named(&record))
 }

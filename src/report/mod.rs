@@ -14,7 +14,7 @@ pub use words::skipped_because;
 
 use crate::grade::{Grade, grade};
 use crate::record::{RunFolder, RunRecord, StoreError};
-use crate::text::Lang;
+use crate::text::{Lang, Text};
 
 /// Every format, in the order in which they are written.
 pub static FORMATS: &[&Format] = &[&json::FORMAT, &junit::FORMAT, &terminal::FORMAT];
@@ -46,6 +46,19 @@ pub enum WriteError {
     Render(#[from] RenderError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl WriteError {
+    /// For people: what was tried, what happened, what to do.
+    pub fn text(&self) -> Text {
+        match self {
+            Self::Store(error) => error.text(),
+            Self::Render(error) => Text::new(
+                format!("{error}\nhint: this is a bug of imparcial's; the record is whole"),
+                format!("{error}\nsugerencia: es un fallo de imparcial; el registro está completo"),
+            ),
+        }
+    }
 }
 
 /// Writes every format to the run's folder and, if all could be, points `reports/latest` at it. One that fails does not keep the others

@@ -204,8 +204,7 @@ fn output_leaves_through_the_command_line_alone() {
 #[test]
 fn time_is_tokios_and_nothing_sleeps_a_thread() {
     let outside = |s: &Source| s.path != "time.rs" && !s.is_test();
-    let pattern =
-        r"thread::sleep|std::time::(\{[^}]*\bInstant\b|Instant\b)";
+    let pattern = r"thread::sleep|std::time::(\{[^}]*\bInstant\b|Instant\b)";
     none_matches(pattern, "reads the clock or sleeps past tokio's, so that no test can pause it", outside);
 }
 
