@@ -42,9 +42,6 @@ const CAPABILITIES: [&str; 8] =
 /// A fork bomb ends in the lab, not with the host.
 const PROCESSES: i64 = 16_384;
 
-/// What the image store of a lab in memory may hold: the stand-ins are 1.5 GiB, and a build as much again.
-const STORE_BYTES: u64 = 4 << 30;
-
 /// What a lab is to be.
 #[derive(Clone, Debug)]
 pub struct LabSpec {
@@ -253,7 +250,6 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, Lab
             cgroup_parent: Some(cgroups::parent(&spec.run, systemd)),
             network_mode: Some(spec.network.clone()),
             pids_limit: Some(PROCESSES),
-            tmpfs: in_memory(),
             // Its readiness is read from its log, and a host's own choice of driver may keep none.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),
             ..HostConfig::default()
@@ -274,16 +270,6 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, Lab
             error.into()
         }
     })
-}
-
-/// The lab's image store in memory, where there is plenty: it is filled without waiting for a disk, and gone at once. On
-/// a disk it is a volume, whose removal is most of a lab's teardown.
-fn in_memory() -> Option<HashMap<String, String>> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    let available: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-    let plenty = available > STORE_BYTES / 1024 * 2;
-    plenty.then(|| HashMap::from([("/var/lib/docker".to_owned(), format!("rw,exec,dev,size={STORE_BYTES}"))]))
 }
 
 /// Follows the lab's log until `lab-init` says that it is ready: nothing is asked again and again.

@@ -2,15 +2,26 @@
 //!
 //! Everything is found by its labels, so a fresh process can do it, any number of times and in any state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
+use bollard::exec::StartExecResults;
+use bollard::models::ExecConfig;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 
+use futures_util::StreamExt;
+use tokio::time::{Instant, sleep, timeout};
+
 use super::owner::{KEEP, Life, Owner, RUN};
 use super::{LabError, cgroups};
-use crate::docker::{Engine, EngineError};
+use crate::docker::{Engine, EngineError, EngineErrorKind};
+
+/// How long a lab's files may take to be deleted before it is removed with what is left of them.
+const EMPTYING: Duration = Duration::from_secs(60);
+/// How long the engine may go on listing what was removed.
+const GOING: Duration = Duration::from_secs(90);
 
 /// What was removed of a run, or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,11 +111,7 @@ pub async fn left(engine: &Engine) -> Result<Vec<Left>, LabError> {
 
 /// Removes one run, whoever uses it: containers with their anonymous volumes, networks, volumes, cgroup folders.
 pub async fn remove_run(engine: &Engine, run: &str) -> Result<Removed, LabError> {
-    let mut removed = Removed::default();
-    for id in containers(engine, Some(run)).await?.into_iter().filter_map(|c| c.id) {
-        engine.remove(&id).await?;
-        removed.containers += 1;
-    }
+    let mut removed = Removed { containers: remove_containers(engine, run).await?, ..Removed::default() };
     for (name, _) in networks(engine, Some(run)).await? {
         let tried = format!("remove network {name}");
         missing_is_fine(engine.docker().remove_network(&name).await.map_err(|e| engine.explain(tried, &e)))?;
@@ -125,6 +132,58 @@ pub async fn remove_run(engine: &Engine, run: &str) -> Result<Removed, LabError>
         removed.runs.push(run.to_owned());
     }
     Ok(removed)
+}
+
+/// Removes a run's containers until none is listed any more: one that the engine is just making is listed before it can be
+/// removed. Says how many there were.
+async fn remove_containers(engine: &Engine, run: &str) -> Result<usize, LabError> {
+    let deadline = Instant::now() + GOING;
+    let mut seen = BTreeSet::new();
+    loop {
+        let found = containers(engine, Some(run)).await?;
+        if found.is_empty() {
+            return Ok(seen.len());
+        }
+        for container in found {
+            let Some(id) = container.id else { continue };
+            if container.state.is_some_and(|s| s.to_string() == "running") {
+                empty(engine, &id).await;
+            }
+            engine.remove(&id).await?;
+            seen.insert(id);
+        }
+        if Instant::now() > deadline {
+            let kind = EngineErrorKind::Other(format!("still listed after {GOING:?}"));
+            let tried = format!("remove the containers of run {run}");
+            return Err(EngineError { place: engine.place().to_owned(), tried, kind }.into());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Deletes a lab's images and layers before the lab ends. When it ends, each of its mounts makes the kernel write out all
+/// that is still in memory, only for it to be deleted afterwards: on a busy disk that took a minute instead of seconds.
+async fn empty(engine: &Engine, lab: &str) {
+    let rm = ["rm", "-rf", "--one-file-system", "/var/lib/docker/overlay2", "/var/lib/docker/volumes"];
+    let config = ExecConfig {
+        cmd: Some(rm.map(String::from).to_vec()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..ExecConfig::default()
+    };
+    let emptied = timeout(EMPTYING, async {
+        let exec = engine.docker().create_exec(lab, config).await?;
+        if let StartExecResults::Attached { mut output, .. } = engine.docker().start_exec(&exec.id, None).await? {
+            while output.next().await.is_some() {}
+        }
+        Ok::<(), bollard::errors::Error>(())
+    });
+    // It is removed all the same.
+    match emptied.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%lab, %error, "the lab could not be emptied before its removal"),
+        Err(_) => tracing::debug!(%lab, "the lab was not emptied in time before its removal"),
+    }
 }
 
 impl Removed {

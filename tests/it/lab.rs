@@ -1,6 +1,6 @@
 //! Real labs: started, used, taken down, and what happens to those that nobody took down.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -49,11 +49,15 @@ async fn volumes(engine: &Engine, run: &str) -> Vec<String> {
     volumes
 }
 
-/// An image of one program that sleeps, made in the lab of the lab's own files: no registry is needed.
+/// An image of two programs, one that sleeps and one that writes, made in the lab of its own files: no registry is needed.
 async fn make_still_image(shell: &dyn Shell) {
-    let libraries = shell.must(&Cmd::new(["ldd", "/usr/bin/sleep"])).await.unwrap().out();
-    let libraries = libraries.split_whitespace().filter(|w| w.starts_with('/')).map(str::to_owned);
-    let tar = Cmd::new(["tar", "-chf", "/tmp/still.tar", "/usr/bin/sleep"]).args(libraries);
+    let programs = ["/usr/bin/sleep", "/usr/bin/dd"];
+    let libraries = shell.must(&Cmd::new(["ldd"]).args(programs)).await.unwrap().out();
+    let files =
+        libraries.split_whitespace().filter(|word| word.starts_with('/')).map(|word| word.trim_end_matches(':'));
+    // A file that is named twice would be a link to itself in the archive.
+    let files: BTreeSet<&str> = files.collect();
+    let tar = Cmd::new(["tar", "-chf", "/tmp/still.tar"]).args(files);
     shell.must(&tar).await.unwrap();
     let import = ["docker", "import", "-c", "CMD [\"/usr/bin/sleep\", \"1000\"]", "/tmp/still.tar", "still:1"];
     shell.must(&Cmd::new(import)).await.unwrap();
@@ -97,6 +101,14 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
         for path in shell.must(&find).await.unwrap().out().lines() {
             assert_eq!(shell.must(&Cmd::new(["cat", path])).await.unwrap().out().trim(), value, "{path}");
         }
+    }
+
+    // A limit of memory is none of what is written: an engine whose files lie in memory (tmpfs) would kill this, and a
+    // database as it makes its files.
+    for file in ["of=/layer", "of=/volume/file"] {
+        let write = ["docker", "run", "--rm", "-m", "32m", "--memory-swap", "32m", "-v", "/volume", "still:1"];
+        let write = Cmd::new(write).args(["/usr/bin/dd", "if=/dev/zero", file, "bs=1M", "count=96"]);
+        shell.must(&write.timeout(Duration::from_secs(60))).await.unwrap();
     }
 
     // From inside: names and links as the service has them, which the lab itself does not.
@@ -208,11 +220,11 @@ async fn a_start_that_fails_or_is_given_up_leaves_nothing() {
     let given_up = spec("givenup", handed_in.path());
     let run = given_up.run.clone();
     let there = || {
-        let (host, run) = (host.clone(), run.clone());
-        async move { sweep::left(&host).await.unwrap().iter().any(|left| left.run == run && left.running) }
+        let (host, name) = (host.clone(), format!("imparcial-{run}"));
+        async move { host.container(&name).await.is_ok_and(|lab| lab.running()) }
     };
     let volumes = tokio::select! {
-        started = Lab::start(given_up) => panic!("it was up before it was given up: {}", started.is_ok()),
+        started = Lab::start(given_up) => panic!("it ended before it was given up: {:?}", started.err()),
         volumes = async {
             assert!(eventually(SOON, there).await);
             volumes(&host, &run).await
