@@ -162,8 +162,8 @@ mod tests {
         let mut declared = birds(&[&["1", "Ana"]]);
         declared.schema = "made_up".into();
         let held = [birds(&[&["1", "Ana"]])];
-        assert_eq!(missing(&[declared.clone()], &held, Some("made_up")), Missing::default());
-        assert_eq!(missing(&[declared.clone()], &held, None).tables, ["made_up.aves"]);
+        assert_eq!(missing(std::slice::from_ref(&declared), &held, Some("made_up")), Missing::default());
+        assert_eq!(missing(std::slice::from_ref(&declared), &held, None).tables, ["made_up.aves"]);
         assert_eq!(missing(&[declared], &[], Some("made_up")).tables, ["aves"]);
     }
 
@@ -173,7 +173,7 @@ mod tests {
         declared.total = 50_000;
         let mut held = birds(&[&["7", "Eva"]]);
         held.total = 50_000;
-        assert_eq!(missing(&[declared.clone()], &[held.clone()], None), Missing::default());
+        assert_eq!(missing(std::slice::from_ref(&declared), &[held.clone()], None), Missing::default());
         held.total = 49_998;
         assert_eq!(missing(&[declared], &[held], None).rows, ["s.aves: 2 of 50000 rows"]);
     }

@@ -51,9 +51,6 @@ async fn try_declare(stack: &Arc<Stack>, role: &str) -> Result<Declaration, Prob
         Some(compose) => sql::scripts_for(&stack.submission, compose, &service),
         None => Scripts::default(),
     };
-    if scripts.given.is_empty() && scripts.shell.is_empty() && scripts.found.is_empty() {
-        return Ok(Declaration::Nothing);
-    }
     let containers = stack.engine.project_containers(&stack.project).await?;
     let Some(store) = containers.into_iter().find(|c| c.service == service) else {
         return Ok(Declaration::Unknown {
@@ -67,7 +64,17 @@ async fn try_declare(stack: &Arc<Stack>, role: &str) -> Result<Declaration, Prob
         });
     };
     let model = inspect(&stack.engine, &store.id).await?;
-    let given = !scripts.given.is_empty() || !scripts.shell.is_empty();
+    // Where our own reader could not read the file, the container itself shows that something is given to it.
+    let mounted = stack.submission.compose.is_none()
+        && model
+            .mounts
+            .iter()
+            .flatten()
+            .any(|m| m.destination.as_ref().is_some_and(|d| Path::new(d).starts_with(ENTRYPOINT)));
+    let given = mounted || !scripts.given.is_empty() || !scripts.shell.is_empty();
+    if !given && scripts.found.is_empty() {
+        return Ok(Declaration::Nothing);
+    }
     let tries: Vec<Vec<PathBuf>> = if given {
         vec![Vec::new()]
     } else {

@@ -52,12 +52,10 @@ pub async fn enter(stack: &Stack, container: &Container, timeout: Duration) -> R
     // What let us in once will again.
     let key = format!("login:{}", container.id);
     let known = stack.notebook.lock().await.get(&key).and_then(|v| serde_json::from_value::<Login>(v.clone()).ok());
-    let mut logins: Vec<Login> = known.into_iter().collect();
-    for login in candidates(stack, container, timeout).await? {
-        if !logins.contains(&login) {
-            logins.push(login);
-        }
-    }
+    let logins = match known {
+        Some(login) => vec![login],
+        None => candidates(stack, container, timeout).await?,
+    };
     let lab = stack.agents.lab().await?;
     let own = container.addresses.values().next().map(|address| (lab, address.clone()));
     let mut denied = String::new();
@@ -81,6 +79,7 @@ pub async fn enter(stack: &Stack, container: &Container, timeout: Duration) -> R
             Knock::Nothing(_) => {}
         },
     }
+    stack.notebook.lock().await.remove(&key);
     let service = &container.service;
     Err(ProbeError::ours(
         format!(
