@@ -43,7 +43,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     let mut stack = empty(site, request, &tool);
     if !resolved.valid {
         log.evidence.push(("compose-config.txt".to_owned(), resolved.output.clone().into_bytes()));
-        stack.config.message = images::last_line(&resolved.output);
+        stack.config.message = as_handed_in(&why_refused(&resolved.output), &site.workdir);
         return Ok(log.up(stack));
     }
     let file = match compose::parse_resolved(&resolved.output, Path::new(&site.workdir)) {
@@ -56,6 +56,12 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
 
     stack.policy = policy_hits(request, &own, &file);
     stack.roles = bind::bind(&request.roles, &file, &request.submission, &request.family, &request.bound);
+    for binding in stack.roles.values_mut() {
+        binding.why = said_as_handed_in(&binding.why, &site.workdir);
+    }
+    for hit in &mut stack.policy {
+        hit.text = said_as_handed_in(&hit.text, &site.workdir);
+    }
     stack.services = file
         .services
         .iter()
@@ -225,6 +231,22 @@ impl Log {
     }
 }
 
+/// Paths of the lab as the student knows them.
+fn as_handed_in(text: &str, workdir: &str) -> String {
+    text.replace(&format!("{workdir}/"), "./").replace(workdir, ".")
+}
+
+fn said_as_handed_in(text: &Text, workdir: &str) -> Text {
+    Text::new(as_handed_in(&text.en, workdir), as_handed_in(&text.es, workdir))
+}
+
+/// What the tool says of a file that it refuses, its lines made one: the place alone would not say what is wrong there.
+fn why_refused(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let from = lines.iter().position(|l| l.starts_with("ERROR")).unwrap_or_default();
+    crate::sanitize::line(lines[from..].join(" ").trim_start_matches("ERROR: "), 400)
+}
+
 /// A fresh copy of the submission beside the first, for a second bring-up: an `up` leaves files behind.
 pub async fn fresh_copy(site: &Site) -> Result<(), BackendError> {
     let pristine = format!("{}.pristine", site.workdir);
@@ -241,4 +263,20 @@ pub async fn keep_pristine(site: &Site) -> Result<(), BackendError> {
         .must(&Cmd::new(["cp", "-a", "-T", "--", &site.workdir, &pristine]).timeout(Duration::from_secs(60)))
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_line_with_the_students_own_paths() {
+        let said = "ERROR: yaml.scanner.ScannerError: mapping values are not allowed here\n  in \"/work/submission/docker-compose.yml\", line 15, column 10\n";
+        let text = as_handed_in(&why_refused(said), "/work/submission");
+        assert_eq!(
+            text,
+            "yaml.scanner.ScannerError: mapping values are not allowed here in \"./docker-compose.yml\", line 15, column 10"
+        );
+        assert_eq!(why_refused(""), "");
+    }
 }
