@@ -9,6 +9,7 @@ pub mod eventually;
 mod host;
 mod live;
 pub mod proof;
+pub mod prove;
 pub mod schedule;
 pub mod settle;
 mod sources;

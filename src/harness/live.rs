@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Listing, Settings};
+use crate::engine::prove::{self, Proving};
 use crate::engine::{self, Event, RunOptions};
 use crate::lab::Guard;
 use crate::plan::{self, Options, Plan};
@@ -50,10 +51,13 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
     let plan = resolve(&known.file, submission, Options { only: only.to_vec(), ..Options::default() })?;
     let guard = Guard::watch(|_| say("interrupted: taking the lab down and writing what is known"));
     let guard = guard.map_err(|error| format!("could not listen for signals: {error}"))?;
+    let cancel = guard.token();
+    let proving = Proving { lang: settings.lang, reports: &settings.reports, cancel: &cancel, say: &say };
+    prove::first(&plan, &proving).await;
     let options = RunOptions {
         reports: settings.reports.clone(),
         run: engine::run_id(),
-        cancel: guard.token(),
+        cancel: cancel.clone(),
         progress: Arc::new(|event| {
             if let Event::Phase(name) = event {
                 say(&format!("imparcial: {name}"));

@@ -1,0 +1,67 @@
+//! Proving stand-ins before they are held against anyone: a reference is graded first, once an installation.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{RunOptions, proof};
+use crate::plan::{self, Options, Plan};
+use crate::probe::PROBES;
+use crate::submission::{self, ReadOptions};
+use crate::text::Lang;
+use crate::{report, scenario};
+
+/// How a caller wants it done.
+pub struct Proving<'a> {
+    pub lang: Lang,
+    /// The caller's own reports; the reference's go into a folder `reference` of them.
+    pub reports: &'a Path,
+    pub cancel: &'a CancellationToken,
+    /// Told once for each reference that is graded, since it takes as long as a run.
+    pub say: &'a (dyn Fn(&str) + Sync),
+}
+
+/// Grades references until the plan's stand-ins are proven, or there is none left to try. What stays unproven makes failures
+/// behind it undecided; that is said there.
+pub async fn first(plan: &Plan, how: &Proving<'_>) {
+    if !proof::is_reference(plan) {
+        of(plan, how).await;
+    }
+}
+
+/// The same for a plan that may be the reference's own: for a whole table of mutants.
+pub async fn of(plan: &Plan, how: &Proving<'_>) {
+    let mut tried = Vec::new();
+    for file in std::iter::once(plan.scenario.file.clone()).chain(scenario::locate("seed").ok()) {
+        let open = proof::unproven(plan).await;
+        let reference = file.parent().map(|folder| folder.join("reference")).filter(|r| r.is_dir());
+        let fit = |r: &std::path::PathBuf| !open.is_empty() && !tried.contains(r) && !how.cancel.is_cancelled();
+        let Some(reference) = reference.filter(fit) else { continue };
+        tried.push(reference.clone());
+        let names: Vec<&str> = open.iter().map(|s| s.version.as_str()).collect();
+        let (names, folder) = (names.join(", "), reference.display());
+        (how.say)(&match how.lang {
+            Lang::En => format!("not proven here yet: {names}; grading {folder} first, once"),
+            Lang::Es => format!("sin probar aquí todavía: {names}; primero se califica {folder}, una sola vez"),
+        });
+        let Some(model) = model(&file, &reference) else { continue };
+        let options = RunOptions {
+            reports: how.reports.join("reference"),
+            run: super::run_id(),
+            cancel: how.cancel.clone(),
+            progress: Arc::new(|_| ()),
+        };
+        if let Ok((record, folder)) = super::run(&model, &options).await
+            && let Err(error) = report::write_all(&folder, &record, how.lang)
+        {
+            tracing::warn!(%error, "the reference's reports could not be written");
+        }
+    }
+}
+
+/// The plan of a scenario's model answer. A scenario that cannot be planned is said by whoever grades with it.
+fn model(file: &Path, reference: &Path) -> Option<Plan> {
+    let submission = submission::read(reference, &ReadOptions::default()).ok()?;
+    plan::resolve(scenario::read(file, &plan::names(PROBES)), submission, Options::default(), PROBES).ok()
+}
