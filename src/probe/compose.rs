@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{Attempt, Observation, Phase, Probe, ProbeError, ProbeKind};
-use crate::backend::compose as backend;
+use crate::backend::{blame, compose as backend};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::notice::Reason;
 use crate::stack::Stack;
@@ -78,7 +78,7 @@ impl Probe for Compose {
     async fn observe(&self, stack: &Arc<Stack>, _attempt: Attempt) -> Result<Observation, ProbeError> {
         match self.what {
             What::File => Ok(file(stack)),
-            What::FirstUp => Ok(first_up(stack)),
+            What::FirstUp => first_up(stack).await,
             What::SecondUp => second_up(stack).await,
         }
     }
@@ -101,17 +101,36 @@ fn file(stack: &Stack) -> Observation {
     observation
 }
 
-fn first_up(stack: &Stack) -> Observation {
+/// Services that only a second `up` started; unless it was a stand-in's version that the first one died of.
+async fn first_up(stack: &Stack) -> Result<Observation, ProbeError> {
     let healed = stack.first_up.as_ref().map(|f| f.healed_by_second.clone()).unwrap_or_default();
     let mut observation = Observation::of(Facts::from([("started".to_owned(), json!(healed.is_empty()))]));
-    if !healed.is_empty() {
-        let names = healed.join(", ");
-        observation.explanation = Some(Text::new(
-            format!("no start order: {names} ran only after a second `up`"),
-            format!("sin orden de arranque: {names} solo funcionó tras un segundo `up`"),
-        ));
+    if healed.is_empty() {
+        return Ok(observation);
     }
-    observation
+    let error = |e: crate::docker::EngineError| ProbeError { reason: Reason::Host, text: Text::same(e.to_string()) };
+    let containers = stack.engine.project_containers(&stack.project).await.map_err(error)?;
+    for container in containers.iter().filter(|c| healed.contains(&c.service)) {
+        let service = stack.services.get(&container.service);
+        let Some(stand_in) = service.and_then(|s| s.image.stand_in.as_ref()) else { continue };
+        let log = stack.engine.logs(&container.id, None, None).await.map_err(error)?;
+        if let Some(line) = blame::version_line(&log) {
+            let (name, version, line) = (&container.service, &stand_in.version, crate::sanitize::line(line, 200));
+            return Err(ProbeError {
+                reason: Reason::StandIn,
+                text: Text::new(
+                    format!("{name} died at its first start, behind a stand-in ({version}): {line}"),
+                    format!("{name} murió en su primer arranque, detrás de un sustituto ({version}): {line}"),
+                ),
+            });
+        }
+    }
+    let names = healed.join(", ");
+    observation.explanation = Some(Text::new(
+        format!("no start order: {names} ran only after a second `up`"),
+        format!("sin orden de arranque: {names} solo funcionó tras un segundo `up`"),
+    ));
+    Ok(observation)
 }
 
 /// Only a running container that is made anew counts: a dead one that is started again is the first run's failure.

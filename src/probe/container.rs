@@ -116,6 +116,9 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         .await
         .map_err(|e| ProbeError { reason: Reason::Host, text: Text::same(e.to_string()) })?;
     let Some(container) = containers.into_iter().find(|c| c.service == name) else {
+        // Its image can be there all the same: a limit that the engine refuses keeps only the container from being made.
+        let built = stack.services.get(&name).is_some_and(|s| s.image.built.is_some());
+        facts.insert("built_from_submission".to_owned(), json!(built));
         all.explanation = Some(Text::new(
             format!("{name} has no container: it was not created"),
             format!("{name} no tiene contenedor: no se creó"),
