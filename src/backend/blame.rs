@@ -57,7 +57,7 @@ const HOST: &[&str] = &[
 ];
 
 /// What a Dockerfile may use that the lab's classic builder does not know; its parse error proves nothing.
-const FRONTEND: &[&str] = &[r"(?m)^#\s*syntax\s*=", r"(?mi)^\s*(RUN|COPY|ADD)\b.*<<-?\s*[\x22']?\w+"];
+const FRONTEND: &[&str] = &[r"(?m)^#\s*syntax\s*=", r"(?mi)^\s*(RUN|COPY|ADD)\b.*<<-?[\x22']?[A-Za-z_]"];
 
 static VERSION_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(VERSION));
 static NETWORK_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(NETWORK));
