@@ -34,6 +34,11 @@ async fn nothing_left(engine: &Engine, run: &str, volumes: &[String]) {
     for volume in volumes {
         assert!(engine.docker().inspect_volume(volume).await.is_err(), "the volume {volume} stays");
     }
+    for device in fs::read_dir("/sys/block").into_iter().flatten().flatten() {
+        let behind = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
+        let held = behind.contains("imparcial-store") && behind.trim_end().ends_with("(deleted)");
+        assert!(!held, "{} holds the files of a lab that is gone", device.path().display());
+    }
     for controller in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
         let folder = controller.path().join("imparcial").join(run);
         assert!(!folder.exists(), "{} stays", folder.display());
