@@ -138,6 +138,7 @@ async fn rows_are_found_on_the_page_or_one_link_away() {
     let seen = world.look("page", params).await.unwrap();
     assert_eq!((fact(&seen, "status"), fact(&seen, "rows_shown")), (json!(200), json!(0)), "{seen:?}");
     assert_eq!(fact(&seen, "database_error"), json!(true));
+    assert!(seen.explanation.unwrap().en.contains("Access denied for user"), "the reason");
 
     // A look that changes the rows proves nothing.
     let counting = LIST.replace(

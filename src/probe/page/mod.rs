@@ -68,6 +68,8 @@ pub static KIND: ProbeKind = ProbeKind {
     decode: |d| decode(d).map(|probe| Box::new(probe) as Box<dyn Probe>),
 };
 
+/// Of the application's log, where its page is no good.
+const LOG_LINES: usize = 80;
 /// Links that are followed at most, whatever is asked for.
 const MAX_LINKS: usize = 10;
 
@@ -126,6 +128,19 @@ impl Probe for PageProbe {
         let mut observation = observation(page, &walked, tables);
         let good = (200..300).contains(&page.status) && page.database_error().is_none();
         if !good {
+            // A framework hides the reason from the visitor; the application's own log has it.
+            let said = match page.database_error() {
+                Some(error) => {
+                    let seen = PageText::seen(&page.response.body, page.response.content_type());
+                    Some(trouble::sentence(&seen).unwrap_or(error))
+                }
+                None => trouble::in_log(&stack.engine.logs(&app.id, None, Some(LOG_LINES)).await?),
+            };
+            if let Some(error) = said {
+                let store = player(stack, &self.rows_of).await?;
+                let names = if let Found::Here(container) = &store { container.names.as_slice() } else { &[] };
+                observation.explanation = Some(trouble_text(page, &error, names));
+            }
             return Ok(observation);
         }
         match before? {
@@ -202,9 +217,7 @@ fn observation(page: &Page, walked: &Walked, tables: &[Table]) -> Observation {
     ]);
     let (url, status) = (&page.url, page.status);
     let said = PageText::excerpt(&page.response.body, page.response.content_type());
-    let explanation = if let Some(error) = &error {
-        Some(trouble_text(url.as_str(), status, error))
-    } else if !(200..300).contains(&status) {
+    let explanation = if !(200..300).contains(&status) {
         Some(Text::new(format!("{url} answers {status}: {said}"), format!("{url} responde {status}: {said}")))
     } else if page.shown.is_empty() {
         let count = walked.looked.len();
@@ -242,26 +255,27 @@ fn observation(page: &Page, walked: &Walked, tables: &[Table]) -> Observation {
     Observation { explanation, notes, evidence, ..Observation::of(facts) }
 }
 
-/// A database's error in words; whom the application dialled, where the error names it.
-fn trouble_text(url: &str, status: u16, error: &str) -> Text {
-    let dialled = error
-        .split_once("server on '")
-        .or_else(|| error.split_once("host '"))
-        .and_then(|(_, after)| after.split_once('\''))
-        .map(|(host, _)| host)
-        .filter(|_| error.contains("can't connect") || error.contains("unknown"));
-    match dialled {
-        Some(host) => Text::new(
+/// A database's error in words; whom the application dialled, where the error names it. `names` are the store's own.
+fn trouble_text(page: &Page, error: &str, names: &[String]) -> Text {
+    let (url, status) = (&page.url, page.status);
+    let Some(host) = trouble::dialled(error) else {
+        return Text::new(
+            format!("{url} answers {status}, and the database's error is: {error}"),
+            format!("{url} responde {status}, y el error de la base de datos es: {error}"),
+        );
+    };
+    match names.first() {
+        Some(name) if !names.iter().any(|n| n.eq_ignore_ascii_case(host)) => Text::new(
+            format!("{url} answers {status}: the app dials `{host}`, and your database is `{name}` ({error})"),
             format!(
-                "{url} answers {status} with a database's error: the app dials `{host}`, and no server answers it there ({error})"
-            ),
-            format!(
-                "{url} responde {status} con un error de la base de datos: la aplicación llama a `{host}`, y allí ningún servidor le responde ({error})"
+                "{url} responde {status}: la aplicación llama a `{host}`, y su base de datos es `{name}` ({error})"
             ),
         ),
-        None => Text::new(
-            format!("{url} answers {status} with a database's error instead of rows: {error}"),
-            format!("{url} responde {status} con un error de la base de datos en vez de filas: {error}"),
+        _ => Text::new(
+            format!("{url} answers {status}: the app dials `{host}`, and no server lets it in there ({error})"),
+            format!(
+                "{url} responde {status}: la aplicación llama a `{host}`, y allí ningún servidor la atiende ({error})"
+            ),
         ),
     }
 }
@@ -292,11 +306,22 @@ mod tests {
 
     #[test]
     fn an_error_names_whom_the_app_dials() {
-        let text = trouble_text("http://x/", 200, "can't connect to mysql server on '192.168.1.20' (111)");
-        assert!(text.en.contains("the app dials `192.168.1.20`"), "{}", text.en);
-        let text = trouble_text("http://x/", 200, "unknown mysql server host 'bd' (-2)");
-        assert!(text.en.contains("the app dials `bd`"), "{}", text.en);
-        let text = trouble_text("http://x/", 500, "access denied for user 'root'@'172.18.0.3'");
-        assert!(text.en.contains("instead of rows: access denied"), "{}", text.en);
+        let url = url::Url::parse("http://x/").unwrap();
+        let response = super::super::visit::Response {
+            url: url.clone(),
+            status: 500,
+            headers: vec![],
+            body: vec![],
+            elapsed_s: 0.0,
+        };
+        let page = Page { url, status: 500, response, text: PageText::default(), shown: vec![], fetched: false };
+        let names = ["db".to_owned(), "x_db_1".to_owned()];
+        let said = |error: &str| trouble_text(&page, error, &names).en;
+        let text = said("Can't connect to MySQL server on '192.168.1.20' (111)");
+        assert!(text.contains("the app dials `192.168.1.20`, and your database is `db`"), "{text}");
+        let text = said("Can't connect to MySQL server on 'DB:3306' (111)");
+        assert!(text.contains("the app dials `DB`, and no server lets it in there"), "{text}");
+        let text = said("Access denied for user 'root'@'172.18.0.3'");
+        assert!(text.ends_with("the database's error is: Access denied for user 'root'@'172.18.0.3'"), "{text}");
     }
 }

@@ -55,9 +55,14 @@ impl PageText {
         &self.readings
     }
 
+    /// What a visitor reads, capitals and lines as they are.
+    pub fn seen(body: &[u8], content_type: Option<&str>) -> String {
+        visible(&html::tokens(&decode(body, content_type)))
+    }
+
     /// What a visitor reads, for messages: its beginning, on one line.
     pub fn excerpt(body: &[u8], content_type: Option<&str>) -> String {
-        let seen = visible(&html::tokens(&decode(body, content_type)));
+        let seen = Self::seen(body, content_type);
         let line = seen.split_whitespace().collect::<Vec<_>>().join(" ");
         match line.char_indices().nth(200) {
             Some((cut, _)) => format!("{}…", &line[..cut]),
