@@ -13,7 +13,8 @@ const VERSION: &[&str] = &[
     // Python, and what is installed in it.
     r"^\s*(E\s+)?(SyntaxError|IndentationError|TabError|ImportError|ModuleNotFoundError)\b",
     r"AttributeError: (partially initialized )?module '",
-    r"AttributeError: '[\w.]+' object has no attribute '",
+    // Not of None or a builtin: that is what code says after its own caught failure.
+    r"AttributeError: '([A-MO-Z]\w*|N[a-np-z]\w*)' object has no attribute '",
     r"TypeError: .*(unexpected keyword argument|required positional argument|takes \d+ positional)",
     r"pkg_resources\.\w+",
     // pip and what it builds.
@@ -43,15 +44,22 @@ const VERSION: &[&str] = &[
 /// Lines of a build that could not reach its registries: the host's network, or time.
 const NETWORK: &[&str] = &[
     r"Temporary failure (in name resolution|resolving)|Could not resolve|Name or service not known|getaddrinfo (ENOTFOUND|EAI_AGAIN)",
-    r"Network is unreachable|Connection timed out|Read timed out|TLS handshake timeout|i/o timeout|ETIMEDOUT|ECONNREFUSED",
+    r"(?i)Network is unreachable|Connection timed out|Read timed out|TLS handshake timeout|i/o timeout|ETIMEDOUT|ECONNREFUSED",
     r"certificate verify failed|CERTIFICATE_VERIFY_FAILED|self.signed certificate|unable to get local issuer",
     r"50[234] (Bad Gateway|Service Unavailable|Gateway Time-?out)|Hash Sum mismatch|Failed to fetch",
-    r"no space left on device",
+    r"(?i)no space left on device|connection reset by peer|cannot connect to the docker daemon",
+];
+
+/// What the engine says where it cannot pull the base of a build.
+const UNPULLED: &[&str] = &[
+    r"(?i)pull access denied|manifest unknown|manifest for \S+ not found|toomanyrequests|pull rate limit",
+    r"(?i)lookup \S*docker\S* on \S+: |dial tcp .*(no such host|i/o timeout|connection refused|network is unreachable)",
+    r"(?i)error pulling image|failed to resolve (source|reference)|x509: |Client\.Timeout exceeded",
 ];
 
 /// What the engine says where it is its own limits that keep a container from starting.
 const HOST: &[&str] = &[
-    r"error setting rlimit|operation not permitted: unknown|cannot allocate memory|no space left on device",
+    r"(?i)error setting rlimit|operation not permitted: unknown|cannot allocate memory|no space left on device",
     r"context deadline exceeded|failed to create shim task: (ttrpc|EOF)|could not find an available, non-overlapping",
     r"(un)?able to apply cgroup|cgroup.*(permission denied|read-only file system|no such file)",
 ];
@@ -61,6 +69,7 @@ const FRONTEND: &[&str] = &[r"(?m)^#\s*syntax\s*=", r"(?mi)^\s*(RUN|COPY|ADD)\b.
 
 static VERSION_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(VERSION));
 static NETWORK_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(NETWORK));
+static UNPULLED_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(UNPULLED));
 static HOST_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(HOST));
 static FRONTEND_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(FRONTEND));
 
@@ -76,6 +85,11 @@ pub fn version_line(log: &str) -> Option<&str> {
 /// The last line of a build that names the network or the host's disk.
 pub fn network_line(log: &str) -> Option<&str> {
     last(log, &NETWORK_RE)
+}
+
+/// The last line of a build that could not pull what it stands on.
+pub fn unpulled_line(log: &str) -> Option<&str> {
+    last(log, &UNPULLED_RE)
 }
 
 /// The last line that names the engine's or the host's own limits.
@@ -105,6 +119,7 @@ mod tests {
             "2026-11-24  1:02:03 0 [ERROR] mariadbd: unknown variable 'default-authentication-plugin=mysql_native_password'",
             "PHP Fatal error:  Uncaught Error: Call to undefined function mysql_connect() in /var/www/html/index.php:3",
             "E: Unable to locate package libmysqlclient-dev",
+            "AttributeError: 'Flask' object has no attribute 'before_first_request'",
             "/bin/sh: 1: yum: not found",
         ] {
             assert!(version_line(&format!("x\n{line}\ny")).is_some(), "{line}");
@@ -120,6 +135,7 @@ mod tests {
             "ERROR: No matching distribution found for flaskk",
             "COPY failed: file not found in build context or excluded by .dockerignore: stat requirement.txt: file does not exist",
             "RuntimeError: out of coffee",
+            "AttributeError: 'NoneType' object has no attribute 'cursor'",
             "KeyError: 'DB_PASSWORD'",
         ] {
             assert_eq!(version_line(line), None, "{line}");
@@ -130,6 +146,10 @@ mod tests {
     #[test]
     fn the_network_of_a_build_is_the_hosts() {
         assert!(network_line("WARNING: Retrying after connection broken by 'NewConnectionError: Temporary failure in name resolution'").is_some());
+        assert!(network_line("OSError: [Errno 28] No space left on device").is_some());
+        assert!(unpulled_line("toomanyrequests: You have reached your pull rate limit.").is_some());
+        assert!(unpulled_line("Get https://registry-1.docker.io/v2/: dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host").is_some());
+        assert!(host_line("mkdir /var/lib/docker/overlay2/x: no space left on device").is_some());
         assert!(network_line("write /var/lib/docker/tmp/x: no space left on device").is_some());
     }
 

@@ -146,6 +146,7 @@ async fn inside(
     }
 
     let stack = Arc::new(up.stack);
+    plan.checks.iter().for_each(|c| c.probe.begin(&stack));
     (options.progress)(Event::Phase("checks"));
     let started = clock.ms();
     let items = items(plan);
@@ -219,6 +220,9 @@ fn nothing_to_start(plan: &Plan) -> Option<(Option<Reason>, Text)> {
         return None;
     }
     let problem = submission.notices.iter().find(|n| n.level == Level::Problem);
+    if let Some(unreadable) = submission.notices.iter().find(|n| n.id == "submission.unreadable") {
+        return Some((Some(Reason::Host), unreadable.text.clone()));
+    }
     let ambiguous = problem.is_some_and(|n| n.id.contains("ambiguous") || n.id.contains("candidates"));
     let text = problem.map(|n| n.text.clone()).unwrap_or_else(|| {
         Text::new("no compose file was found in the submission", "no se encontró ningún archivo compose en la entrega")

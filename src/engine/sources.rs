@@ -10,22 +10,20 @@ use crate::lab::catalogue::Catalogue;
 use crate::lab::{Lab, registry};
 use crate::plan::Images;
 use crate::stack::StandIn;
-use crate::submission::{Submission, dockerfile};
+use crate::submission::Submission;
 use crate::text::Text;
 
 /// Every image that the submission names: its services' and the bases of what it builds.
 pub(super) fn references(submission: &Submission) -> BTreeSet<String> {
     let mut references: BTreeSet<String> = BTreeSet::new();
-    for service in submission.compose.iter().flat_map(|c| &c.services) {
-        if service.build.is_none() {
-            references.extend(service.image.clone());
-        }
+    let services = || submission.compose.iter().flat_map(|c| &c.services);
+    references.extend(services().filter(|s| s.build.is_none()).filter_map(|s| s.image.clone()));
+    references.extend(submission.builds.values().flat_map(|b| b.dockerfile.bases()));
+    // What a service builds under a name of its own is in no registry.
+    for built in services().filter(|s| s.build.is_some()).filter_map(|s| s.image.as_ref()) {
+        references.remove(built);
     }
-    for path in &submission.dockerfiles {
-        if let Ok(bytes) = std::fs::read(submission.root.join(path)) {
-            references.extend(dockerfile::parse(&String::from_utf8_lossy(&bytes), &BTreeMap::new()).bases());
-        }
-    }
+    references.retain(|r| !r.is_empty());
     references
 }
 
@@ -37,14 +35,13 @@ pub(super) async fn find(
 ) -> Result<BTreeMap<String, Source>, Text> {
     let catalogue = Catalogue::shipped();
     let known: BTreeMap<&String, Option<StandIn>> = references.iter().map(|r| (r, catalogue.stand_in_for(r))).collect();
-    // A registry is asked for only where something depends on its answer.
-    let asked = images == Images::Pull || (images == Images::Auto && known.values().any(Option::is_none));
-    let open = asked && public_answers(lab).await;
+    // The real image wherever a registry has it: a stand-in leaves more undecided.
+    let open = images != Images::StandIn && !known.is_empty() && public_answers(lab).await;
     let mut sources = BTreeMap::new();
     let mut needed = Vec::new();
     for (reference, stand_in) in known {
         let source = match stand_in {
-            Some(stand_in) if images != Images::Pull => {
+            Some(stand_in) if images != Images::Pull && !open => {
                 needed.push(reference.clone());
                 Source::StandIn(stand_in)
             }
@@ -63,7 +60,8 @@ pub(super) async fn find(
 /// Whether the public registry answers from within a lab: asked once, with a short bound.
 async fn public_answers(lab: &Lab) -> bool {
     let url = "https://registry-1.docker.io/v2/";
-    let ask = Cmd::new(["curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", url]);
+    let ask =
+        Cmd::new(["curl", "-s", "-o", "/dev/null", "--connect-timeout", "2", "-m", "4", "-w", "%{http_code}", url]);
     // 401 is how a registry greets who has not logged in.
     let answer = lab.shell().run(&ask.timeout(Duration::from_secs(10))).await;
     answer.is_ok_and(|o| matches!(o.out().trim(), "200" | "401"))

@@ -154,6 +154,9 @@ async fn second_up(stack: &Arc<Stack>) -> Result<Observation, ProbeError> {
         stack.services.values().filter(|s| s.left_out.is_none()).map(|s| s.name.clone()).collect();
     let all = started.len() == stack.services.len();
     let output = tool.up(&started, all, std::time::Duration::from_secs(60)).await.map_err(|e| error(e.to_string()))?;
+    if !output.ok() {
+        return Err(error(crate::sanitize::line(output.both().trim(), 300)));
+    }
     let after = running().await?;
     let recreated: Vec<&String> =
         before.iter().filter(|(name, id)| after.get(*name) != Some(id)).map(|(name, _)| name).collect();

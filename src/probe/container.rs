@@ -116,6 +116,10 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         .await
         .map_err(|e| ProbeError { reason: Reason::Host, text: Text::same(e.to_string()) })?;
     let Some(container) = containers.into_iter().find(|c| c.service == name) else {
+        let up = stack.first_up.as_ref().map(|f| f.output.as_str()).unwrap_or_default();
+        if let Some(line) = blame::host_line(up) {
+            return Err(hosts(&name, line));
+        }
         // Its image can be there all the same: a limit that the engine refuses keeps only the container from being made.
         let built = stack.services.get(&name).is_some_and(|s| s.image.built.is_some());
         facts.insert("built_from_submission".to_owned(), json!(built));
@@ -127,11 +131,10 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         return Ok(facts);
     };
     if let Some(line) = blame::host_line(&container.error) {
-        let text = Text::new(
-            format!("the engine could not start {name} for a reason of its own: {line}"),
-            format!("el motor no pudo arrancar {name} por una razón propia: {line}"),
-        );
-        return Err(ProbeError { reason: Reason::Host, text });
+        return Err(hosts(&name, line));
+    }
+    if container.oom_killed && container.memory_bytes == 0 && !container.running() {
+        return Err(hosts(&name, "killed for memory, and it has no limit of its own"));
     }
     let age = container.age().unwrap_or(0.0);
     let built = stack.services.get(&name).and_then(|s| s.image.built.clone());
@@ -160,6 +163,16 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
     );
     explain(&name, &container, same, all);
     Ok(facts)
+}
+
+/// The engine, or the memory of the host, kept it from running.
+fn hosts(name: &str, line: &str) -> ProbeError {
+    let line = crate::sanitize::line(line, 300);
+    let text = Text::new(
+        format!("the engine could not keep {name} running for a reason of its own: {line}"),
+        format!("el motor no pudo mantener {name} en marcha por una razón propia: {line}"),
+    );
+    ProbeError { reason: Reason::Host, text }
 }
 
 /// Why it is not there: the submission's doing is a fact, anybody else's an error.

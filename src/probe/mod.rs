@@ -83,6 +83,9 @@ pub trait Probe: Send + Sync {
         Vec::new()
     }
 
+    /// Begins, in the background, what its look will need and what takes long. Called once, as soon as the stack is up.
+    fn begin(&self, _stack: &Arc<Stack>) {}
+
     /// Whether a failure may be a stand-in's doing. Limits, policies and files are the same with any version.
     fn excusable(&self) -> bool {
         true

@@ -119,14 +119,18 @@ fn apply(mut file: Value, changes: &[Change]) -> Value {
 
 /// Host paths that may be bound are made, empty, on the lab's own disk; a student sees that nothing was in them.
 pub async fn prepare_host_paths(
-    hits: &[Hit],
+    left_out: &[String],
     file: &ComposeFile,
     shell: &dyn Shell,
     notices: &mut Vec<Notice>,
 ) -> Result<(), BackendError> {
-    let _ = hits;
-    for service in &file.services {
+    for service in file.services.iter().filter(|s| !left_out.contains(&s.name)) {
         for path in policy::foreign_paths(file, service) {
+            // What the lab has (a socket, a time zone's file) is bound as it is.
+            let there = shell.run(&Cmd::new(["test", "-e", &path]).timeout(Duration::from_secs(10))).await?;
+            if there.ok() {
+                continue;
+            }
             shell.must(&Cmd::new(["mkdir", "-p", "--", &path]).timeout(Duration::from_secs(10))).await?;
             notices.push(Notice {
                 id: "compose.host_path".to_owned(),

@@ -14,6 +14,9 @@ use crate::stack::{ImageState, LeftOut, StandIn};
 use crate::submission::{ServiceDef, dockerfile};
 use crate::text::Text;
 
+/// The status of a step that ran out of its budget, as `timeout` has it.
+pub const OUT_OF_TIME: i32 = 124;
+
 /// How many at a time: two cores are what a lab has.
 const AT_A_TIME: usize = 3;
 
@@ -33,7 +36,20 @@ pub async fn all(
         state.map(|state| (service.name.clone(), state))
     });
     let done: Vec<_> = futures_util::stream::iter(jobs).buffered(AT_A_TIME).collect().await;
-    done.into_iter().collect()
+    let mut states: Vec<(String, ImageState)> = done.into_iter().collect::<Result<_, BackendError>>()?;
+    // A service that runs what another one builds has that one's fate.
+    let built: Vec<ImageState> = states
+        .iter()
+        .filter(|(name, _)| services.iter().any(|s| s.name == *name && s.build.is_some()))
+        .map(|(_, s)| s.clone())
+        .collect();
+    for (name, state) in &mut states {
+        let builds = services.iter().any(|s| s.name == *name && s.build.is_some());
+        if let Some(other) = built.iter().find(|b| !builds && b.reference == state.reference) {
+            *state = ImageState { log: String::new(), ..other.clone() };
+        }
+    }
+    Ok(states)
 }
 
 async fn fetch(service: &ServiceDef, shell: &dyn Shell, request: &Request) -> Result<ImageState, BackendError> {
@@ -45,6 +61,9 @@ async fn fetch(service: &ServiceDef, shell: &dyn Shell, request: &Request) -> Re
         return Ok(ImageState { missing: Some(LeftOut { reason: None, text }), ..ImageState::default() });
     };
     let mut state = ImageState { reference: reference.clone(), ..ImageState::default() };
+    if made_here(request, &reference) {
+        return Ok(state);
+    }
     match request.sources.get(&reference) {
         Some(Source::Nowhere { official }) => {
             state.missing = Some(nowhere(&reference, *official, request));
@@ -65,6 +84,12 @@ async fn fetch(service: &ServiceDef, shell: &dyn Shell, request: &Request) -> Re
         });
     }
     Ok(state)
+}
+
+/// Whether another service of the submission builds what is named so: then no registry is asked for it.
+fn made_here(request: &Request, reference: &str) -> bool {
+    let services = request.submission.compose.iter().flat_map(|c| &c.services);
+    services.filter(|s| s.build.is_some()).any(|s| s.image.as_deref() == Some(reference))
 }
 
 /// An image that no registry here has. A one-word name that is no official image, without `build:` and with a Dockerfile
@@ -107,8 +132,11 @@ async fn build(
     let mut state =
         ImageState { reference: service.image.clone().unwrap_or_else(|| "build".to_owned()), ..ImageState::default() };
     let text = dockerfile_text(service, shell).await;
-    let bases = text.as_deref().map(|t| dockerfile::parse(t, &BTreeMap::new()).bases()).unwrap_or_default();
-    for base in &bases {
+    // Our reading of the submission knows the build's arguments; a Dockerfile that only the tool found is read as it is.
+    let known = request.submission.builds.get(&service.name).map(|b| b.dockerfile.bases()).filter(|b| !b.is_empty());
+    let bases =
+        known.or_else(|| Some(dockerfile::parse(text.as_deref()?, &BTreeMap::new()).bases())).unwrap_or_default();
+    for base in bases.iter().filter(|b| !made_here(request, b)) {
         match request.sources.get(base) {
             Some(Source::StandIn(stand_in)) => state.stand_in = Some(stand_in.clone()),
             Some(Source::Nowhere { official }) => {
@@ -124,9 +152,14 @@ async fn build(
     if output.ok() {
         let tag = service.image.clone().unwrap_or_else(|| format!("{}_{}", tool.project, service.name));
         state.built = image_id(engine, &tag, &tool.project, &service.name).await;
-        if state.built.is_some() {
-            return Ok(state);
+        if state.built.is_none() {
+            let text = Text::new(
+                format!("the image of {} was built, and the engine does not say under which name", service.name),
+                format!("la imagen de {} se construyó, y el motor no dice con qué nombre", service.name),
+            );
+            state.missing = Some(LeftOut { reason: Some(Reason::Imparcial), text });
         }
+        return Ok(state);
     }
     state.missing = Some(refused(service, &state.log, text.as_deref().unwrap_or_default(), state.stand_in.as_ref()));
     Ok(state)
@@ -143,6 +176,15 @@ fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&
                 format!(
                     "el Dockerfile de {name} usa una sintaxis que pide un constructor más nuevo que el del laboratorio"
                 ),
+            ),
+        };
+    }
+    if let Some(line) = blame::unpulled_line(log) {
+        return LeftOut {
+            reason: Some(Reason::Image),
+            text: Text::new(
+                format!("the image that {name} is built on could not be pulled: {line}"),
+                format!("no se pudo descargar la imagen sobre la que se construye {name}: {line}"),
             ),
         };
     }
@@ -199,10 +241,10 @@ async fn image_id(engine: &Engine, tag: &str, project: &str, service: &str) -> O
 }
 
 /// A step that ran out of its budget says so in its output; what was not run at all is ours.
-fn bounded(result: Result<Output, RunError>) -> Result<Output, BackendError> {
+pub fn bounded(result: Result<Output, RunError>) -> Result<Output, BackendError> {
     match result {
         Err(RunError { kind: RunErrorKind::Timeout(after, tail), .. }) => Ok(Output {
-            status: 124,
+            status: OUT_OF_TIME,
             stderr: format!("{tail}\nno end after {} s: Connection timed out or too slow", after.as_secs())
                 .into_bytes(),
             elapsed: after,

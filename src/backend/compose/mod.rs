@@ -76,7 +76,9 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         tool = edit::write(&resolved.output, &changes, &tool, site.shell.as_ref()).await?;
         stack.overrides.extend(changes.iter().map(|c| c.said.clone()));
     }
-    edit::prepare_host_paths(&stack.policy, &file, site.shell.as_ref(), &mut log.notices).await?;
+    let left_out: Vec<String> =
+        stack.services.values().filter(|s| s.left_out.is_some()).map(|s| s.name.clone()).collect();
+    edit::prepare_host_paths(&left_out, &file, site.shell.as_ref(), &mut log.notices).await?;
 
     log.phase("images", request);
     let wanted: Vec<_> =

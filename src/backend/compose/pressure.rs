@@ -55,7 +55,7 @@ pub async fn watch(
             let entry = seen.entry(service.name.clone()).or_default();
             entry.memory_bytes = container.memory_bytes;
             entry.cpus = container.cpus();
-            *state = one(site, service, container, entry, &mut pushes, began).await;
+            *state = one(site, container, entry, &mut pushes, began).await;
             entry.died_at_limit |= *state == State::Pressed;
         }
         tokio::time::sleep_until(round + EVERY).await;
@@ -65,7 +65,6 @@ pub async fn watch(
 
 async fn one(
     site: &Site,
-    service: &ServiceDef,
     container: &Container,
     entry: &mut AsWritten,
     pushes: &mut BTreeMap<String, (u64, Instant)>,
@@ -86,7 +85,7 @@ async fn one(
     if counters.oom_kills > 0 {
         return State::Pressed;
     }
-    if answers(site, service, container).await {
+    if answers(site, container).await {
         return State::Fine;
     }
     let now = Instant::now();
@@ -101,12 +100,9 @@ async fn one(
     if began.elapsed() >= SILENT { State::Pressed } else { State::Watching }
 }
 
-/// Whether anything that the service exposes accepts a connection at the container's own address.
-async fn answers(site: &Site, service: &ServiceDef, container: &Container) -> bool {
-    let mut ports: Vec<u16> = service.ports.iter().map(|p| p.container).collect();
-    ports.extend(container.ports.keys().filter_map(|p| p.split('/').next()?.parse::<u16>().ok()));
-    ports.sort_unstable();
-    ports.dedup();
+/// Whether anything that the container publishes accepts a connection at the container's own address.
+pub async fn answers(site: &Site, container: &Container) -> bool {
+    let mut ports: Vec<u16> = container.ports.keys().filter_map(|p| p.split('/').next()?.parse().ok()).collect();
     ports.truncate(8);
     accepts(site, container, &ports).await
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::tool::Tool;
-use super::{Log, pressure};
+use super::{Log, images, pressure};
 use crate::backend::{BackendError, Request, Site};
 use crate::docker::Container;
-use crate::exec::Output;
+use crate::exec::{Cmd, Output, ShellExt};
 use crate::stack::{FirstUp, Stack};
 use crate::submission::{ComposeFile, ServiceDef};
 use crate::text::Text;
@@ -32,14 +32,24 @@ pub async fn start(
         return Ok(());
     }
     let all = services.len() == file.services.len();
-    let output = tool.up(&services, all, request.ready).await?;
+    let output = images::bounded(tool.up(&services, all, request.ready).await)?;
     log.evidence.push(("compose-up.txt".to_owned(), output.both().into_bytes()));
+    if waited_for_health(&output) {
+        // Health checks are observations: a stand-in may lack the tool that one calls.
+        let rest = images::bounded(tool.up(&services, false, request.ready).await)?;
+        log.evidence.push(("compose-up-without-health.txt".to_owned(), rest.both().into_bytes()));
+        stack.overrides.push(Text::new(
+            "a health check that others wait for did not pass; everything was started without waiting for it",
+            "una comprobación de salud que otros esperan no pasó; todo se arrancó sin esperarla",
+        ));
+    }
     note_refused_limits(&output, file, stack);
 
     let limited: Vec<&ServiceDef> =
         file.services.iter().filter(|s| s.memory.is_some() && services.contains(&s.name)).collect();
     let mut pressed = pressure::watch(site, &tool.project, &limited, request.ready, &mut stack.as_written).await?;
-    second_up(site, request, tool, &services, all, &output, stack, log).await?;
+    let first_up = second_up(site, request, tool, &services, all, &output, stack, log).await?;
+    stack.first_up = Some(first_up);
 
     pressed.retain(|name| stack.services.contains_key(name));
     if pressed.is_empty() {
@@ -48,13 +58,21 @@ pub async fn start(
     if let Some((memory, cpus)) = request.overrides {
         held_against(site, request, tool, file, &services, all, &pressed, stack).await?;
         log.phase("start again under the scenario's limits", request);
-        again(site, request, tool, &services, all, |c| (c.memory_bytes.max(memory), c.cpus().max(cpus))).await?;
+        let output =
+            again(site, request, tool, &services, all, |c| (c.memory_bytes.max(memory), c.cpus().max(cpus))).await?;
+        // What an order of start would have saved is saved here as well.
+        second_up(site, request, tool, &services, all, &output, stack, log).await?;
         stack.overrides.push(Text::new(
             format!("{} cannot run within the memory declared; behaviour was judged with {} MiB and {cpus} cpu for every limited service", pressed.join(", "), memory >> 20),
             format!("{} no puede funcionar con la memoria declarada; el comportamiento se evaluó con {} MiB y {cpus} cpu para cada servicio limitado", pressed.join(", "), memory >> 20),
         ));
     }
     Ok(())
+}
+
+/// Whether `up` gave up on, or ran out of time for, a service that others wait to be healthy.
+fn waited_for_health(output: &Output) -> bool {
+    !output.ok() && (output.status == images::OUT_OF_TIME || output.both().contains("unhealthy"))
 }
 
 fn note_refused_limits(output: &Output, file: &ComposeFile, stack: &mut Stack) {
@@ -76,9 +94,9 @@ async fn second_up(
     services: &[String],
     all: bool,
     first: &Output,
-    stack: &mut Stack,
+    stack: &Stack,
     log: &mut Log,
-) -> Result<(), BackendError> {
+) -> Result<FirstUp, BackendError> {
     let down = |containers: &[Container]| -> Vec<String> {
         containers
             .iter()
@@ -86,22 +104,37 @@ async fn second_up(
             .map(|c| c.service.clone())
             .collect()
     };
+    settled(site, tool).await?;
     let before = down(&site.engine.project_containers(&tool.project).await?);
     let mut first_up = FirstUp { output: first.both(), ..FirstUp::default() };
     if !before.is_empty() {
         wait_for_stores(site, request, tool, stack).await?;
-        let output = tool.up(services, all, request.ready).await?;
+        let output = images::bounded(tool.up(services, all, request.ready).await)?;
         log.evidence.push(("compose-up-2.txt".to_owned(), output.both().into_bytes()));
-        let began = Instant::now();
-        // A process that dies at once shows it within a moment.
-        while began.elapsed() < Duration::from_secs(2) {
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
+        settled(site, tool).await?;
         let after = down(&site.engine.project_containers(&tool.project).await?);
         first_up.healed_by_second = before.into_iter().filter(|s| !after.contains(s)).collect();
     }
-    stack.first_up = Some(first_up);
-    Ok(())
+    Ok(first_up)
+}
+
+/// Waits until every container has answered, has ended, or has been up for a moment: a process that dies of something that
+/// is not there yet shows it by then.
+async fn settled(site: &Site, tool: &Tool) -> Result<(), BackendError> {
+    const MOMENT: f64 = 3.0;
+    let deadline = Instant::now() + Duration::from_secs(6);
+    loop {
+        let round = Instant::now();
+        let containers = site.engine.project_containers(&tool.project).await?;
+        let mut open = false;
+        for container in containers.iter().filter(|c| c.running()) {
+            open |= container.age().is_none_or(|age| age < MOMENT) && !pressure::answers(site, container).await;
+        }
+        if !open || Instant::now() >= deadline {
+            return Ok(());
+        }
+        tokio::time::sleep_until(round + Duration::from_millis(250)).await;
+    }
 }
 
 /// A store that still initialises would let the second `up` fail as the first did.
@@ -171,15 +204,21 @@ async fn again(
     services: &[String],
     all: bool,
     limits: impl Fn(&Container) -> (u64, f64),
-) -> Result<(), BackendError> {
+) -> Result<Output, BackendError> {
     tool.down().await?;
     let edited = [".imparcial.json", ".imparcial.yml"].iter().any(|end| tool.file.ends_with(end));
-    let text = if edited { site.shell.run(&crate::exec::Cmd::new(["cat", "--", &tool.file])).await.ok() } else { None };
+    let text = if edited {
+        site.shell.must(&Cmd::new(["cat", "--", &tool.file]).timeout(Duration::from_secs(10))).await.ok()
+    } else {
+        None
+    };
     super::fresh_copy(site).await?;
     if let Some(text) = text {
-        site.shell.run(&crate::exec::Cmd::new(["tee", "--", &tool.file]).stdin(text.stdout)).await?;
+        site.shell
+            .must(&Cmd::new(["tee", "--", &tool.file]).stdin(text.stdout).timeout(Duration::from_secs(10)))
+            .await?;
     }
-    tool.create(services, all, request.ready).await?;
+    images::bounded(tool.create(services, all, request.ready).await)?;
     for container in site.engine.project_containers(&tool.project).await? {
         if container.memory_bytes == 0 && container.cpus() == 0.0 {
             continue;
@@ -189,6 +228,5 @@ async fn again(
         let cpus = (container.cpus() > 0.0).then_some(cpus);
         site.engine.update_limits(&container, memory, cpus).await?;
     }
-    tool.up(services, all, request.ready).await?;
-    Ok(())
+    images::bounded(tool.up(services, all, request.ready).await)
 }

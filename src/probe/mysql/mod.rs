@@ -106,11 +106,16 @@ impl Probe for Mysql {
         vec![self.role.clone()]
     }
 
-    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        let until = Instant::now() + attempt.timeout;
+    fn begin(&self, stack: &Arc<Stack>) {
         if matches!(self.what, What::Compare) {
             start_declaring(stack, &self.role);
         }
+    }
+
+    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
+        let until = Instant::now() + attempt.timeout;
+        // Where nobody began it, it begins now.
+        self.begin(stack);
         let store = here!(store::open(stack, &self.role, attempt.timeout).await?, absent);
         match &self.what {
             What::Query { sql, database } => query(&store, sql, database.as_deref(), attempt).await,

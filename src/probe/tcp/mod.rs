@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use self::dial::{View, dial};
-use super::common::{Published, from_schema, here, observer, player, published, role_of, template};
+use super::common::{Published, from_schema, here, observer, player, published, template};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, names};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::From;
@@ -162,6 +162,14 @@ fn absent(why: Text) -> Result<Observation, ProbeError> {
     Ok(Observation { explanation: Some(why), ..Observation::of(facts) })
 }
 
+/// Whether a service in front evidently leads to another: it was built or configured by the submission, and names the other in
+/// its dependences. A stock server that says "It works!" leads nowhere.
+fn leads_to(stack: &Stack, proxy: &str, to: &str) -> bool {
+    let Some(def) = stack.config.resolved.service(proxy) else { return false };
+    let own = def.build.is_some() || def.mounts.iter().any(|m| m.bind);
+    own && (def.depends_on.iter().any(|d| d == to) || def.links.iter().any(|(d, _)| d == to))
+}
+
 impl Tcp {
     async fn at_published(
         &self,
@@ -176,7 +184,10 @@ impl Tcp {
         let all = published(&containers);
         let own = all.iter().filter(|p| p.service == container.service);
         // A proxy in front of the role may publish the port for it; another role's port is not it.
-        let taken = |p: &&Published| role_of(stack, &p.service) == p.service || p.service == container.service;
+        let alone = all.iter().all(|p| p.service != container.service);
+        let taken = |p: &&Published| {
+            (alone && leads_to(stack, &p.service, &container.service)) || p.service == container.service
+        };
         let doors: Vec<&Published> = match port {
             Some(port) => all.iter().filter(|p| p.host == port).filter(taken).collect(),
             None => own.clone().collect(),
