@@ -95,7 +95,8 @@ where
             return waited;
         }
         let next = started + patience.every;
-        if Instant::now().max(next) >= deadline {
+        // A row that has begun is looked at to its end: what holds is no failure for want of a second look.
+        if row == 0 && Instant::now().max(next) >= deadline {
             return waited;
         }
         tokio::time::sleep_until(next).await;
@@ -180,6 +181,25 @@ mod tests {
         assert!(matches!(waited.end, End::Held));
         assert_eq!(waited.attempts, 5);
         assert_eq!(waited.held_after, Some(Duration::from_millis(500)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_that_began_in_time_is_looked_at_to_its_end() {
+        let slow = |up: bool| async move {
+            tokio::time::sleep(Duration::from_secs(12)).await;
+            Ok(seen(up))
+        };
+        let waited = wait(&patience(10, 2), &expect("up", json!(true)), |_| slow(true)).await;
+        assert!(matches!(waited.end, End::Held));
+        assert_eq!(waited.attempts, 2);
+        let looks = Cell::new(0);
+        let waited = wait(&patience(10, 2), &expect("up", json!(true)), |_| {
+            looks.set(looks.get() + 1);
+            slow(looks.get() == 1)
+        })
+        .await;
+        assert!(matches!(waited.end, End::Patience));
+        assert!(!waited.findings[0].holds);
     }
 
     #[tokio::test(start_paused = true)]
