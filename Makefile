@@ -27,7 +27,7 @@ demo: build ## the main job: grade the bundled reference submission from nothing
 	$(SUDO) $(IMPARCIAL) setup
 	$(SUDO) $(IMPARCIAL) grade $(REFERENCE) --scenario seed
 
-test: setup lint unit mutants ## everything that must pass: lints, tests, every mutant of the shipped scenarios
+test: setup lint unit mutants ## everything that must pass: lints, tests, every mutant of seed
 
 unit:
 	$(SUDO) env "PATH=$$PATH" cargo test
