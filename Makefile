@@ -6,8 +6,8 @@ IMPARCIAL := target/$(TARGET)/debug/imparcial
 REFERENCE := scenarios/seed/reference
 # Labs need the engine and the control groups: root, or sudo.
 SUDO      := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
-# As many labs at once as memory and cores go.
-JOBS      ?= $(shell n=$$(nproc); [ $$n -gt 2 ] && echo $$((n / 2 + 1)) || echo 2)
+# Labs at once: one waits more than it works.
+JOBS      ?= $(shell echo $$(($$(nproc) + 1)))
 
 .DEFAULT_GOAL := help
 .PHONY: help build setup demo test unit mutants lint bench clean
