@@ -278,6 +278,8 @@ async fn outcome(i: usize, looker: &dyn Looker, waited: Waited, started_ms: u64,
     let (raw, said) = match &waited.end {
         End::Held => (Raw::Pass, None),
         End::Unable(error) => (Raw::Error(error.reason), Some(error.text.clone())),
+        // A fail needs something that was seen and is not as it should be.
+        _ if waited.findings.iter().all(|f| f.holds) => (Raw::Error(Reason::Imparcial), None),
         End::Patience | End::Hopeless(_) => match looker.excuse(i, &waited).await {
             Some((reason, text)) => (Raw::Error(reason), Some(text)),
             None => (Raw::Fail, waited.observation.explanation.clone()),
