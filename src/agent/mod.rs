@@ -110,6 +110,7 @@ pub enum Sight {
     Http {
         status: u16,
         headers: Vec<(String, String)>,
+        #[serde(with = "wire::bytes")]
         body: Vec<u8>,
         truncated: bool,
         elapsed_ms: u64,

@@ -70,6 +70,21 @@ impl From<Bytes> for Vec<u8> {
     }
 }
 
+/// A field of bytes, sent as [`Bytes`].
+pub(crate) mod bytes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Bytes;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        Bytes::from(bytes.to_vec()).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        Bytes::deserialize(from).map(Vec::from)
+    }
+}
+
 impl Ran {
     pub(crate) fn of(result: Result<Output, RunErrorKind>) -> Self {
         match result {

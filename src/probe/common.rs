@@ -188,7 +188,10 @@ pub fn published(containers: &[Container]) -> Vec<Published> {
     for container in containers.iter().filter(|c| c.running()) {
         for (port, bindings) in &container.ports {
             let Some(inner) = port.strip_suffix("/tcp").and_then(|p| p.parse().ok()) else { continue };
-            for (ip, host) in bindings.iter().filter(|(_, host)| *host != 0) {
+            // A port that the engine chose may be another one on IPv6, where nobody looks.
+            let four = bindings.iter().any(|(ip, _)| !ip.contains(':'));
+            let wanted = |(ip, host): &&(String, u16)| *host != 0 && !(four && ip.contains(':'));
+            for (ip, host) in bindings.iter().filter(wanted) {
                 let loopback = ip.starts_with("127.") || ip == "::1";
                 match out.iter_mut().find(|p| p.host == *host) {
                     Some(known) => known.loopback &= loopback,
@@ -263,12 +266,13 @@ mod tests {
         let all = [
             container("app", &[("5000/tcp", "0.0.0.0", 5000), ("5000/tcp", "::", 5000), ("53/udp", "0.0.0.0", 53)]),
             container("db", &[("3306/tcp", "127.0.0.1", 32000)]),
+            container("chosen", &[("80/tcp", "::", 32901), ("80/tcp", "0.0.0.0", 32907)]),
             dead,
         ];
         let found = published(&all);
         let p =
             |service: &str, container, host, loopback| Published { service: service.into(), container, host, loopback };
-        assert_eq!(found, [p("app", 5000, 5000, false), p("db", 3306, 32000, true)]);
+        assert_eq!(found, [p("app", 5000, 5000, false), p("db", 3306, 32000, true), p("chosen", 80, 32907, false)]);
     }
 
     #[test]

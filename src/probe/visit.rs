@@ -10,7 +10,7 @@ use crate::agent::client::Agent;
 use crate::agent::{Look, Sight};
 
 /// More than a page of rows has.
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 2 << 20;
 const MAX_REDIRECTS: usize = 10;
 
 /// An answer, after redirects.

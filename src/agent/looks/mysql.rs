@@ -9,6 +9,9 @@ use tokio::time::timeout_at;
 use super::{Bounds, Sight, words};
 use crate::agent::{Login, ResultSet, Statement};
 
+/// Of all rows of a look together, as text: pictures in a table need not travel.
+const MAX_BYTES: usize = 16 << 20;
+
 pub(super) struct Options {
     pub(super) stop_at_error: bool,
     pub(super) max_rows: usize,
@@ -40,8 +43,9 @@ pub(super) async fn look(
     let asked = async {
         let server_version = conn.query_first::<String, _>("SELECT VERSION()").await?.unwrap_or_default();
         let mut results = Vec::new();
+        let mut room = MAX_BYTES;
         for statement in statements {
-            let result = match run(&mut conn, statement, options.max_rows).await {
+            let result = match run(&mut conn, statement, options.max_rows, &mut room).await {
                 Ok(result) => result,
                 Err(Error::Server(e)) => {
                     ResultSet { error: Some(e.message), error_code: Some(e.code), ..ResultSet::default() }
@@ -67,16 +71,20 @@ pub(super) async fn look(
     }
 }
 
-async fn run(conn: &mut Conn, statement: &Statement, max_rows: usize) -> Result<ResultSet, Error> {
+async fn run(conn: &mut Conn, statement: &Statement, max_rows: usize, room: &mut usize) -> Result<ResultSet, Error> {
     if statement.values.is_empty() {
-        return collect(conn.query_iter(statement.sql.as_str()).await?, max_rows).await;
+        return collect(conn.query_iter(statement.sql.as_str()).await?, max_rows, room).await;
     }
     let values = statement.values.iter().map(bind).collect();
-    collect(conn.exec_iter(statement.sql.as_str(), Params::Positional(values)).await?, max_rows).await
+    collect(conn.exec_iter(statement.sql.as_str(), Params::Positional(values)).await?, max_rows, room).await
 }
 
 /// The first result set; those that a procedure gives besides are read and left.
-async fn collect<P: Protocol>(mut result: QueryResult<'_, '_, P>, max_rows: usize) -> Result<ResultSet, Error> {
+async fn collect<P: Protocol>(
+    mut result: QueryResult<'_, '_, P>,
+    max_rows: usize,
+    room: &mut usize,
+) -> Result<ResultSet, Error> {
     let mut set = ResultSet { affected: result.affected_rows(), ..ResultSet::default() };
     let columns = result.columns().unwrap_or_default();
     set.columns = columns.iter().map(|c| c.name_str().into_owned()).collect();
@@ -89,12 +97,21 @@ async fn collect<P: Protocol>(mut result: QueryResult<'_, '_, P>, max_rows: usiz
         })
         .collect();
     while let Some(row) = result.next().await? {
-        if set.rows.len() == max_rows {
+        if set.rows.len() == max_rows || set.truncated {
             set.truncated = true;
             continue;
         }
         let values = row.unwrap().into_iter().enumerate();
-        set.rows.push(values.map(|(i, v)| text(v, binary.get(i).copied().unwrap_or(false))).collect());
+        let values: Vec<_> = values.map(|(i, v)| text(v, binary.get(i).copied().unwrap_or(false))).collect();
+        // A row, with what it costs to send it.
+        let size = values.iter().map(|v| v.as_ref().map_or(0, String::len) + 8).sum();
+        match room.checked_sub(size) {
+            Some(left) => {
+                *room = left;
+                set.rows.push(values);
+            }
+            None => set.truncated = true,
+        }
     }
     result.drop_result().await?;
     Ok(set)

@@ -152,16 +152,18 @@ impl Scratch<'_> {
         self.model.config.as_ref().and_then(|c| c.env.clone()).unwrap_or_default()
     }
 
-    /// Everything but the data: settings, secrets, scripts, read-only where the store has them.
+    /// Settings, secrets and scripts, read-only where the store has them; never its data, which is the store's alone.
     fn binds(&self) -> Vec<String> {
-        let mounts = self.model.mounts.iter().flatten();
-        let mut binds: Vec<String> = mounts
-            .filter(|m| m.typ.as_deref() == Some("bind"))
-            .filter_map(|m| Some((m.source.clone()?, m.destination.clone()?)))
-            .filter(|(_, target)| !holds_data(target))
-            .filter(|(_, target)| self.fed.is_empty() || !Path::new(target).starts_with(ENTRYPOINT))
-            .map(|(source, target)| format!("{source}:{target}:ro"))
-            .collect();
+        let command: Vec<String> = self.model.config.as_ref().and_then(|c| c.cmd.clone()).unwrap_or_default();
+        let mut binds: Vec<String> = Vec::new();
+        for mount in self.model.mounts.iter().flatten() {
+            let source = if mount.typ.as_deref() == Some("volume") { &mount.name } else { &mount.source };
+            let (Some(source), Some(target)) = (source, &mount.destination) else { continue };
+            let scripts = Path::new(target).starts_with(ENTRYPOINT);
+            if wanted(target, &command) && (self.fed.is_empty() || !scripts) {
+                binds.push(format!("{source}:{target}:ro"));
+            }
+        }
         for (i, path) in self.fed.iter().enumerate() {
             let name: String = path
                 .file_name()
@@ -277,10 +279,13 @@ async fn discard(engine: &Engine, name: &str) {
     }
 }
 
-/// A place where the server keeps its files, or a folder above it.
-fn holds_data(target: &str) -> bool {
-    let (target, data) = (Path::new(target), Path::new("/var/lib/mysql"));
-    target.starts_with(data) || data.starts_with(target)
+/// A mount that the server is set up with: by its place, or because the command names it.
+fn wanted(target: &str, command: &[String]) -> bool {
+    const PLACES: [&str; 5] = [ENTRYPOINT, "/etc", "/run/secrets", "/var/run/secrets", "/usr/local"];
+    let path = Path::new(target);
+    let named = |word: &String| !word.contains("datadir") && word.contains(target);
+    let data = path.starts_with("/var/lib/mysql") || Path::new("/var/lib/mysql").starts_with(path);
+    !data && (PLACES.iter().any(|place| path.starts_with(place)) || command.iter().any(named))
 }
 
 /// The line of a log that says why, else its end.
@@ -296,12 +301,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_folders_are_told_from_settings() {
-        assert!(holds_data("/var/lib/mysql"));
-        assert!(holds_data("/var/lib/mysql/shop"));
-        assert!(holds_data("/var/lib"));
-        assert!(!holds_data("/etc/mysql/conf.d"));
-        assert!(!holds_data("/docker-entrypoint-initdb.d"));
+    fn data_is_told_from_settings() {
+        let command = ["mysqld", "--datadir=/data", "--init-file=/sql/init.sql"].map(str::to_owned);
+        for target in
+            ["/etc/mysql/conf.d", "/docker-entrypoint-initdb.d/a.sql", "/run/secrets/root", "/sql/init.sql", "/sql"]
+        {
+            assert!(wanted(target, &command), "{target}");
+        }
+        for target in ["/var/lib/mysql", "/var/lib/mysql/shop", "/var/lib", "/", "/data", "/var/log/mysql", "/backup"] {
+            assert!(!wanted(target, &command), "{target}");
+        }
     }
 
     #[test]

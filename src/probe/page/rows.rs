@@ -24,14 +24,26 @@ const ENOUGH: u32 = 3;
 /// How far apart, in bytes beside their own length, the values of one row may stand.
 const NEAR: usize = 400;
 
+/// Bytes of page that are searched, over all values and readings: more rows than that prove nothing more.
+const MAX_SEARCHED: usize = 2 << 30;
+
 /// Places of a value that are looked at; a word that is everywhere proves nothing more.
 const MAX_PLACES: usize = 64;
 
 /// The rows of these tables that the page shows.
 pub fn shown(page: &PageText, tables: &[Table]) -> Vec<Shown> {
     let mut out = Vec::new();
+    let size: usize = page.readings().iter().map(String::len).sum();
+    // A value has about two forms.
+    let mut searches = MAX_SEARCHED / (2 * size).max(1);
     for (t, table) in tables.iter().enumerate() {
-        let rows: Vec<Vec<Value>> = table.rows.iter().map(|row| values(&table.columns, row)).collect();
+        let mut rows: Vec<Vec<Value>> = Vec::new();
+        for row in &table.rows {
+            let values = values(&table.columns, row);
+            let Some(left) = searches.checked_sub(values.len()) else { break };
+            searches = left;
+            rows.push(values);
+        }
         let mut faint = Vec::new();
         for (r, values) in rows.iter().enumerate() {
             let Some((weight, columns)) = page.readings().iter().map(|text| seen(text, values)).max() else { continue };
@@ -47,7 +59,7 @@ pub fn shown(page: &PageText, tables: &[Table]) -> Vec<Shown> {
         if faint.len() >= could.min(2) {
             out.extend(faint);
         }
-        for (r, column) in listed(page, table) {
+        for (r, column) in listed(page, table, rows.len()) {
             if !out.iter().any(|s| (s.table, s.row) == (t, r)) {
                 out.push(Shown { table: t, row: r, columns: vec![column] });
             }
@@ -58,11 +70,11 @@ pub fn shown(page: &PageText, tables: &[Table]) -> Vec<Shown> {
 }
 
 /// Rows of which a page lists a single column of short words: many of them are no chance where one would be.
-fn listed(page: &PageText, table: &Table) -> Vec<(usize, usize)> {
+fn listed(page: &PageText, table: &Table, rows: usize) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
     for (c, column) in table.columns.iter().enumerate().filter(|(_, c)| c.kind() == Kind::Text) {
         let mut words = BTreeMap::new();
-        for (r, row) in table.rows.iter().enumerate() {
+        for (r, row) in table.rows.iter().take(rows).enumerate() {
             let Some(value) = row.get(c).and_then(Option::as_deref) else { continue };
             let word = fold(value);
             let letters = word.chars().filter(|c| c.is_alphabetic()).count();

@@ -20,7 +20,7 @@ const INLINE: [&str; 17] = [
 ];
 
 /// More than any page that a person reads.
-const MAX_CHARS: usize = 2 << 20;
+const MAX_CHARS: usize = 1 << 20;
 
 impl PageText {
     /// Reads a body. The content type is only a hint: pages are often declared wrongly.

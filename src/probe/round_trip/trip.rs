@@ -132,7 +132,6 @@ async fn write_and_look(
         match restart::all_but(stack, &store.container.service).await? {
             Found::Absent(why) => trip.why = Some(why),
             Found::Here(()) => {
-                eyes.find_doors_again().await?;
                 if eyes.wait_for_answer().await? {
                     trip.later = eyes.watch(standing, AFTER_RESTART).await?;
                 } else {
@@ -224,8 +223,8 @@ struct Eyes<'a> {
     agent: &'a Agent,
     /// One where rows are shown; else all that answered.
     urls: Vec<Url>,
-    /// What the ports led to when the URLs were found.
-    doors: Vec<Published>,
+    /// What the port of each led to when they were found.
+    doors: Vec<Option<Published>>,
     shown: Vec<rows::Shown>,
 }
 
@@ -237,8 +236,7 @@ impl<'a> Eyes<'a> {
         tables: &[Table],
     ) -> Result<Found<Self>, ProbeError> {
         let containers = stack.engine.project_containers(&stack.project).await?;
-        let doors = published(&containers);
-        let mut eyes = Self { stack, app, agent, urls: Vec::new(), doors, shown: Vec::new() };
+        let mut eyes = Self { stack, app, agent, urls: Vec::new(), doors: Vec::new(), shown: Vec::new() };
         let mut walk = Walk::new(stack, app, &containers, agent, Instant::now() + ATTEMPT);
         if !walk.has_doors() {
             return Ok(Found::Absent(Text::new(
@@ -268,6 +266,9 @@ impl<'a> Eyes<'a> {
                 format!("no hay página que mirar: {why}"),
             )));
         }
+        let doors = published(&containers);
+        let door = |url: &Url| doors.iter().find(|d| Some(d.host) == url.port_or_known_default()).cloned();
+        eyes.doors = eyes.urls.iter().map(door).collect();
         Ok(Found::Here(eyes))
     }
 
@@ -294,10 +295,11 @@ impl<'a> Eyes<'a> {
         }
     }
 
-    /// The page answers at all: within a minute of its start.
-    async fn wait_for_answer(&self) -> Result<bool, ProbeError> {
+    /// The page answers again, within a minute of its start; at another port where the engine chose a new one.
+    async fn wait_for_answer(&mut self) -> Result<bool, ProbeError> {
         let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
+            self.find_doors_again().await?;
             for url in &self.urls {
                 let mut walk = Walk::new(self.stack, self.app, &[], self.agent, Instant::now() + ATTEMPT);
                 if let Got::Response(response) = walk.get(url, true).await?
@@ -311,17 +313,15 @@ impl<'a> Eyes<'a> {
         Ok(false)
     }
 
-    /// Ports that the engine chose are others after a restart.
     async fn find_doors_again(&mut self) -> Result<(), ProbeError> {
         let now = published(&self.stack.engine.project_containers(&self.stack.project).await?);
-        for url in &mut self.urls {
-            let Some(old) = self.doors.iter().find(|d| Some(d.host) == url.port_or_known_default()) else { continue };
-            let same = |d: &&Published| d.service == old.service && d.container == old.container;
+        for (url, door) in self.urls.iter_mut().zip(&self.doors) {
+            let same =
+                |d: &&Published| door.as_ref().is_some_and(|o| (&d.service, d.container) == (&o.service, o.container));
             if let Some(new) = now.iter().find(same) {
                 url.set_port(Some(new.host)).ok();
             }
         }
-        self.doors = now;
         Ok(())
     }
 }
