@@ -77,15 +77,47 @@ impl Probe for Compose {
 
     async fn observe(&self, stack: &Arc<Stack>, _attempt: Attempt) -> Result<Observation, ProbeError> {
         match self.what {
-            What::File => Ok(file(stack)),
+            What::File => file(stack),
             What::FirstUp => first_up(stack).await,
             What::SecondUp => second_up(stack).await,
         }
     }
 }
 
-fn file(stack: &Stack) -> Observation {
+/// Keys that only the newer generation of the tool knows; labs have the older one.
+const ONLY_NEWER: &[&str] = &[
+    "additional_contexts",
+    "annotations",
+    "attach",
+    "develop",
+    "gpus",
+    "include",
+    "models",
+    "post_start",
+    "pre_stop",
+    "provider",
+    "pull_policy",
+    "required",
+];
+
+/// Whether all that the tool minds is a key of the newer generation.
+fn for_the_newer_tool(message: &str) -> bool {
+    let minds = ["nsupported config option", "dditional properties are not allowed", "nsupported option"];
+    minds.iter().any(|m| message.contains(m)) && ONLY_NEWER.iter().any(|key| message.contains(&format!("'{key}'")))
+}
+
+fn file(stack: &Stack) -> Result<Observation, ProbeError> {
     let config = &stack.config;
+    if !config.valid && for_the_newer_tool(&config.message) {
+        let text = Text::new(
+            format!("the file is written for docker compose 2, and labs have 1.29: {}", config.message),
+            format!(
+                "el archivo está escrito para docker compose 2, y los laboratorios tienen 1.29: {}",
+                config.message
+            ),
+        );
+        return Err(ProbeError { reason: Reason::NotHere, text });
+    }
     let names: Vec<&str> = config.resolved.services.iter().map(|s| s.name.as_str()).collect();
     let mut observation = Observation::of(Facts::from([
         ("valid".to_owned(), json!(config.valid)),
@@ -98,7 +130,7 @@ fn file(stack: &Stack) -> Observation {
             format!("la herramienta compose rechaza el archivo: {}", config.message),
         ));
     }
-    observation
+    Ok(observation)
 }
 
 /// Services that only a second `up` started; unless it was a stand-in's version that the first one died of.
@@ -166,4 +198,20 @@ async fn second_up(stack: &Arc<Stack>) -> Result<Observation, ProbeError> {
     )]));
     observation.evidence.push(("compose-second-up.txt".to_owned(), output.both().into_bytes()));
     Ok(observation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_newer_tool_knows_is_excused() {
+        let said = "The Compose file './docker-compose.yml' is invalid because: services.app.depends_on.db contains unsupported option: 'required'";
+        assert!(for_the_newer_tool(said));
+        assert!(for_the_newer_tool(
+            "Invalid top-level property: Additional properties are not allowed ('include' was unexpected)"
+        ));
+        assert!(!for_the_newer_tool("Unsupported config option for services.app: 'biuld'"));
+        assert!(!for_the_newer_tool("yaml.scanner.ScannerError: mapping values are not allowed here"));
+    }
 }
