@@ -18,13 +18,13 @@ use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "dns",
-    summary: "a name resolves",
+    summary: "A name resolves",
     facts: &[
         FactSpec { name: "resolves", unit: Unit::Bool, summary: "the name has an address" },
         FactSpec { name: "addresses", unit: Unit::List, summary: "the addresses, in the resolver's order" },
         FactSpec { name: "name", unit: Unit::Text, summary: "the name that resolved" },
     ],
-    example: "dns: {name: \"{db.names}\", from: {inside: app}}\nexpect: {resolves: true}\n",
+    example: "{id: db-resolves, points: 1, dns: {name: \"{db.names}\", from: {inside: app}}, expect: {resolves: true}}",
     schema: || {
         json!({
             "type": "object",

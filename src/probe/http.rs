@@ -20,7 +20,7 @@ use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "http",
-    summary: "what a URL answers",
+    summary: "What a URL answers",
     facts: &[
         FactSpec { name: "status", unit: Unit::Number, summary: "the status code; none where nothing answered" },
         FactSpec { name: "body", unit: Unit::Text, summary: "the body as text, whatever its charset" },
@@ -28,7 +28,7 @@ pub static KIND: ProbeKind = ProbeKind {
         FactSpec { name: "final_url", unit: Unit::Text, summary: "where redirects led" },
         FactSpec { name: "elapsed_s", unit: Unit::Seconds, summary: "from asking to the end of the body" },
     ],
-    example: "http: {url: \"http://{app.published}/\", follow: {redirects: true}}\nexpect: {status: 200, body: {contains: Hello}}\n",
+    example: "{id: front-page, points: 2, http: {url: \"http://{app.published}/\"}, expect: {status: 200, body: {contains: Hello}}}",
     schema: || {
         json!({
             "type": "object",

@@ -132,6 +132,15 @@ async fn rows_are_found_on_the_page_or_one_link_away() {
     let seen = world.look("page", "{role: app, rows_of: db, follow: {links: 0}, paths: [/list.php]}").await.unwrap();
     assert_eq!(fact(&seen, "rows_shown"), json!(2), "{seen:?}");
 
+    // A page whose script fetches the rows, from what the browser calls its own machine.
+    let door = world.look("http", "{url: \"http://{app.published}/\"}").await.unwrap();
+    let port = fact(&door, "final_url").as_str().unwrap().rsplit(':').next().unwrap().trim_end_matches('/').to_owned();
+    let fetching = format!("<div id=x></div><script>fetch('http://127.0.0.1:{port}/list.php').then(show)</script>");
+    std::fs::write(world.path("www/index.php"), fetching).unwrap();
+    let seen = world.look("page", params).await.unwrap();
+    assert_eq!(fact(&seen, "rows_shown"), json!(2), "{seen:?}");
+    assert!(seen.notes.iter().any(|note| note.en.contains("a script of the page fetches")), "{seen:?}");
+
     // Another password, and the error comes as a good page.
     std::fs::write(world.path("www/connect.php"), CONNECT.replace("secreto", "otra")).unwrap();
     std::fs::write(world.path("www/index.php"), LIST).unwrap();

@@ -22,7 +22,7 @@ use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "mysql",
-    summary: "a query at a role's own MySQL server, or a comparison with what the submission's SQL declares",
+    summary: "A query at a role's own MySQL server, or a comparison with what the submission's SQL declares",
     facts: &[
         FactSpec { name: "connected", unit: Unit::Bool, summary: "the server answered at its container's own address" },
         FactSpec { name: "rows", unit: Unit::List, summary: "of `query`: one text a row, columns apart by ` | `" },
@@ -43,7 +43,7 @@ pub static KIND: ProbeKind = ProbeKind {
             summary: "of `compare_with`: some table that somebody made has a row",
         },
     ],
-    example: "mysql: {role: db, compare_with: submission_sql}\nexpect: {missing_tables: [], missing_rows: []}\n",
+    example: "{id: init-applied, points: 8, mysql: {role: db, compare_with: submission_sql}, expect: {missing_tables: [], missing_rows: []}}",
     schema: || {
         json!({
             "type": "object",

@@ -28,7 +28,7 @@ use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "page",
-    summary: "the page of a role shows rows of a database",
+    summary: "The page of a role shows rows of a database",
     facts: &[
         FactSpec {
             name: "status",
@@ -43,7 +43,7 @@ pub static KIND: ProbeKind = ProbeKind {
             summary: "it prints a database's error instead, whatever its status",
         },
     ],
-    example: "page: {role: app, rows_of: db, follow: {redirects: true, links: 10}}\nexpect: {status: 200, rows_shown: {ge: 1}}\n",
+    example: "{id: page, points: 7, page: {role: app, rows_of: db}, expect: {status: 200, rows_shown: {ge: 1}}}",
     schema: || {
         json!({
             "type": "object",

@@ -22,7 +22,7 @@ use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "round_trip",
-    summary: "a fresh row or value, written into a database, appears on a page; then it is taken back",
+    summary: "A fresh row or value, written into a database, appears on a page; then it is taken back",
     facts: &[
         FactSpec {
             name: "seen",
@@ -37,7 +37,7 @@ pub static KIND: ProbeKind = ProbeKind {
         },
         FactSpec { name: "after_s", unit: Unit::Seconds, summary: "how long the page took to show it" },
     ],
-    example: "round_trip: {write: {role: db}, read: {page: app}, restart: true}\nexpect: {seen: true}\n",
+    example: "{id: page-is-live, points: 2, round_trip: {write: {role: db}, read: {page: app}, restart: false}, expect: {seen: true}}",
     schema: || {
         json!({
             "type": "object",

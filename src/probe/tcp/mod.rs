@@ -22,7 +22,7 @@ use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "tcp",
-    summary: "a TCP port accepts connections, and whose server greets",
+    summary: "A TCP port accepts connections, and whose server greets",
     facts: &[
         FactSpec { name: "connected", unit: Unit::Bool, summary: "the port accepted, and did not hang up at once" },
         FactSpec {
@@ -38,7 +38,7 @@ pub static KIND: ProbeKind = ProbeKind {
         FactSpec { name: "name", unit: Unit::Text, summary: "the name or address that worked" },
         FactSpec { name: "refused", unit: Unit::Text, summary: "why there was no connection" },
     ],
-    example: "tcp: {host: \"{db.names}\", port: 3306, from: {inside: app}}\nexpect: {connected: true, greeted_by: db}\n",
+    example: "{id: db-by-name, points: 8, tcp: {host: \"{db.names}\", port: 3306, from: {inside: app}}, expect: {connected: true, greeted_by: db}}",
     schema: || {
         json!({
             "type": "object",
