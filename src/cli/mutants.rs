@@ -156,7 +156,7 @@ fn jobs() -> usize {
     let free = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free =
         free.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok());
-    (2 * cores).min(free.unwrap_or(0_usize) / LAB_KB).max(1)
+    (cores + cores / 2).min(free.unwrap_or(0_usize) / LAB_KB).max(1)
 }
 
 fn write(chosen: &[Mutant], reference: &Path, into: &Path) -> u8 {
