@@ -6,7 +6,7 @@ use super::settle::{Raw, Settled, Ties, settle};
 use crate::expect::Finding;
 use crate::notice::Reason;
 use crate::plan::{Plan, PlannedCheck};
-use crate::record::{Cause, CheckRecord, RunFolder, Verdict};
+use crate::record::{Cause, CheckRecord, RunFolder, Verdict, store};
 use crate::scenario::Visibility;
 use crate::text::Text;
 
@@ -38,7 +38,7 @@ fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bo
         (Verdict::Error, _) => Some(Reason::Imparcial),
         _ => None,
     };
-    let evidence = waited.map(|w| evidence(&spec.id, w, folder)).unwrap_or_default();
+    let evidence = waited.map(|w| evidence(&spec.id, settled.verdict, w, folder)).unwrap_or_default();
     CheckRecord {
         id: spec.id.clone(),
         title: spec.title.clone().unwrap_or_else(|| Text::same(&spec.id)),
@@ -65,14 +65,20 @@ fn clean(finding: &Finding) -> Finding {
     Finding { observed: crate::sanitize::line(&finding.observed, 500), ..finding.clone() }
 }
 
-fn evidence(id: &str, waited: &Waited, folder: &RunFolder) -> Vec<String> {
+/// What the last look saw: the files that it gives, and all of its facts where they came to no pass.
+fn evidence(id: &str, verdict: Verdict, waited: &Waited, folder: &RunFolder) -> Vec<String> {
+    let seen = &waited.observation;
+    let mut files = seen.evidence.clone();
+    if verdict != Verdict::Pass && !seen.subjects.is_empty() {
+        let facts: serde_json::Map<_, _> = seen
+            .subjects
+            .iter()
+            .map(|(name, facts)| (if name.is_empty() { id } else { name }.to_owned(), serde_json::json!(facts)))
+            .collect();
+        files.push(("facts.json".to_owned(), store::to_json(&facts).unwrap_or_default()));
+    }
     // A disk that fills up now costs evidence and no verdict; the record itself is written later and says so.
-    waited
-        .observation
-        .evidence
-        .iter()
-        .filter_map(|(name, bytes)| folder.evidence(&format!("{id}-{name}"), bytes).ok())
-        .collect()
+    files.iter().filter_map(|(name, bytes)| folder.evidence(id, &format!("{id}-{name}"), bytes).ok()).collect()
 }
 
 fn explain(settled: &Settled, outcome: &Outcome, waited: Option<&Waited>, interrupted: bool) -> Text {

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod conclude;
 pub mod eventually;
+mod exhibits;
 mod host;
 mod live;
 pub mod proof;
@@ -137,8 +138,9 @@ async fn inside(
         });
     }
     record.notices.extend(up.notices);
+    let mut exhibits = exhibits::Exhibits::default();
     for (name, bytes) in up.evidence {
-        keep(record, folder, &name, &bytes);
+        exhibits.keep(record, folder, &name, &bytes);
     }
     describe(&up.stack, record);
     if let Err(error) = folder.stage(record) {
@@ -158,10 +160,11 @@ async fn inside(
     (options.progress)(Event::Phase("evidence"));
     let started = clock.ms();
     for (name, bytes) in backend::compose::collect(&stack).await {
-        keep(record, folder, &name, &bytes);
+        exhibits.keep(record, folder, &name, &bytes);
     }
     phase(record, "evidence", started, clock);
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
+    exhibits.link(plan, &stack, &mut record.checks);
     let verdicts: Vec<_> = record.checks.iter().map(|c| c.verdict).enumerate().collect();
     proof::note(plan, &stack, &verdicts).await;
 }
@@ -276,13 +279,6 @@ fn describe(stack: &Stack, record: &mut RunRecord) {
         });
     }
     record.overrides.clone_from(&stack.overrides);
-}
-
-fn keep(record: &mut RunRecord, folder: &RunFolder, name: &str, bytes: &[u8]) {
-    match folder.evidence(name, bytes) {
-        Ok(path) => record.evidence.push(path),
-        Err(error) => record.errors.push(error.text()),
-    }
 }
 
 fn give_up(plan: &Plan, record: &mut RunRecord, reason: Reason, text: Text, folder: &RunFolder) {

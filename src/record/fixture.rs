@@ -82,7 +82,7 @@ pub fn typical() -> RunRecord {
     let mut runs = check("db-runs", 6_000, Pass, None);
     runs.title = Text::new("The database runs", "La base de datos se ejecuta");
     runs.notes = vec![Text::new("it restarted once before that", "antes se reinició una vez")];
-    runs.evidence = vec!["evidence/db.log".to_owned()];
+    runs.evidence = vec!["evidence/stack/service-db.log".to_owned()];
 
     let mut init = check("init-applied", 15_000, Fail, None);
     init.title = Text::new("init.sql was applied", "Se aplicó init.sql");
@@ -102,7 +102,7 @@ pub fn typical() -> RunRecord {
     ];
     init.attempts = 118;
     init.elapsed_ms = 60_010;
-    init.evidence = vec!["evidence/init-applied.txt".to_owned(), "evidence/db.log".to_owned()];
+    init.evidence = vec!["evidence/init-applied/init-applied-facts.json".to_owned(), "evidence/stack/service-db.log".to_owned()];
 
     let mut page = check("page", 12_000, Skip, Some(Fail));
     page.title = Text::new("The page shows rows", "La página muestra filas");
@@ -179,7 +179,7 @@ pub fn typical() -> RunRecord {
         "memory 256 MiB and 1 cpu for every service, after `db` died at its 20 MB",
         "memoria de 256 MiB y 1 cpu para cada servicio, tras morir `db` en sus 20 MB",
     )];
-    record.evidence = vec!["evidence/compose-config.yml".to_owned()];
+    record.evidence = vec!["evidence/stack/compose-resolved.yml".to_owned(), "evidence/stack/service-db.log".to_owned()];
     record
 }
 

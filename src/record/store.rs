@@ -20,6 +20,8 @@ pub const RECORD: &str = "record.json";
 /// The link in the reports' folder to the newest finished run.
 pub const LATEST: &str = "latest";
 const EVIDENCE: &str = "evidence";
+/// Where evidence is kept that is about no check but about the stack: logs, what the compose tool said.
+pub const STACK: &str = "stack";
 
 /// A run's folder, `reports/<run>/`.
 #[derive(Debug)]
@@ -78,9 +80,12 @@ impl RunFolder {
         self.write(RECORD, &json)
     }
 
-    /// The record with this folder's name in it.
+    /// The record with this folder's name in it: relative to where imparcial was called where it is below, as readers
+    /// of attachment tags want it.
     pub fn named(&self, record: &RunRecord) -> RunRecord {
-        RunRecord { folder: self.path.to_string_lossy().into_owned(), ..record.clone() }
+        let here = std::env::current_dir().ok();
+        let below = here.as_ref().and_then(|here| self.path.strip_prefix(here).ok());
+        RunRecord { folder: below.unwrap_or(&self.path).to_string_lossy().into_owned(), ..record.clone() }
     }
 
     /// Writes a file of this folder, whole or not at all. `name` is ours, never the submission's.
@@ -89,14 +94,18 @@ impl RunFolder {
         write_atomic(&target, bytes).map_err(|e| StoreError::new(Doing::Write, &target, e.into()))
     }
 
-    /// Writes evidence, cleaned of escape sequences and cut to [`sanitize::EVIDENCE_LIMIT`] with its beginning and end
-    /// kept. Gives its path in this folder for the record: the name made safe, and numbered where it is taken.
-    pub fn evidence(&self, name: &str, bytes: &[u8]) -> Result<String, StoreError> {
-        let name = format!("{EVIDENCE}/{}", self.free_name(&sanitize::file_name(name)));
-        let target = self.path.join(&name);
+    /// Writes evidence about a check, or about the stack ([`STACK`]), into a folder of its own: cleaned of escape sequences
+    /// and cut to [`sanitize::EVIDENCE_LIMIT`] with its beginning and end kept, and how much was left out said. Gives its
+    /// path in this folder for the record: the name made safe, and numbered where any file of the run has it.
+    pub fn evidence(&self, about: &str, name: &str, bytes: &[u8]) -> Result<String, StoreError> {
+        let about = sanitize::file_name(about);
+        let folder = self.path.join(EVIDENCE).join(&about);
+        fs::create_dir_all(&folder).map_err(|e| StoreError::new(Doing::Create, &folder, e.into()))?;
+        let name = self.free_name(&sanitize::file_name(name));
+        let target = folder.join(&name);
         let clean = sanitize::evidence(bytes, sanitize::EVIDENCE_LIMIT);
         write_atomic(&target, clean.as_bytes()).map_err(|e| StoreError::new(Doing::Write, &target, e.into()))?;
-        Ok(name)
+        Ok(format!("{EVIDENCE}/{about}/{name}"))
     }
 
     /// Jenkins drops a second attachment of the same name, and some file systems know no case.

@@ -64,7 +64,7 @@ fn render(record: &RunRecord, grade: &Grade, lang: Lang) -> Result<Vec<u8>, Rend
             line: check.at.line,
             time: words::seconds(check.elapsed_ms),
             timestamp: rfc3339(at.truncate_to_second()).map_err(&fail)?,
-            properties: case_properties(check),
+            properties: case_properties(record, check),
         });
     }
     if record.checks.is_empty() {
@@ -195,7 +195,7 @@ fn run_properties(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<(String,
     clean(properties)
 }
 
-fn case_properties(check: &CheckRecord) -> Vec<(String, String)> {
+fn case_properties(record: &RunRecord, check: &CheckRecord) -> Vec<(String, String)> {
     let mut properties = vec![
         ("kind".to_owned(), check.kind.clone()),
         ("verdict".to_owned(), words::verdict(check.verdict, Lang::En).to_owned()),
@@ -208,7 +208,10 @@ fn case_properties(check: &CheckRecord) -> Vec<(String, String)> {
     if let Some(reason) = check.reason {
         properties.push(("reason".to_owned(), words::reason_id(Some(reason)).to_owned()));
     }
-    clean(properties)
+    let mut properties = clean(properties);
+    // testmo's way; a path is of no use cut short.
+    properties.extend(attachments(record, &check.evidence).into_iter().map(|path| ("attachment".to_owned(), path)));
+    properties
 }
 
 fn clean(properties: Vec<(String, String)>) -> Vec<(String, String)> {

@@ -31,12 +31,12 @@ fn a_staged_record_reads_back_as_interrupted() {
 #[test]
 fn evidence_names_are_safe_and_unique() {
     let (_dir, folder) = folder();
-    assert_eq!(folder.evidence("app.log", b"one").unwrap(), "evidence/app.log");
-    assert_eq!(folder.evidence("App.log", b"two").unwrap(), "evidence/App-2.log");
-    assert_eq!(folder.evidence("../../app.log", b"three").unwrap(), "evidence/_._app.log");
-    assert_eq!(folder.evidence("/etc/passwd", b"four").unwrap(), "evidence/_etc_passwd");
-    assert_eq!(fs::read_to_string(folder.path().join("evidence/App-2.log")).unwrap(), "two");
-    assert_eq!(entries(&folder.path().join("evidence")).len(), 4);
+    assert_eq!(folder.evidence(STACK, "app.log", b"one").unwrap(), "evidence/stack/app.log");
+    assert_eq!(folder.evidence("page", "App.log", b"two").unwrap(), "evidence/page/App-2.log", "unique in the run");
+    assert_eq!(folder.evidence("page", "../../app.log", b"three").unwrap(), "evidence/page/_._app.log");
+    assert_eq!(folder.evidence("../../x", "/etc/passwd", b"four").unwrap(), "evidence/_._x/_etc_passwd");
+    assert_eq!(fs::read_to_string(folder.path().join("evidence/page/App-2.log")).unwrap(), "two");
+    assert_eq!(entries(&folder.path().join("evidence")), ["_._x", "page", "stack"]);
 }
 
 #[test]
@@ -45,10 +45,15 @@ fn evidence_is_cut_with_both_ends_kept() {
     let mut log = b"first\n".to_vec();
     log.extend(std::iter::repeat_n(b'x', 2 * sanitize::EVIDENCE_LIMIT));
     log.extend(b"\n\x1b[31mlast\x1b[0m\n");
-    let name = folder.evidence("big.log", &log).unwrap();
+    let name = folder.evidence(STACK, "big.log", &log).unwrap();
     let kept = fs::read_to_string(folder.path().join(name)).unwrap();
     assert!(kept.len() <= sanitize::EVIDENCE_LIMIT + 100);
     assert!(kept.starts_with("first\n") && kept.ends_with("\nlast\n"));
+    let said = kept.lines().find(|line| line.contains("bytes left out")).expect("it says so");
+    let left_out: usize = said.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap();
+    // The colour of the last line is cleaned away after the cut.
+    let cleaned = "\x1b[31m\x1b[0m".len();
+    assert_eq!(kept.len() - said.len() - "\n\n".len() + left_out + cleaned, log.len(), "{said}");
 }
 
 #[test]

@@ -159,7 +159,11 @@ fn a_typical_run_keeps_the_rules() {
     }
     let out = &init.child("system-out").expect("attachments").text;
     let folder = "reports/20261124-204305-ab12/evidence";
-    assert_eq!(*out, format!("[[ATTACHMENT|{folder}/init-applied.txt]]\n[[ATTACHMENT|{folder}/db.log]]\n"));
+    let paths = ["init-applied/init-applied-facts.json", "stack/service-db.log"].map(|path| format!("{folder}/{path}"));
+    assert_eq!(*out, paths.each_ref().map(|path| format!("[[ATTACHMENT|{path}]]\n")).concat());
+    let properties = init.child("properties").expect("properties");
+    let attached: Vec<_> = properties.all("property").filter(|p| p.get("name") == "attachment").collect();
+    assert_eq!(attached.iter().map(|p| p.get("value")).collect::<Vec<_>>(), paths);
 
     let error = case("db-by-name").child("error").expect("ours is an error");
     assert_eq!(error.get("type"), "stand_in");

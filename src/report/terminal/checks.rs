@@ -9,6 +9,9 @@ use crate::record::{CheckRecord, RunRecord, Verdict};
 use crate::report::words::{self, pick};
 use crate::text::Lang;
 
+/// How many files of evidence are named under a check; the record names all.
+const EVIDENCE: usize = 3;
+
 pub(super) fn all(page: &mut Page, record: &RunRecord, lang: Lang) {
     let (observations, counting): (Vec<_>, Vec<_>) = record.checks.iter().partition(|c| c.is_observation());
     let of =
@@ -71,8 +74,9 @@ fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
     if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict == Verdict::Fail) {
         page.detail(pick(lang, "hint", "sugerencia"), hint.get(lang));
     }
-    if let Some(best) = check.evidence.first() {
-        page.detail(pick(lang, "evidence", "evidencia"), &format!("{}/{best}", record.folder));
+    for (n, file) in check.evidence.iter().take(EVIDENCE).enumerate() {
+        let label = if n == 0 { pick(lang, "evidence", "evidencia") } else { " " };
+        page.detail(label, &format!("{}/{file}", record.folder));
     }
     page.detail(pick(lang, "asked at", "se pide en"), &format!("{}:{}", check.at.file, check.at.line));
     let behind: Vec<_> = record.checks.iter().filter(|c| is_behind(c, check)).collect();
