@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::record::{CheckRecord, RunRecord, Verdict};
+use crate::record::{CheckRecord, RunRecord, Verdict, Withheld};
 
 /// A run's points. Earned, lost and undecided add up to `points`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -14,7 +14,7 @@ pub struct Grade {
     pub earned: u64,
     pub lost: u64,
     pub undecided: u64,
-    /// Nothing is undecided and the run was not interrupted.
+    /// Nothing is undecided, the run was not interrupted, and no check is withheld.
     pub is_final: bool,
 }
 
@@ -84,7 +84,8 @@ pub fn grade(record: &RunRecord) -> Grade {
     let absent = record.scenario.points.saturating_sub(grade.points);
     grade.points += absent;
     grade.undecided += absent;
-    grade.is_final = grade.undecided == 0 && !record.interrupted;
+    // A part of the checks is no mark.
+    grade.is_final = grade.undecided == 0 && !record.interrupted && record.withheld == Withheld::default();
     grade
 }
 

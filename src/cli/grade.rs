@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::planning::Planning;
-use super::{Ctx, exit, screen};
+use super::{AudienceArg, Ctx, exit, screen};
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
+use crate::record::shown_to;
 use crate::{grade, report};
 
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,10 @@ pub struct Args {
     /// Leave the lab up, and say how to look inside and how to remove it.
     #[arg(long)]
     keep: bool,
+    /// Whose eyes the output is for. For others than the teacher there is also a folder of reports in the run's folder
+    /// that holds nothing that they may not see, and the exit code says no more than it.
+    #[arg(long = "for", value_name = "WHO", value_enum, default_value_t = AudienceArg::Teacher)]
+    audience: AudienceArg,
     /// Where the folder of the run is made.
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     reports: PathBuf,
@@ -50,9 +55,14 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
             return exit::NOT_GRADED;
         }
     };
-    let code = grade::exit_code(&record);
     let written = report::write_all(&folder, &record, ctx.lang);
-    let page = report::terminal::show(&record, ctx.lang, screen::style());
+    let audience = args.audience.audience();
+    let (written, shown) = match report::write_for(&folder, &record, audience, ctx.lang) {
+        Ok(shown) => (written, shown),
+        Err(error) => (written.and(Err(error)), shown_to(&record, audience)),
+    };
+    let code = grade::exit_code(&shown);
+    let page = report::terminal::show(&shown, ctx.lang, screen::style());
     if let Err(error) = screen::put(page.as_bytes()) {
         eprintln!("error: could not write: {error}");
         return exit::NOT_GRADED;

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::record::Audience;
 use crate::text::Lang;
 
 /// Grades a cluster: brings a submission's stack up in a lab, checks it, and says whose fault it is where it does not work.
@@ -41,6 +42,27 @@ struct Cli {
 enum LangArg {
     En,
     Es,
+}
+
+/// Whose eyes a report is for.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum AudienceArg {
+    /// Who handed it in, while it may be handed in again.
+    Student,
+    /// The same, after the due date.
+    AfterDue,
+    /// All of it.
+    Teacher,
+}
+
+impl AudienceArg {
+    fn audience(self) -> Audience {
+        match self {
+            Self::Student => Audience::Student,
+            Self::AfterDue => Audience::AfterDue,
+            Self::Teacher => Audience::Teacher,
+        }
+    }
 }
 
 /// What every subcommand is told.

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Ctx, exit, screen};
+use super::{AudienceArg, Ctx, exit, screen};
 use crate::grade::grade;
-use crate::record::{RunRecord, store};
+use crate::record::{RunRecord, shown_to, store};
 use crate::report::{self, FORMATS, Format, RenderError, terminal};
 
 #[derive(Debug, clap::Args)]
@@ -15,6 +15,9 @@ pub struct Args {
     /// The format to show it in.
     #[arg(long, default_value = terminal::FORMAT.name, value_parser = names())]
     format: String,
+    /// Whose eyes it is for: what they may not see is not in it.
+    #[arg(long = "for", value_name = "WHO", value_enum, default_value_t = AudienceArg::Teacher)]
+    audience: AudienceArg,
     /// Where runs are recorded.
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     reports: PathBuf,
@@ -27,7 +30,7 @@ fn names() -> clap::builder::PossibleValuesParser {
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let record = match store::load(&find(&args.reports, &args.run)) {
-        Ok(record) => record,
+        Ok(record) => shown_to(&record, args.audience.audience()),
         Err(error) => {
             eprintln!("error: {}", error.text().get(ctx.lang));
             return exit::USAGE;

@@ -7,7 +7,6 @@ use crate::expect::Finding;
 use crate::notice::Reason;
 use crate::plan::{Plan, PlannedCheck};
 use crate::record::{Cause, CheckRecord, RunFolder, Verdict, store};
-use crate::scenario::Visibility;
 use crate::text::Text;
 
 /// The ties of a plan's checks.
@@ -45,7 +44,8 @@ fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bo
         kind: spec.kind.clone(),
         points: spec.points,
         at: spec.at.clone(),
-        visibility: visibility(spec.visibility).to_owned(),
+        visibility: spec.visibility.name().to_owned(),
+        details: spec.details.map(|details| details.name().to_owned()).unwrap_or_default(),
         verdict: settled.verdict,
         reason,
         cause: settled.cause,
@@ -122,14 +122,6 @@ fn not_so(waited: Option<&Waited>) -> Text {
         format!("{of}expected {} {}, seen {seen} ({en})", finding.fact, finding.expected),
         format!("{of}se esperaba {} {}, se vio {seen} ({es})", finding.fact, finding.expected),
     )
-}
-
-fn visibility(v: Visibility) -> &'static str {
-    match v {
-        Visibility::Student => "student",
-        Visibility::AfterDue => "after_due",
-        Visibility::Teacher => "teacher",
-    }
 }
 
 /// A submission with nothing to bring up: the checks at the root get this verdict, the rest follows from them.

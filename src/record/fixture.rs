@@ -9,6 +9,8 @@ pub fn empty() -> RunRecord {
         version: VERSION,
         run: "20261124-204305-ab12".to_owned(),
         folder: "reports/20261124-204305-ab12".to_owned(),
+        audience: Audience::default(),
+        withheld: Withheld::default(),
         imparcial: "0.1.0".to_owned(),
         started: "2026-11-24T20:43:05Z".to_owned(),
         elapsed_ms: 41_250,
@@ -46,6 +48,7 @@ pub fn check(id: &str, points: u64, verdict: Verdict, cause: Option<Verdict>) ->
         points,
         at: Place { file: "scenarios/seed/scenario.yaml".to_owned(), line: 40, column: 5 },
         visibility: "student".to_owned(),
+        details: String::new(),
         verdict,
         reason: (verdict == Verdict::Error).then_some(Reason::StandIn),
         cause: cause.map(|verdict| Cause { check: "root".to_owned(), verdict }),
@@ -102,7 +105,8 @@ pub fn typical() -> RunRecord {
     ];
     init.attempts = 118;
     init.elapsed_ms = 60_010;
-    init.evidence = vec!["evidence/init-applied/init-applied-facts.json".to_owned(), "evidence/stack/service-db.log".to_owned()];
+    init.evidence =
+        vec!["evidence/init-applied/init-applied-facts.json".to_owned(), "evidence/stack/service-db.log".to_owned()];
 
     let mut page = check("page", 12_000, Skip, Some(Fail));
     page.title = Text::new("The page shows rows", "La página muestra filas");
@@ -179,7 +183,44 @@ pub fn typical() -> RunRecord {
         "memory 256 MiB and 1 cpu for every service, after `db` died at its 20 MB",
         "memoria de 256 MiB y 1 cpu para cada servicio, tras morir `db` en sus 20 MB",
     )];
-    record.evidence = vec!["evidence/stack/compose-resolved.yml".to_owned(), "evidence/stack/service-db.log".to_owned()];
+    record.evidence =
+        vec!["evidence/stack/compose-resolved.yml".to_owned(), "evidence/stack/service-db.log".to_owned()];
+    record
+}
+
+/// The typical run with checks, and details of checks, that a student may not see: all that may not be seen says SECRET.
+pub fn with_secrets() -> RunRecord {
+    use Verdict::{Fail, Pass, Skip};
+    let secret = |what: &str| Text::same(format!("SECRET-{what}"));
+    let fill = |mut check: CheckRecord| {
+        check.explanation = secret("explanation");
+        check.hint = Some(secret("hint"));
+        check.notes = vec![secret("note")];
+        check.findings = vec![finding("SECRET-subject", "SECRET-fact", "SECRET-expected", "SECRET-observed", false)];
+        check.evidence = vec![format!("evidence/{0}/{0}-SECRET-facts.json", check.id)];
+        check
+    };
+    let mut record = typical();
+    let mut after = fill(check("after-SECRET-due", 2_000, Pass, None));
+    (after.title, after.visibility) = (secret("title"), "after_due".to_owned());
+    let mut teacher = fill(check("teacher-SECRET", 3_000, Fail, None));
+    (teacher.title, teacher.kind, teacher.visibility) =
+        (secret("title"), "SECRET-kind".to_owned(), "teacher".to_owned());
+    let mut behind = check("behind", 1_000, Skip, Some(Fail));
+    behind.cause = Some(Cause { check: teacher.id.clone(), verdict: Fail });
+    behind.explanation = Text::same(format!("not counted again: it follows from `{}`", teacher.id));
+    let mut guarded = fill(check("guarded", 4_000, Fail, None));
+    guarded.details = "teacher".to_owned();
+    let observed = CheckRecord { id: "guarded-too".to_owned(), points: 0, ..guarded.clone() };
+    record.checks.extend([after, teacher, behind, guarded, observed]);
+    record.scenario.points = record.checks.iter().map(|c| c.points).sum();
+    record
+}
+
+/// The same run with nothing that failed.
+pub fn passed(record: &RunRecord) -> RunRecord {
+    let mut record = record.clone();
+    record.checks.iter_mut().for_each(|c| (c.verdict, c.cause, c.reason) = (Verdict::Pass, None, None));
     record
 }
 

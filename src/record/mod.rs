@@ -1,15 +1,19 @@
 //! What happened in a run: the record in the middle. Everything that people and dashboards read is made from it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::expect::{Finding, Place};
 use crate::notice::{Notice, Reason};
 use crate::text::Text;
 
+pub mod audience;
 #[cfg(test)]
 pub mod fixture;
 pub mod store;
 
+pub use audience::{Audience, Withheld, shown_to};
 pub use store::{RunFolder, StoreError};
 
 /// The version of `record.json`; raised when a reader of the old one would misread the new.
@@ -45,7 +49,11 @@ pub struct CheckRecord {
     pub points: u64,
     /// Where the scenario asks for it.
     pub at: Place,
+    /// Who sees it: `student`, `after_due`, `teacher`.
     pub visibility: String,
+    /// Who sees what was looked for and seen, where that is fewer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub details: String,
     pub verdict: Verdict,
     pub reason: Option<Reason>,
     pub cause: Option<Cause>,
@@ -126,6 +134,12 @@ pub struct RunRecord {
     /// The run's folder as the caller named it (`reports/2026…`), set by [`RunFolder`]; reports name files by it.
     #[serde(default)]
     pub folder: String,
+    /// For whom it is: nothing in it is for fewer.
+    #[serde(default, skip_serializing_if = "Audience::is_teacher")]
+    pub audience: Audience,
+    /// What is not in it for that reason.
+    #[serde(default, skip_serializing_if = "Withheld::is_none")]
+    pub withheld: Withheld,
     pub imparcial: String,
     /// RFC 3339, UTC, whole seconds.
     pub started: String,
@@ -160,6 +174,8 @@ impl RunRecord {
             version: VERSION,
             run: String::new(),
             folder: String::new(),
+            audience: Audience::default(),
+            withheld: Withheld::default(),
             imparcial: env!("CARGO_PKG_VERSION").to_owned(),
             started: String::new(),
             elapsed_ms: 0,
@@ -177,5 +193,11 @@ impl RunRecord {
             errors: Vec::new(),
             evidence: Vec::new(),
         }
+    }
+
+    /// Every file of evidence that it names, once.
+    pub fn all_evidence(&self) -> BTreeSet<&str> {
+        let of_checks = self.checks.iter().flat_map(|check| &check.evidence);
+        self.evidence.iter().chain(of_checks).map(String::as_str).collect()
     }
 }

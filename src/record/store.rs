@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunRecord, VERSION};
+use super::{Audience, RunRecord, VERSION};
 use crate::sanitize;
 use crate::text::Text;
 
@@ -118,6 +118,32 @@ impl RunFolder {
         let numbered = (2..).map(|n| format!("{stem}-{n}{extension}"));
         let mut candidates = std::iter::once(name.to_owned()).chain(numbered);
         candidates.find(|c| names.insert(c.to_ascii_lowercase())).unwrap_or_default()
+    }
+
+    /// A folder in this one with what `audience` may see: made anew, with copies of these files of evidence.
+    pub fn part(&self, audience: Audience, evidence: &BTreeSet<&str>) -> Result<Self, StoreError> {
+        let path = self.path.join(audience.name());
+        let made = match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::create_dir(&path),
+        };
+        made.map_err(|e| StoreError::new(Doing::Create, &path, e.into()))?;
+        // A record may come from elsewhere: only what is below this folder is copied.
+        let below = |name: &&&str| Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
+        for name in evidence.iter().filter(below) {
+            let (from, to) = (self.path.join(name), path.join(name));
+            let copied = match to.parent() {
+                Some(folder) => fs::create_dir_all(folder).and_then(|()| fs::copy(&from, &to)),
+                None => continue,
+            };
+            match copied {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::new(Doing::Write, &to, error.into()));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self::open(path))
     }
 
     /// Points `reports/latest` at this run; a reader sees the old one or the new one.

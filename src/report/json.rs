@@ -7,8 +7,12 @@ use crate::grade::{Grade, Outcome, conclude, merge, outcome};
 use crate::record::{RunRecord, Verdict, store};
 use crate::text::Lang;
 
-pub static FORMAT: Format =
-    Format { name: "json", file_name: store::RECORD, summary: "the whole record with its grade, versioned", render };
+pub static FORMAT: Format = Format {
+    name: "json",
+    file_name: Some(store::RECORD),
+    summary: "the whole record with its grade, versioned",
+    render,
+};
 
 /// What is added to a record; a reader of records passes over it, since it follows from the rest.
 #[derive(Serialize)]
@@ -16,7 +20,7 @@ struct Graded<'a> {
     #[serde(flatten)]
     record: &'a RunRecord,
     grade: GradeJson<'a>,
-    /// Nothing is undecided and the run was not interrupted: only then is there a mark.
+    /// Nothing is undecided, interrupted or withheld: only then is there a mark.
     #[serde(rename = "final")]
     is_final: bool,
 }

@@ -26,7 +26,7 @@ use crate::sanitize;
 use crate::text::Lang;
 
 pub static FORMAT: Format =
-    Format { name: "junit", file_name: "junit.xml", summary: "JUnit XML for dashboards and CI systems", render };
+    Format { name: "junit", file_name: Some("junit.xml"), summary: "JUnit XML for dashboards and CI systems", render };
 
 /// The most of one case's text, in bytes: GitLab takes 30 MB a file, Jenkins 100,000 characters a case.
 const CASE_LIMIT: usize = 32 * 1024;
@@ -189,6 +189,7 @@ fn run_properties(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<(String,
         ("undecided".to_owned(), words::points(grade.undecided)),
         ("final".to_owned(), grade.is_final.to_string()),
     ];
+    properties.extend(words::withheld(record, lang).map(|withheld| ("shown".to_owned(), withheld)));
     properties.extend(words::stand_ins(record, lang).into_iter().map(|s| ("stand_in".to_owned(), s)));
     properties.extend(record.overrides.iter().map(|o| ("override".to_owned(), o.get(lang).to_owned())));
     properties.extend(record.errors.iter().map(|e| ("error".to_owned(), e.get(lang).to_owned())));
@@ -202,7 +203,7 @@ fn case_properties(record: &RunRecord, check: &CheckRecord) -> Vec<(String, Stri
         ("points".to_owned(), words::points(check.points)),
         ("outcome".to_owned(), outcome(check).name().to_owned()),
     ];
-    if let Some(cause) = &check.cause {
+    if let Some(cause) = check.cause.as_ref().filter(|cause| !cause.check.is_empty()) {
         properties.push(("cause".to_owned(), cause.check.clone()));
     }
     if let Some(reason) = check.reason {

@@ -13,7 +13,7 @@ pub use about::about;
 pub use words::skipped_because;
 
 use crate::grade::{Grade, grade};
-use crate::record::{RunFolder, RunRecord, StoreError};
+use crate::record::{Audience, RunFolder, RunRecord, StoreError, shown_to};
 use crate::text::{Lang, Text};
 
 /// Every format, in the order in which they are written.
@@ -22,8 +22,8 @@ pub static FORMATS: &[&Format] = &[&json::FORMAT, &junit::FORMAT, &terminal::FOR
 /// A row of the table: a way to show a run.
 pub struct Format {
     pub name: &'static str,
-    /// Its file in the run's folder.
-    pub file_name: &'static str,
+    /// Its file in the run's folder; `None` where it is made when asked for.
+    pub file_name: Option<&'static str>,
     pub summary: &'static str,
     pub render: fn(&RunRecord, &Grade, Lang) -> Result<Vec<u8>, RenderError>,
 }
@@ -61,20 +61,49 @@ impl WriteError {
     }
 }
 
-/// Writes every format to the run's folder and, if all could be, points `reports/latest` at it. One that fails does not keep the others
-/// from being written.
+/// Writes what the run's folder holds of reports and, if all could be, points `reports/latest` at it. One that fails does
+/// not keep the others from being written.
 ///
 /// # Errors
 /// The first of what could not be rendered or written.
 pub fn write_all(folder: &RunFolder, record: &RunRecord, lang: Lang) -> Result<(), WriteError> {
+    write(folder, record, lang)?;
+    // A run whose reports are not whole is not what `latest` should lead to.
+    Ok(folder.link_latest()?)
+}
+
+/// Writes the same for somebody who may not see all of it, into a folder of its own in the run's: whole, with the evidence
+/// that may be seen, and with nothing else in it. Gives the record as it is there.
+///
+/// # Errors
+/// The first of what could not be made, rendered or written.
+pub fn write_for(
+    folder: &RunFolder,
+    record: &RunRecord,
+    audience: Audience,
+    lang: Lang,
+) -> Result<RunRecord, WriteError> {
+    let shown = shown_to(record, audience);
+    if shown.audience == Audience::Teacher {
+        return Ok(folder.named(&shown));
+    }
+    let part = folder.part(shown.audience, &shown.all_evidence())?;
+    write(&part, &shown, lang)?;
+    Ok(part.named(&shown))
+}
+
+fn write(folder: &RunFolder, record: &RunRecord, lang: Lang) -> Result<(), WriteError> {
     let record = folder.named(record);
     let grade = grade(&record);
     let mut first = Ok(());
     for format in FORMATS {
+        let Some(file_name) = format.file_name else { continue };
         let written = (format.render)(&record, &grade, lang).map_err(WriteError::from);
-        let written = written.and_then(|bytes| Ok(folder.write(format.file_name, &bytes)?));
+        let written = written.and_then(|bytes| Ok(folder.write(file_name, &bytes)?));
         first = first.and(written);
     }
-    // A run whose reports are not whole is not what `latest` should lead to.
-    first.and_then(|()| Ok(folder.link_latest()?))
+    first
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,6 @@
 mod checks;
 mod page;
 
-use std::collections::BTreeSet;
-
 use self::page::Page;
 use super::words::{self, pick};
 use super::{FORMATS, Format, RenderError};
@@ -18,7 +16,7 @@ pub use self::page::Style;
 
 pub static FORMAT: Format = Format {
     name: "text",
-    file_name: "report.txt",
+    file_name: Some("report.txt"),
     summary: "what people read, as in a terminal",
     render: |record, grade, lang| Ok::<_, RenderError>(text(record, grade, lang, Style::default()).into_bytes()),
 };
@@ -49,6 +47,9 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
     let nothing = pick(lang, "no compose file", "sin archivo compose");
     let compose = submission.compose_file.as_deref().unwrap_or(nothing);
     page.field(pick(lang, "submission", "entrega"), &format!("{} ({}, {compose})", submission.name, submission.path));
+    if let Some(withheld) = words::withheld(record, lang) {
+        page.field(pick(lang, "shown", "se muestra"), &withheld);
+    }
     page.field(pick(lang, "place", "lugar"), &words::place(record, lang));
     for role in &record.roles {
         let service = role.service.as_deref().unwrap_or(pick(lang, "none", "ninguno"));
@@ -94,6 +95,12 @@ fn summary(page: &mut Page, record: &RunRecord, grade: &Grade, lang: Lang) {
             " (not every check was run: not final)",
             " (no se hicieron todas las revisiones: no es definitivo)",
         ));
+    } else if record.withheld.points > 0 {
+        let more = words::points(record.withheld.points);
+        line.push_str(&match lang {
+            Lang::En => format!(" (without {more} points that are not shown here: not final)"),
+            Lang::Es => format!(" (sin {more} puntos que aquí no se muestran: no es definitivo)"),
+        });
     } else if !grade.is_final {
         line.push_str(pick(lang, " (not final)", " (no es definitivo)"));
     }
@@ -131,11 +138,10 @@ fn times(page: &mut Page, record: &RunRecord, lang: Lang) {
 
 fn files(page: &mut Page, record: &RunRecord, lang: Lang) {
     page.heading(pick(lang, "Reports", "Informes"));
-    for format in FORMATS {
-        page.path(&format!("{}/{}", record.folder, format.file_name));
+    for file_name in FORMATS.iter().filter_map(|format| format.file_name) {
+        page.path(&format!("{}/{file_name}", record.folder));
     }
-    let of_checks = record.checks.iter().flat_map(|check| &check.evidence);
-    let evidence: BTreeSet<&String> = record.evidence.iter().chain(of_checks).collect();
+    let evidence = record.all_evidence();
     if !evidence.is_empty() {
         let count = evidence.len();
         let files = match (lang, count) {

@@ -2,7 +2,7 @@
 
 use crate::expect::Finding;
 use crate::notice::Reason;
-use crate::record::{CheckRecord, RunRecord, Verdict};
+use crate::record::{Audience, CheckRecord, RunRecord, Verdict};
 use crate::text::Lang;
 
 /// The one of two texts that `lang` asks for.
@@ -154,7 +154,29 @@ pub fn skipped_because(check: &CheckRecord, lang: Lang) -> String {
         Verdict::Error => pick(lang, "could not be decided", "no se pudo decidir"),
         Verdict::Skip | Verdict::Pass => pick(lang, "was skipped", "se omitió"),
     };
-    format!("{} {why}", cause.check)
+    let what = if cause.check.is_empty() {
+        pick(lang, "something that is not shown here", "algo que aquí no se muestra")
+    } else {
+        &cause.check
+    };
+    format!("{what} {why}")
+}
+
+/// What is not in a record for this audience, if it is not all.
+pub(super) fn withheld(record: &RunRecord, lang: Lang) -> Option<String> {
+    let whose = match record.audience {
+        Audience::Teacher => return None,
+        Audience::Student => pick(lang, "for the student", "para el estudiante"),
+        Audience::AfterDue => pick(lang, "for the student, after the due date", "para el estudiante, tras el plazo"),
+    };
+    let (count, worth) = (record.withheld.checks, points(record.withheld.points));
+    Some(match (count, lang) {
+        (0, _) => whose.to_owned(),
+        (1, Lang::En) => format!("{whose}: 1 check is not shown ({worth} points), nor counted"),
+        (_, Lang::En) => format!("{whose}: {count} checks are not shown ({worth} points), nor counted"),
+        (1, Lang::Es) => format!("{whose}: 1 revisión no se muestra ({worth} puntos) ni se cuenta"),
+        (_, Lang::Es) => format!("{whose}: {count} revisiones no se muestran ({worth} puntos) ni se cuentan"),
+    })
 }
 
 /// Where the stack was brought up, and what is claimed of that place.

@@ -12,7 +12,7 @@ use crate::expect::Place;
 
 /// The keys that a check has whatever its kind; `expect` is decoded later, by the kind's facts.
 const COMMON: &[&str] =
-    &["id", "title", "points", "needs", "explained_by", "expect", "eventually", "hint", "visibility"];
+    &["id", "title", "points", "needs", "explained_by", "expect", "eventually", "hint", "visibility", "details"];
 
 /// What decoding a check needs of the rest.
 pub(super) struct CheckDecoder<'a> {
@@ -51,7 +51,12 @@ impl CheckDecoder<'_> {
             d.problem_with("eventually", message, Some("raise `budgets: {check: …}`, or wait less"));
         }
         let hint = parts::text(&mut d, "hint", false);
-        let visibility = visibility(&mut d);
+        let visibility = audience(&mut d, "visibility").unwrap_or_default();
+        let details = audience(&mut d, "details");
+        if details.is_some_and(|details| details < visibility) {
+            let hint = "leave `details` out, or show the check to as many";
+            d.problem_with("details", "more would see the details than see the check", Some(hint));
+        }
         let kind = self.kind(node, &mut d);
         d.finish_knowing(&kind.keys.iter().map(String::as_str).collect::<Vec<_>>());
         let (kind, params) = kind.found.unwrap_or_else(|| (String::new(), Node::new(node.at.clone(), Yaml::Null)));
@@ -67,6 +72,7 @@ impl CheckDecoder<'_> {
             eventually,
             hint,
             visibility,
+            details,
             at: node.at.clone(),
         })
     }
@@ -121,10 +127,7 @@ pub(super) fn id_of(node: &Node) -> Option<(String, Place)> {
     Some((id.text()?.to_owned(), id.at.clone()))
 }
 
-fn visibility(d: &mut Decoder<'_>) -> Visibility {
-    match d.word("visibility", &["student", "after_due", "teacher"]) {
-        Some("after_due") => Visibility::AfterDue,
-        Some("teacher") => Visibility::Teacher,
-        _ => Visibility::Student,
-    }
+fn audience(d: &mut Decoder<'_>, key: &'static str) -> Option<Visibility> {
+    let word = d.word(key, &Visibility::ALL.map(Visibility::name))?;
+    Visibility::ALL.into_iter().find(|v| v.name() == word)
 }

@@ -83,12 +83,27 @@ pub struct Patience {
     pub fail_fast_on: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who may see a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Visibility {
     #[default]
     Student,
     AfterDue,
     Teacher,
+}
+
+impl Visibility {
+    /// From the widest to the narrowest.
+    pub const ALL: [Self; 3] = [Self::Student, Self::AfterDue, Self::Teacher];
+
+    /// As it is written in a scenario.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Student => "student",
+            Self::AfterDue => "after_due",
+            Self::Teacher => "teacher",
+        }
+    }
 }
 
 /// A check as written; `plan` resolves it.
@@ -104,6 +119,9 @@ pub struct CheckSpec {
     pub expect: Node,
     pub eventually: Patience,
     pub hint: Option<Text>,
+    /// Who sees the check.
     pub visibility: Visibility,
+    /// Who sees what it looks for and saw, where that is said.
+    pub details: Option<Visibility>,
     pub at: Place,
 }

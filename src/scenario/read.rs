@@ -251,7 +251,17 @@ checks:
         assert_eq!(page.hint.as_ref().unwrap().es, "Look at the page.");
         assert_eq!(page.eventually.within, Duration::from_secs(20));
         assert_eq!((page.eventually.every, page.eventually.stable), (Duration::from_secs(1), 2));
-        assert_eq!(page.visibility, super::super::Visibility::Teacher);
+        assert_eq!((page.visibility, page.details), (super::super::Visibility::Teacher, None));
+    }
+
+    #[test]
+    fn details_are_for_no_more_than_the_check_is() {
+        let text = GOOD.replace("visibility: teacher", "visibility: after_due\n    details: teacher");
+        let (scenario, problems) = read(&text);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(scenario.unwrap().checks[1].details, Some(super::super::Visibility::Teacher));
+        let text = GOOD.replace("visibility: teacher", "visibility: teacher\n    details: student");
+        assert_eq!(read(&text).1, ["24:14 more would see the details than see the check"]);
     }
 
     #[test]

@@ -1,0 +1,156 @@
+//! A record as somebody may see it: what is not for them is not in it, so that no format can show it by mistake.
+//!
+//! A check's `visibility` says who sees that it is there; its `details`, where that is less, who sees what was looked for
+//! and seen. A check that is not seen is gone with its name, its evidence and its points; only how many such there are,
+//! and what they are worth, is left. The mark of those that are seen says nothing about the others.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckRecord, RunRecord, Verdict};
+use crate::text::Text;
+
+/// Who reads: each sees what those before see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Who handed it in, while it may be handed in again.
+    Student,
+    /// The same, after the due date.
+    AfterDue,
+    #[default]
+    Teacher,
+}
+
+impl Audience {
+    /// As it is in a record, and in the name of the folder of what is written for them.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Student => "student",
+            Self::AfterDue => "after_due",
+            Self::Teacher => "teacher",
+        }
+    }
+
+    /// What a word in a record means; a word that this imparcial does not know is for the teacher alone.
+    fn of(word: &str) -> Self {
+        [Self::Student, Self::AfterDue].into_iter().find(|a| a.name() == word).unwrap_or(Self::Teacher)
+    }
+
+    /// For [`serde`]: a whole record does not say so.
+    pub(super) fn is_teacher(&self) -> bool {
+        *self == Self::Teacher
+    }
+}
+
+/// What a record for somebody does not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    pub checks: usize,
+    /// In 1/1000.
+    pub points: u64,
+}
+
+impl Withheld {
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The record with nothing in it that `audience` may not see. One that was made for fewer eyes stays as it is.
+pub fn shown_to(record: &RunRecord, audience: Audience) -> RunRecord {
+    let mut shown = record.clone();
+    if audience >= record.audience {
+        return shown;
+    }
+    shown.audience = audience;
+    let (seen, hidden): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut shown.checks).into_iter().partition(|c| Audience::of(&c.visibility) <= audience);
+    let points = hidden.iter().map(|c| c.points).sum::<u64>();
+    shown.withheld.checks += hidden.len();
+    shown.withheld.points += points;
+    shown.scenario.points = shown.scenario.points.saturating_sub(points);
+    let ids: BTreeSet<&str> = hidden.iter().map(|c| c.id.as_str()).collect();
+    shown.checks = seen.into_iter().map(|check| one(check, &ids, audience)).collect();
+    shown
+}
+
+fn one(mut check: CheckRecord, hidden: &BTreeSet<&str>, audience: Audience) -> CheckRecord {
+    if let Some(cause) = check.cause.as_mut().filter(|cause| hidden.contains(cause.check.as_str())) {
+        cause.check.clear();
+        check.explanation = Text::new(
+            "not looked at, or not counted again, because of something that is not shown here",
+            "no se miró, o no se cuenta aparte, por algo que aquí no se muestra",
+        );
+    }
+    // A check that does not say who sees its details shows them to whom it is shown.
+    if !check.details.is_empty() && Audience::of(&check.details) > audience {
+        check.explanation = match check.verdict {
+            Verdict::Fail | Verdict::Error => {
+                Text::new("what was seen is not shown here", "lo que se vio no se muestra aquí")
+            }
+            Verdict::Pass | Verdict::Skip => Text::default(),
+        };
+        check.hint = None;
+        check.findings.clear();
+        check.notes.clear();
+        check.evidence.clear();
+    }
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grade::grade;
+    use crate::record::fixture;
+
+    #[test]
+    fn each_sees_what_those_before_see() {
+        let record = fixture::with_secrets();
+        let ids = |audience| {
+            let shown = shown_to(&record, audience);
+            shown.checks.into_iter().map(|c| c.id).filter(|id| id.contains("SECRET")).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Audience::Student), [""; 0]);
+        assert_eq!(ids(Audience::AfterDue), ["after-SECRET-due"]);
+        assert_eq!(ids(Audience::Teacher), ["after-SECRET-due", "teacher-SECRET"]);
+    }
+
+    #[test]
+    fn what_is_not_seen_is_in_no_sum_and_no_mark() {
+        let record = fixture::with_secrets();
+        let shown = shown_to(&record, Audience::Student);
+        assert_eq!(shown.withheld, Withheld { checks: 2, points: 5_000 });
+        let (all, some) = (grade(&record), grade(&shown));
+        assert_eq!((some.points, some.earned), (all.points - 5_000, all.earned - 2_000));
+        let mut other = record.clone();
+        other.checks.iter_mut().filter(|c| c.visibility != "student").for_each(|c| c.verdict = Verdict::Pass);
+        assert_eq!(grade(&shown_to(&other, Audience::Student)), some, "whatever became of it");
+        assert!(!grade(&shown_to(&fixture::passed(&other), Audience::Student)).is_final, "a part is no mark");
+    }
+
+    #[test]
+    fn what_hangs_on_it_does_not_name_it() {
+        let shown = shown_to(&fixture::with_secrets(), Audience::Student);
+        let behind = shown.checks.iter().find(|c| c.id == "behind").unwrap();
+        assert_eq!(behind.cause.as_ref().map(|c| (c.check.as_str(), c.verdict)), Some(("", Verdict::Fail)));
+        assert!(behind.explanation.en.contains("not shown here"));
+    }
+
+    #[test]
+    fn a_record_for_few_is_not_widened() {
+        let student = shown_to(&fixture::with_secrets(), Audience::Student);
+        let again = shown_to(&student, Audience::Teacher);
+        assert_eq!((again.audience, again.withheld), (Audience::Student, student.withheld));
+        let twice = shown_to(&shown_to(&fixture::with_secrets(), Audience::AfterDue), Audience::Student);
+        assert_eq!((twice.withheld, twice.checks.len()), (student.withheld, student.checks.len()));
+    }
+
+    #[test]
+    fn an_unknown_word_is_for_the_teacher() {
+        assert_eq!(Audience::of("students"), Audience::Teacher);
+        assert_eq!(Audience::of("after_due"), Audience::AfterDue);
+    }
+}

@@ -1,0 +1,87 @@
+//! What holds of every format at once: what may not be seen is not there, and hostile output stays text.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::record::fixture;
+
+const SECRET: &str = "SECRET";
+
+fn every_format(record: &RunRecord) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for format in FORMATS {
+        for lang in [Lang::En, Lang::Es] {
+            let bytes = (format.render)(record, &grade(record), lang).expect("rendered");
+            all.push((format!("{} {lang:?}", format.name), String::from_utf8(bytes).expect("UTF-8")));
+        }
+    }
+    all
+}
+
+#[test]
+fn what_may_not_be_seen_is_in_no_format() {
+    let record = fixture::with_secrets();
+    for (format, text) in every_format(&shown_to(&record, Audience::Student)) {
+        assert!(!text.contains(SECRET), "{format}: {text}");
+        assert!(text.contains("guarded"), "{format}: the check whose details are not shown is itself there");
+    }
+    for (format, text) in every_format(&shown_to(&record, Audience::AfterDue)) {
+        assert!(text.contains("after-SECRET-due") && !text.contains("teacher-SECRET"), "{format}: {text}");
+    }
+    for (format, text) in every_format(&record) {
+        assert!(text.contains("teacher-SECRET"), "{format} would not show it in any case, so this test proves nothing");
+    }
+}
+
+/// Every file below a folder, with what is in it.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        if entry.is_dir() {
+            all.extend(files(&entry));
+        } else {
+            all.push((entry.display().to_string(), fs::read_to_string(&entry).unwrap()));
+        }
+    }
+    all
+}
+
+#[test]
+fn the_folder_for_a_student_holds_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(dir.path(), "run-1").unwrap();
+    let mut record = fixture::with_secrets();
+    record.evidence = vec![folder.evidence("stack", "service-db.log", b"of the stack").unwrap()];
+    for check in &mut record.checks {
+        let said = if check.visibility == "student" && check.details.is_empty() { "open" } else { SECRET };
+        check.evidence = vec![folder.evidence(&check.id, &format!("{}.txt", check.id), said.as_bytes()).unwrap()];
+    }
+    record.checks[0].evidence.push("../../../etc/passwd".to_owned());
+    write_all(&folder, &record, Lang::Es).unwrap();
+    // Again, as when a run is graded again for somebody else: nothing stays of what was there.
+    fs::create_dir(folder.path().join("student")).unwrap();
+    fs::write(folder.path().join("student/left.txt"), SECRET).unwrap();
+    let shown = write_for(&folder, &record, Audience::Student, Lang::Es).unwrap();
+    assert!(shown.folder.ends_with("run-1/student"), "{}", shown.folder);
+
+    let found = files(&folder.path().join("student"));
+    for (name, text) in &found {
+        assert!(!text.contains(SECRET) && !name.contains(SECRET), "{name}: {text}");
+    }
+    let seen = record.checks.iter().filter(|c| c.visibility == "student" && c.details.is_empty()).count();
+    assert_eq!(found.len(), 3 + 1 + seen, "three reports, the log, and what each check shown has: {found:#?}");
+    assert!(found.iter().any(|(name, text)| name.ends_with("evidence/stack/service-db.log") && text == "of the stack"));
+    assert!(files(folder.path()).iter().any(|(_, text)| text.contains("teacher-SECRET")), "the teacher's are whole");
+    let back = crate::record::store::load(&folder.path().join("student")).unwrap();
+    assert_eq!((back.audience, back.withheld), (Audience::Student, shown.withheld));
+}
+
+#[test]
+fn for_the_teacher_nothing_more_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(dir.path(), "run-1").unwrap();
+    let shown = write_for(&folder, &fixture::with_secrets(), Audience::Teacher, Lang::En).unwrap();
+    assert!(shown.folder.ends_with("run-1") && shown.withheld == crate::record::Withheld::default());
+    assert_eq!(files(folder.path()).len(), 0);
+}
