@@ -1,5 +1,7 @@
 //! The lab's image, and the stand-ins: built where their sources changed, and put into the registry.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
 
 use futures_util::{FutureExt, StreamExt, stream};
@@ -20,8 +22,9 @@ const LAB: &str = "lab";
 pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
     let missing = missing(world).await?;
     Ok(if missing.is_empty() {
-        let list: Vec<String> = Catalogue::shipped().stand_ins.iter().map(Entry::shown).collect();
-        let list = list.join(", ");
+        // Several images may be of one product and version.
+        let list: BTreeSet<String> = Catalogue::shipped().stand_ins.iter().map(Entry::shown).collect();
+        let list = list.into_iter().collect::<Vec<_>>().join(", ");
         Seen::There(Text::new(format!("the lab; stand-ins {list}"), format!("el laboratorio; sustitutos {list}")))
     } else {
         let list = missing.join(", ");
