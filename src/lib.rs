@@ -6,6 +6,8 @@ pub mod sanitize;
 pub mod text;
 pub mod time;
 
+pub mod nearest;
+
 pub mod exec;
 
 pub mod docker;

@@ -6,9 +6,10 @@ mod names;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::expect::{Expectation, Place};
+use crate::expect::Expectation;
+use crate::nearest;
 use crate::probe::{Probe, ProbeKind};
-use crate::scenario::{self, CheckSpec, Decoder, Problem, Read, Scenario, nearest};
+use crate::scenario::{self, CheckSpec, Decoder, Problem, Read, Scenario};
 use crate::submission::Submission;
 
 /// What will run, in which order, with nothing left open.
@@ -71,6 +72,8 @@ impl Plan {
     }
 }
 
+pub use names::roles_named;
+
 /// Names of the kinds of a table, for reading a scenario.
 pub fn names(kinds: &[&'static ProbeKind]) -> Vec<&'static str> {
     kinds.iter().map(|kind| kind.name).collect()
@@ -105,7 +108,7 @@ pub fn plan(
     let mut checks: Vec<PlannedCheck> =
         scenario.checks.iter().filter_map(|spec| check(spec, kinds, &roles, &mut problems)).collect();
     links::check(&scenario.checks, &mut problems);
-    option_problems(&options, &scenario, &mut problems);
+    names::options(&options, &scenario, &submission, &mut problems);
     if !problems.is_empty() {
         return Err(scenario::sorted(problems));
     }
@@ -153,26 +156,6 @@ fn check(
     names::templates(&spec.params, roles, problems);
     let expect = scenario::expectations::decode(&spec.expect, kind.name, kind.facts, problems);
     Some(PlannedCheck { spec: spec.clone(), kind, probe: probe?, expect })
-}
-
-/// What the command line names and the scenario does not have.
-fn option_problems(options: &Options, scenario: &Scenario, problems: &mut Vec<Problem>) {
-    // The command line has no line or column.
-    let nowhere = Place::default();
-    for (role, service) in &options.roles {
-        let names = scenario.roles.iter().map(|role| role.name.as_str());
-        if !names.clone().any(|name| name == role) {
-            let problem = Problem::new(&nowhere, format!("--role {role}={service}: the scenario has no role `{role}`"));
-            problems.push(problem.hint(nearest::hint(role, names)));
-        }
-    }
-    for id in &options.only {
-        let ids = scenario.checks.iter().map(|check| check.id.as_str());
-        if !ids.clone().any(|other| other == id) {
-            let problem = Problem::new(&nowhere, format!("--only {id}: the scenario has no check `{id}`"));
-            problems.push(problem.hint(nearest::hint(id, ids)));
-        }
-    }
 }
 
 #[cfg(test)]

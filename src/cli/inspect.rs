@@ -5,9 +5,11 @@ mod view;
 
 use std::path::PathBuf;
 
-use super::planning::{pair, say, usage};
+use super::planning::{color, pair, say, usage};
 use super::{Ctx, exit, screen};
 use crate::lab::catalogue::Catalogue;
+use crate::plan::roles_named;
+use crate::scenario::diagnostics;
 use crate::submission::{self, ReadOptions, bind};
 use view::View;
 
@@ -32,10 +34,19 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(submission) => submission,
         Err(error) => return usage(error.text.get(ctx.lang)),
     };
+    let roles = bind::default_roles();
+    let names: Vec<&str> = roles.iter().map(|role| role.name.as_str()).collect();
+    let problems = roles_named(&args.roles, &names, submission.compose.as_ref());
+    if !problems.is_empty() {
+        say(&diagnostics::render(&problems, "", color()));
+        return exit::USAGE;
+    }
     let family = |reference: &str| Catalogue::shipped().family_of(reference);
-    let view = View::of(&submission, &bind::default_roles(), &args.roles, &family);
+    let view = View::of(&submission, &roles, &args.roles, &family);
     let out = if args.json {
         serde_json::to_string_pretty(&view).map(|json| json + "\n").map_err(|error| error.to_string())
+    } else if ctx.quiet {
+        Ok(show::findings(&view, ctx.lang))
     } else {
         Ok(show::show(&view, ctx.lang))
     };

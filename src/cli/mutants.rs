@@ -13,7 +13,7 @@ use crate::engine::{self, RunOptions};
 use crate::mutants::{self, Mutant, Row, Summary};
 use crate::report;
 use crate::scenario::units::show_duration;
-use crate::scenario::{self, nearest};
+use crate::{nearest, scenario};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -8,9 +8,13 @@ use super::{Ctx, exit};
 use crate::expect::Place;
 use crate::plan::{Plan, PlannedCheck};
 use crate::probe::Phase;
+use crate::sanitize;
 use crate::scenario::units::{show_bytes, show_duration, show_milli};
 use crate::submission::bind;
 use crate::text::{Lang, Text};
+
+/// What a student wrote is cut; the rest is ours and shorter.
+const MAX_LINE: usize = 400;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,7 +27,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(plan) => {
             // A closed pipe is no reason to fail.
             let _ = std::io::stdout().write_all(show(&plan, ctx.lang).as_bytes());
-            exit::OK
+            if plan.submission.problems().next().is_some() { exit::FAILED } else { exit::OK }
         }
         Err(code) => code,
     }
@@ -35,9 +39,10 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
     let scenario = &plan.scenario;
     let mut rows: Vec<(String, String)> = Vec::new();
     rows.push((say("scenario", "escenario"), format!("{} ({})", scenario.title.get(lang), scenario.name)));
-    let compose = match &plan.submission.compose {
-        Some(file) => file.path.display().to_string(),
-        None => say("no compose file", "sin archivo de compose"),
+    let compose = plan.submission.compose_path();
+    let compose = match compose.as_os_str().is_empty() {
+        false => compose.display().to_string(),
+        true => say("no compose file", "sin archivo de compose"),
     };
     rows.push((say("submission", "entrega"), format!("{} ({compose})", plan.submission.root.display())));
     rows.extend(roles(plan, lang));
@@ -61,9 +66,18 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for (name, value) in &rows {
-        let _ = writeln!(out, "{name:<width$}  {value}");
+        let _ = writeln!(out, "{name:<width$}  {}", sanitize::line(value, MAX_LINE));
     }
     out.push('\n');
+    let mut problems = plan.submission.problems().peekable();
+    if problems.peek().is_some() {
+        out.push_str(&say("Nothing of it can be brought up:\n", "No hay nada que levantar:\n"));
+        for problem in problems {
+            let word = say("problem", "problema");
+            let _ = writeln!(out, "  {word}: {}", sanitize::line(problem.text.get(lang), MAX_LINE));
+        }
+        return out;
+    }
     let header = [
         say("", ""),
         say("points", "puntos"),

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::expect::Place;
-use crate::scenario::{CheckSpec, Problem, nearest};
+use crate::nearest;
+use crate::scenario::{CheckSpec, Problem};
 
 /// Reports links to checks that are not there, links to oneself, and cycles.
 pub(super) fn check(checks: &[CheckSpec], problems: &mut Vec<Problem>) {

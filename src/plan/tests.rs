@@ -167,7 +167,7 @@ fn what_the_command_line_names_must_be_there() {
     assert_eq!(
         found,
         [
-            "0:0 --role ap=web: the scenario has no role `ap` (did you mean `app`?)",
+            "0:0 --role ap=web: there is no role `ap` (did you mean `app`?)",
             "0:0 --only aa: the scenario has no check `aa` (did you mean `ab`?)",
         ]
     );

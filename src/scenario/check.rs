@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::decoder::Decoder;
-use super::nearest;
 use super::parts;
 use super::tree::{Node, Problem, Yaml};
 use super::units;
 use super::{CheckSpec, Patience, Visibility};
 use crate::expect::Place;
+use crate::nearest;
 
 /// The keys that a check has whatever its kind; `expect` is decoded later, by the kind's facts.
 const COMMON: &[&str] =

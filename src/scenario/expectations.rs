@@ -3,10 +3,10 @@
 use serde_json::{Map, Number, Value};
 
 use super::decoder::{duration_of, number};
-use super::nearest;
 use super::tree::{Node, Problem, Yaml};
 use super::units;
 use crate::expect::{Expectation, FactSpec, Matcher, Unit};
+use crate::nearest;
 
 /// The matchers, as written.
 const MATCHERS: &[&str] = &["ge", "gt", "le", "lt", "contains", "matches", "one_of", "len", "not"];

@@ -43,7 +43,7 @@ fn locate_in(name_or_path: &str, roots: &[PathBuf]) -> Result<PathBuf, String> {
     let hint = if names.is_empty() {
         format!("no scenarios were found; give the path of a file, or set {VARIABLE} to the folder that holds them")
     } else {
-        super::nearest::hint(name_or_path, names.iter().map(String::as_str))
+        crate::nearest::hint(name_or_path, names.iter().map(String::as_str))
     };
     Err(format!("{what}: {hint}"))
 }

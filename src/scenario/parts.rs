@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::decoder::Decoder;
-use super::nearest;
 use super::tree::{Node, Problem};
 use super::units;
 use super::{Budgets, Milli, OverrideSpec, Patience, PolicySpec, RoleSpec};
+use crate::nearest;
 use crate::submission::policy::{self, Action};
 use crate::text::Text;
 

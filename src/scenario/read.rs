@@ -122,7 +122,7 @@ fn layers(top: &mut Decoder<'_>) -> Vec<String> {
     let layers = top.texts("layers");
     for (layer, at) in &layers {
         if !LAYERS.contains(&layer.as_str()) {
-            let hint = super::nearest::hint(layer, LAYERS.iter().copied());
+            let hint = crate::nearest::hint(layer, LAYERS.iter().copied());
             top.problem(Problem::new(at, format!("unknown layer `{layer}`")).hint(hint));
         }
     }

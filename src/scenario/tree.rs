@@ -1,15 +1,13 @@
 //! The positioned tree: YAML read whole, with a place on every node, before anything is decoded.
 //!
 //! serde stops at its first error and loses places inside flattened types, so the parser gives us this tree and nothing
-//! else; each row decodes from its node and the problems are collected. The parser is kept behind this one file.
+//! else; each row decodes from its node and the problems are collected. The parser is kept behind this file and `raw`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
+use super::raw::Raw;
 use crate::expect::Place;
 
 pub use super::decoder::Decoder;
@@ -239,81 +237,6 @@ impl Reader<'_> {
         let start = usize::try_from(span.byte_offset()?).ok()?;
         let len = usize::try_from(span.byte_len()?).ok()?;
         self.text.get(start..start.checked_add(len)?).map(|raw| raw.trim().to_owned())
-    }
-}
-
-/// A value as the parser gives it.
-enum Raw {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_none<E: de::Error>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_bool<E: de::Error>(self, b: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool(b))
-    }
-
-    fn visit_i64<E: de::Error>(self, n: i64) -> Result<Raw, E> {
-        Ok(Raw::Int(n))
-    }
-
-    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Raw, E> {
-        Ok(i64::try_from(n).map_or(Raw::Float(n as f64), Raw::Int))
-    }
-
-    fn visit_f64<E: de::Error>(self, n: f64) -> Result<Raw, E> {
-        Ok(Raw::Float(n))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
-    }
-
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Raw, E> {
-        Ok(Raw::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Raw::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
     }
 }
 

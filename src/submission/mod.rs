@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::expect::Place;
-use crate::notice::Notice;
+use crate::notice::{Level, Notice};
 
 pub use read::{ReadError, ReadOptions, read};
 
@@ -51,6 +51,11 @@ impl Submission {
         let broken =
             || self.compose_error.as_ref().and_then(|notice| notice.at.as_ref()).map(|at| PathBuf::from(&at.file));
         self.compose.as_ref().map(|file| file.path.clone()).or_else(broken).unwrap_or_default()
+    }
+
+    /// Why nothing of it can be graded, at least as far as we can read it ourselves; empty where it can be.
+    pub fn problems(&self) -> impl Iterator<Item = &Notice> {
+        self.notices.iter().filter(|notice| notice.level == Level::Problem)
     }
 }
 

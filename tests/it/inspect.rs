@@ -67,6 +67,31 @@ fn a_role_that_is_named_is_taken() {
     let (code, out, _) = inspect(&[&reference(), "--role", "app=db"]);
     assert_eq!(code, 0);
     assert!(out.contains("app = db: `--role app=db` says so"), "{out}");
-    let (_, out, _) = inspect(&[&reference(), "--role", "app=nobody"]);
-    assert!(out.contains("there is no service `nobody`"), "{out}");
+    let (code, out, err) = inspect(&[&reference(), "--role", "web=app"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("there is no role `web`"), "{err}");
+}
+
+#[test]
+fn quiet_prints_only_what_is_wrong() {
+    let (code, out, err) = inspect(&[&reference(), "-q"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().display().to_string();
+    let compose = "services:\n  a:\n    biuld: .\n    image: x\n    privileged: true\n";
+    std::fs::write(dir.path().join("docker-compose.yml"), compose).expect("a file");
+    let (code, out, _) = inspect(&[&path, "-q"]);
+    assert_eq!(code, 0);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains("[privileged]"), "{out}");
+    assert!(lines[1].contains("did you mean `build`?") && lines[1].contains("docker-compose.yml:3:5"), "{out}");
+}
+
+#[test]
+fn what_could_not_be_read_is_not_called_harmless() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(dir.path().join("docker-compose.yml"), "services: [\n").expect("a file");
+    let (code, out, _) = inspect(&[&dir.path().display().to_string()]);
+    assert_eq!(code, 1);
+    assert!(out.contains("could not be judged") && !out.contains("nothing is asked"), "{out}");
 }

@@ -107,12 +107,44 @@ fn what_the_command_line_names_must_be_in_the_scenario() {
     let (code, stdout, stderr) = plan(&file, &["--only", "prt", "--role", "ap=web"]);
     assert_eq!((code, stdout.as_str()), (2, ""));
     insta::assert_snapshot!(stderr, @r"
-    error: --role ap=web: the scenario has no role `ap`
+    error: --role ap=web: there is no role `ap`
     help: did you mean `app`?
+
+    error: --role ap=web: the compose file has no service `web`
+    help: the services are `app`, `db`
 
     error: --only prt: the scenario has no check `prt`
     help: did you mean `port`?
 
-    2 problems
+    3 problems
     ");
+}
+
+#[test]
+fn a_submission_that_cannot_be_brought_up_is_said_and_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("docker-compose.yml"), "services:\n  app: [\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imparcial"));
+    command.current_dir(root()).env("LC_ALL", "C").arg("plan").arg(dir.path()).args(["--scenario", "seed"]);
+    let output = command.output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout.contains("Nothing of it can be brought up:\n  problem: docker-compose.yml:2:8: not a valid"),
+        "{stdout}"
+    );
+    assert!(!stdout.contains("compose-valid"), "a table of what will not run: {stdout}");
+}
+
+#[test]
+fn a_role_s_service_must_be_in_the_compose_file_before_anything_starts() {
+    for (command, more) in [("plan", vec!["-s", "seed"]), ("grade", vec!["-s", "seed"]), ("inspect", vec![])] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_imparcial"));
+        run.current_dir(root()).env("LC_ALL", "C").env("DOCKER_HOST", "unix:///nowhere.sock");
+        let output = run.args([command, "scenarios/seed/reference", "--role", "app=ap"]).args(more).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{command}: {stderr}");
+        let said = "error: --role app=ap: the compose file has no service `ap`\nhelp: did you mean `app`? the services are `app`, `db`\n";
+        assert!(stderr.contains(said), "{command}: {stderr}");
+    }
 }

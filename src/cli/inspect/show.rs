@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::view::{LimitView, ServiceView, View};
+use super::view::{HitView, LimitView, ServiceView, View};
 use crate::expect::Place;
-use crate::notice::Level;
+use crate::notice::{Level, Notice};
 use crate::sanitize;
 use crate::scenario::units::show_bytes;
 use crate::text::{Lang, Text};
@@ -61,38 +61,68 @@ pub(super) fn show(view: &View, lang: Lang) -> String {
         }
     }
     section(&mut out, &say("Policy", "Política"));
-    if view.policy.is_empty() && view.services.iter().all(|s| s.host_paths.is_empty()) {
+    if view.services.is_empty() {
+        let nothing = say(
+            "could not be judged: no compose file was read",
+            "no se pudo juzgar: no se leyó ningún archivo compose",
+        );
+        put(&mut out, "  ", &nothing);
+    } else if view.policy.is_empty() && view.services.iter().all(|s| s.host_paths.is_empty()) {
         out.push_str(&say("  nothing is asked of the machine\n", "  no se pide nada de la máquina\n"));
     }
     for hit in &view.policy {
-        let word = match hit.action {
-            "refuse" => say("refused", "rechazado"),
-            "strip" => say("taken out", "quitado"),
-            _ => say("allowed", "permitido"),
-        };
-        put(&mut out, "  ", &format!("{word}: {} [{}]{}", hit.text.get(lang), hit.rule, at(&hit.at)));
+        put(&mut out, "  ", &hit_line(hit, lang));
     }
     for service in view.services.iter().filter(|s| !s.host_paths.is_empty()) {
-        let text = Text::new(
-            format!("`{}` binds paths of the machine, made empty for a run: ", service.name),
-            format!("`{}` monta rutas de la máquina, que se crean vacías al ejecutar: ", service.name),
-        );
-        put(&mut out, "  ", &format!("{}{}", text.get(lang), service.host_paths.join(", ")));
+        put(&mut out, "  ", &host_paths(service, lang));
     }
     if !view.notices.is_empty() {
         section(&mut out, &say("Notices", "Avisos"));
         for notice in &view.notices {
-            let mark = match notice.level {
-                Level::Problem => say("problem: ", "problema: "),
-                Level::Warning => say("warning: ", "atención: "),
-                Level::Info => String::new(),
-            };
-            let text = notice.text.get(lang);
-            let place = notice.at.as_ref().map(at).filter(|place| !text.contains(place.trim_matches([' ', '(', ')'])));
-            put(&mut out, "  ", &format!("{mark}{text}{}", place.unwrap_or_default()));
+            put(&mut out, "  ", &notice_line(notice, lang));
         }
     }
     out
+}
+
+/// What is wrong, a line each, and nothing else: what the policy refuses or takes out, warnings and problems.
+pub(super) fn findings(view: &View, lang: Lang) -> String {
+    let mut out = String::new();
+    for hit in view.policy.iter().filter(|hit| hit.action != "allow") {
+        put(&mut out, "", &hit_line(hit, lang));
+    }
+    for notice in view.notices.iter().filter(|notice| notice.level != Level::Info) {
+        put(&mut out, "", &notice_line(notice, lang));
+    }
+    out
+}
+
+fn hit_line(hit: &HitView, lang: Lang) -> String {
+    let word = match hit.action {
+        "refuse" => Text::new("refused", "rechazado"),
+        "strip" => Text::new("taken out", "quitado"),
+        _ => Text::new("allowed", "permitido"),
+    };
+    format!("{}: {} [{}]{}", word.get(lang), hit.text.get(lang), hit.rule, at(&hit.at))
+}
+
+fn host_paths(service: &ServiceView, lang: Lang) -> String {
+    let text = Text::new(
+        format!("`{}` binds paths of the machine, made empty for a run: ", service.name),
+        format!("`{}` monta rutas de la máquina, que se crean vacías al ejecutar: ", service.name),
+    );
+    format!("{}{}", text.get(lang), service.host_paths.join(", "))
+}
+
+fn notice_line(notice: &Notice, lang: Lang) -> String {
+    let mark = match notice.level {
+        Level::Problem => Text::new("problem: ", "problema: "),
+        Level::Warning => Text::new("warning: ", "atención: "),
+        Level::Info => Text::default(),
+    };
+    let text = notice.text.get(lang);
+    let place = notice.at.as_ref().map(at).filter(|place| !text.contains(place.trim_matches([' ', '(', ')'])));
+    format!("{}{text}{}", mark.get(lang), place.unwrap_or_default())
 }
 
 fn put_service(out: &mut String, service: &ServiceView, lang: Lang) {

@@ -88,6 +88,12 @@ pub fn bind(
     bound
 }
 
+/// The service that a `--role` names: by its own name, or by its container's.
+pub fn named<'c>(compose: &'c ComposeFile, wanted: &str) -> Option<&'c ServiceDef> {
+    let by_container = |s: &&ServiceDef| s.container_name.as_deref() == Some(wanted);
+    compose.service(wanted).or_else(|| compose.services.iter().find(by_container))
+}
+
 /// The roles that are looked for where no scenario says otherwise: an app and its database.
 pub fn default_roles() -> Vec<RoleSpec> {
     let families = ["mysql", "mariadb", "percona", "postgres", "mongo", "redis"];
@@ -135,9 +141,7 @@ struct View<'a> {
 impl View<'_> {
     /// `--role app=web`: the service, or the one whose container has this name.
     fn named(&self, role: &str, wanted: &str) -> Binding {
-        let by_container = |s: &&ServiceDef| s.container_name.as_deref() == Some(wanted);
-        let service = self.compose.service(wanted).or_else(|| self.compose.services.iter().find(by_container));
-        match service {
+        match named(self.compose, wanted) {
             Some(service) => Binding::to(
                 &service.name,
                 format!("`--role {role}={wanted}` says so"),

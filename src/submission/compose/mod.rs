@@ -3,6 +3,7 @@
 
 mod extends;
 mod interpolate;
+mod keys;
 mod limits;
 mod mounts;
 mod ports;
@@ -43,6 +44,7 @@ pub fn parse(path: &Path, text: &str, env: &BTreeMap<String, String>, load: Load
         return Err(reading.invalid(root.at, "it is no map of services", "no es un mapa de servicios"));
     }
     interpolate::interpolate(&mut root, env, &mut reading);
+    keys::check(&root, &mut reading);
     let services = extends::resolve(&services_of(&root), load, env, &mut reading);
     if services.is_empty() {
         return Err(reading.invalid(root.at, "it has no services", "no tiene servicios"));
