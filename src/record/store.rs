@@ -279,8 +279,8 @@ impl StoreError {
                     "indique con --reports una carpeta que este usuario pueda usar",
                 ),
                 (io::ErrorKind::NotFound, Doing::Read) => Text::new(
-                    "no run was recorded there; `ls reports` shows those that were",
-                    "allí no se registró ninguna ejecución; `ls reports` muestra las que hay",
+                    "no run was recorded there: give the folder of one, such as reports/latest",
+                    "allí no se registró ninguna ejecución: indique la carpeta de una, por ejemplo reports/latest",
                 ),
                 (io::ErrorKind::AlreadyExists, Doing::Create) => Text::new(
                     "this run has been recorded already; run it under another name",

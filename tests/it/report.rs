@@ -49,7 +49,8 @@ fn what_is_no_run_is_said_on_stderr_with_exit_code_2() {
     let dir = recorded();
     let nowhere = report(dir.path(), &["run-2"]);
     assert_eq!((nowhere.code, nowhere.out.as_str()), (2, ""));
-    assert!(nowhere.err.contains("`reports/run-2`") && nowhere.err.contains("hint: "), "{}", nowhere.err);
+    let said = "there is no run `run-2`\nhint: did you mean `run-1`? in `reports` there are `run-1`, `latest`\n";
+    assert!(nowhere.err.contains(said), "{}", nowhere.err);
 
     let record = dir.path().join("reports/run-1/record.json");
     fs::write(&record, b"\x7fELF\x01\0\0").unwrap();
