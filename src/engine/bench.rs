@@ -100,7 +100,7 @@ impl<'a> Bench<'a> {
         let containers =
             self.site.engine.project_containers(&self.tool.project).await.map_err(|e| Text::same(e.to_string()))?;
         let youngest = containers.iter().filter_map(crate::docker::Container::age).fold(f64::INFINITY, f64::min);
-        let quiet = schedule::LIVE_FOR.as_secs_f64() - youngest;
+        let quiet = crate::stack::LIVE_FOR.as_secs_f64() - youngest;
         tokio::time::sleep(Duration::from_secs_f64(quiet.max(0.0))).await;
         self.tool.run(self.tool.cmd(["down", "-t", "0", "-v"])).await.map_err(failed)?;
         Ok(began.elapsed().as_secs_f64())

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod conclude;
 pub mod eventually;
 mod exhibits;
+mod halves;
 mod host;
 mod live;
 pub mod proof;

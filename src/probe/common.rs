@@ -62,22 +62,27 @@ macro_rules! here {
 }
 pub(crate) use here;
 
-/// The service that plays a role.
+/// The service that is bound to a role, whatever came of it; none is a fact.
 ///
 /// # Errors
-/// Where two could, or what it stands on could not be had for no fault of the submission's.
-pub fn service_of(stack: &Stack, role: &str) -> Result<Found<String>, ProbeError> {
-    let binding = stack.roles.get(role);
-    let Some(service) = binding.and_then(|b| b.service.clone()) else {
-        if let Some(binding) = binding.filter(|b| b.candidates.len() > 1) {
-            let all = binding.candidates.join(", ");
-            return Err(ProbeError::new(
-                Reason::Ambiguous,
-                format!("{all} could each be the {role}: say which with --role {role}=NAME"),
-                format!("{all} podrían ser cada uno el rol {role}: diga cuál con --role {role}=NOMBRE"),
-            ));
+/// Where two could be: the binding says so, and names the way out.
+pub fn bound(stack: &Stack, role: &str) -> Result<Option<String>, ProbeError> {
+    match stack.roles.get(role) {
+        Some(binding) if binding.service.is_none() && binding.candidates.len() > 1 => {
+            Err(ProbeError { reason: Reason::Ambiguous, text: binding.why.clone() })
         }
-        let why = binding.map(|b| b.why.clone()).filter(|why| !why.is_empty());
+        Some(binding) => Ok(binding.service.clone()),
+        None => Ok(None),
+    }
+}
+
+/// The service that plays a role, if it could be had.
+///
+/// # Errors
+/// As [`bound`], and where what it stands on could not be had for no fault of the submission's.
+pub fn service_of(stack: &Stack, role: &str) -> Result<Found<String>, ProbeError> {
+    let Some(service) = bound(stack, role)? else {
+        let why = stack.roles.get(role).map(|b| b.why.clone()).filter(|why| !why.is_empty());
         return Ok(Found::Absent(why.unwrap_or_else(|| {
             Text::new(format!("no service plays the role {role}"), format!("ningún servicio cumple el rol {role}"))
         })));

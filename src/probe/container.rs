@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::common::bound;
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED};
 use crate::backend::blame;
 use crate::docker::Container as Seen;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::notice::Reason;
-use crate::stack::{LeftOut, Stack};
+use crate::stack::{LIVE_FOR, LeftOut, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -88,21 +89,10 @@ impl Probe for Container {
     }
 }
 
-/// The service that plays a role; two candidates are an error that names the way out, none is a fact.
-pub fn service_of(stack: &Stack, role: &str) -> Result<Option<String>, ProbeError> {
-    match stack.roles.get(role) {
-        Some(binding) if binding.service.is_none() && binding.candidates.len() > 1 => {
-            Err(ProbeError { reason: Reason::Ambiguous, text: binding.why.clone() })
-        }
-        Some(binding) => Ok(binding.service.clone()),
-        None => Ok(None),
-    }
-}
-
 async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation) -> Result<Facts, ProbeError> {
     let mut facts =
         Facts::from([("state".to_owned(), json!("missing")), ("built_from_submission".to_owned(), json!(false))]);
-    let Some(name) = service_of(stack, role)? else {
+    let Some(name) = bound(stack, role)? else {
         all.explanation = stack.roles.get(role).map(|b| b.why.clone());
         all.conditions.push(SETTLED.to_owned());
         return Ok(facts);
@@ -159,7 +149,7 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
     let same = quiet_start(stack, &container, age, all).await;
     facts.insert(
         "until_end".to_owned(),
-        json!(container.running() && same && (!attempt.last || age >= crate::backend::compose::LIVE_FOR_S)),
+        json!(container.running() && same && (!attempt.last || age >= LIVE_FOR.as_secs_f64())),
     );
     explain(&name, &container, same, all);
     Ok(facts)
@@ -240,7 +230,7 @@ fn explain(name: &str, container: &Seen, same: bool, all: &mut Observation) {
 /// What was seen as handed in, before any override.
 fn as_written(stack: &Stack, role: &str, notes: &mut Vec<Text>) -> Result<Facts, ProbeError> {
     let mut facts = Facts::new();
-    let Some(name) = service_of(stack, role)? else { return Ok(facts) };
+    let Some(name) = bound(stack, role)? else { return Ok(facts) };
     match stack.services.get(&name).and_then(|s| s.left_out.clone()) {
         Some(LeftOut { reason: Some(reason), text }) => return Err(ProbeError { reason, text }),
         // What never lived has shown nothing of its limits.

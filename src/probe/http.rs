@@ -157,8 +157,7 @@ fn answered(response: &Response) -> Observation {
         ("final_url".to_owned(), json!(response.url.as_str())),
         ("elapsed_s".to_owned(), json!(response.elapsed_s)),
     ]);
-    let evidence = format!("{} {}\n{}\n\n{body}", response.status, response.url, headers.join("\n"));
-    Observation { evidence: vec![("response.txt".to_owned(), evidence.into_bytes())], ..Observation::of(facts) }
+    Observation { evidence: vec![("response.txt".to_owned(), response.evidence())], ..Observation::of(facts) }
 }
 
 #[cfg(test)]

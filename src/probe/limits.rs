@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::container::service_of;
+use super::common::bound;
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::notice::Reason;
@@ -70,7 +70,7 @@ impl Probe for Limits {
         let mut all = Observation::default();
         let mut without = Vec::new();
         for role in &self.roles {
-            let Some(service) = service_of(stack, role)? else {
+            let Some(service) = bound(stack, role)? else {
                 all.subjects.push((
                     role.clone(),
                     Facts::from([("declared_bytes".to_owned(), json!(0)), ("declared_cpus".to_owned(), json!(0))]),

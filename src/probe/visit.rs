@@ -32,6 +32,13 @@ impl Response {
     pub fn content_type(&self) -> Option<&str> {
         self.header("content-type")
     }
+
+    /// All of it as text, for the run's folder.
+    pub fn evidence(&self) -> Vec<u8> {
+        let headers: Vec<String> = self.headers.iter().map(|(n, v)| format!("{}: {v}", n.to_lowercase())).collect();
+        let body = super::page::text::decode(&self.body, self.content_type());
+        format!("{} {}\n{}\n\n{body}", self.status, self.url, headers.join("\n")).into_bytes()
+    }
 }
 
 /// What came of asking.

@@ -6,11 +6,9 @@ use crate::notice::Level;
 /// A record with no checks.
 pub fn empty() -> RunRecord {
     RunRecord {
-        version: VERSION,
         run: "20261124-204305-ab12".to_owned(),
         folder: "reports/20261124-204305-ab12".to_owned(),
-        audience: Audience::default(),
-        withheld: Withheld::default(),
+        // Snapshots hold it, whatever this build's is.
         imparcial: "0.1.0".to_owned(),
         started: "2026-11-24T20:43:05Z".to_owned(),
         elapsed_ms: 41_250,
@@ -27,15 +25,7 @@ pub fn empty() -> RunRecord {
         },
         place: "lab".to_owned(),
         host: vec![("engine".to_owned(), "20.10.24".to_owned()), ("cpus".to_owned(), "2".to_owned())],
-        phases: Vec::new(),
-        notices: Vec::new(),
-        images: Vec::new(),
-        roles: Vec::new(),
-        overrides: Vec::new(),
-        checks: Vec::new(),
-        interrupted: false,
-        errors: Vec::new(),
-        evidence: Vec::new(),
+        ..RunRecord::empty()
     }
 }
 

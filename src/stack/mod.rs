@@ -7,6 +7,7 @@ pub mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -18,6 +19,9 @@ use crate::submission::{ComposeFile, Submission, policy};
 use crate::text::Text;
 
 pub use crate::submission::bind::Binding;
+
+/// How long a service must have lived since its last start when all looking is over.
+pub const LIVE_FOR: Duration = Duration::from_secs(15);
 
 /// Everything that a probe may look at.
 pub struct Stack {

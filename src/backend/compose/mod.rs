@@ -10,9 +10,6 @@ pub mod resolve;
 pub mod start;
 pub mod tool;
 
-/// How long a service must have lived since its last start when all looking is over, in seconds.
-pub const LIVE_FOR_S: f64 = 15.0;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;

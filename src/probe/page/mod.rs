@@ -3,9 +3,11 @@
 mod entities;
 mod html;
 pub mod links;
+mod places;
 pub mod rows;
 pub mod text;
 pub mod trouble;
+mod values;
 pub mod walk;
 
 use std::sync::Arc;
@@ -247,11 +249,8 @@ fn observation(page: &Page, walked: &Walked, tables: &[Table]) -> Observation {
             ));
         }
     }
-    let head: Vec<String> = page.response.headers.iter().map(|(n, v)| format!("{n}: {v}")).collect();
-    let mut answer = format!("{status} {url}\n{}\n\n", head.join("\n")).into_bytes();
-    answer.extend_from_slice(&page.response.body);
-    let evidence =
-        vec![("page.txt".to_owned(), answer), ("walk.txt".to_owned(), (walked.looked.join("\n") + "\n").into_bytes())];
+    let walk = (walked.looked.join("\n") + "\n").into_bytes();
+    let evidence = vec![("page.txt".to_owned(), page.response.evidence()), ("walk.txt".to_owned(), walk)];
     Observation { explanation, notes, evidence, ..Observation::of(facts) }
 }
 

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::places::places;
 use super::text::{PageText, fold};
+use super::values::{Form, Value, dates, number_forms, values, weigh};
 use crate::probe::store::{Column, Kind, Table};
 
 /// A row that is on the page.
@@ -26,9 +28,6 @@ const NEAR: usize = 400;
 
 /// Bytes of page that are searched, over all values and readings: more rows than that prove nothing more.
 const MAX_SEARCHED: usize = 2 << 30;
-
-/// Places of a value that are looked at; a word that is everywhere proves nothing more.
-const MAX_PLACES: usize = 64;
 
 /// The rows of these tables that the page shows.
 pub fn shown(page: &PageText, tables: &[Table]) -> Vec<Shown> {
@@ -113,146 +112,6 @@ fn has_words(page: &PageText, words: &str) -> bool {
     has_cell(page, &Column::default(), words)
 }
 
-struct Value {
-    column: usize,
-    weight: u32,
-    /// The ways in which it may be written.
-    forms: Vec<Form>,
-}
-
-enum Form {
-    /// Whole words.
-    Words(String),
-    /// The beginning of a long text.
-    Start(String),
-    /// Its pieces between letters that a wrong charset may have changed.
-    Pieces(Vec<String>),
-    Number(String),
-}
-
-/// The values of a row that say something, the heaviest first.
-fn values(columns: &[Column], row: &[Option<String>]) -> Vec<Value> {
-    let mut out: Vec<Value> = columns
-        .iter()
-        .zip(row)
-        .enumerate()
-        .filter_map(|(i, (column, value))| weigh(column, value.as_deref()?, i))
-        .collect();
-    out.sort_by_key(|v| std::cmp::Reverse(v.weight));
-    out
-}
-
-fn weigh(column: &Column, value: &str, index: usize) -> Option<Value> {
-    let (weight, forms) = match column.kind() {
-        _ if column.auto_increment => return None,
-        Kind::Int | Kind::Decimal | Kind::Float | Kind::Year => weigh_number(value)?,
-        Kind::Date | Kind::DateTime => (1, dates(value)?),
-        Kind::Time => (1, vec![Form::Words(fold(value.get(..5)?))]),
-        Kind::Binary | Kind::Bit | Kind::Other => return None,
-        Kind::Text | Kind::Enum | Kind::Set | Kind::Json => weigh_text(value)?,
-    };
-    Some(Value { column: index, weight, forms })
-}
-
-fn weigh_text(value: &str) -> Option<(u32, Vec<Form>)> {
-    let text = fold(value);
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let words = text.split_whitespace().count();
-    let length = text.chars().count();
-    if letters == 0 {
-        // A number kept as text: a telephone, a code.
-        return weigh_number(&text).or_else(|| (length >= 6).then(|| (1, vec![Form::Words(text)])));
-    }
-    if length < 3 {
-        return None;
-    }
-    let weight = match (words, letters) {
-        (2.., 8..) => 3,
-        _ if length >= 10 && letters >= 6 => 3,
-        (_, 4..) => 2,
-        _ => 1,
-    };
-    let mut forms = Vec::new();
-    if length > 60 {
-        let cut = text.char_indices().nth(40).map_or(text.len(), |(at, _)| at);
-        forms.push(Form::Start(text[..cut].trim_end().to_owned()));
-    }
-    if !text.is_ascii() {
-        let head = text.char_indices().nth(60).map_or(text.as_str(), |(at, _)| &text[..at]);
-        let pieces: Vec<String> =
-            head.split(|c: char| !c.is_ascii()).filter(|p| !p.is_empty()).map(str::to_owned).collect();
-        if pieces.iter().map(|p| p.chars().filter(char::is_ascii_alphanumeric).count()).sum::<usize>() >= 6 {
-            forms.push(Form::Pieces(pieces));
-        }
-    }
-    forms.insert(0, Form::Words(text));
-    Some((weight, forms))
-}
-
-/// Small numbers are on every page; long ones are codes.
-fn weigh_number(value: &str) -> Option<(u32, Vec<Form>)> {
-    let (digits, forms) = number_forms(value)?;
-    let weight = match digits {
-        7.. => 2,
-        4.. => 1,
-        _ if value.trim_end_matches('0').contains('.') && !value.trim_end_matches('0').ends_with('.') => 1,
-        _ => return None,
-    };
-    Some((weight, forms))
-}
-
-/// How many digits say something, and the ways in which people and frameworks write the number.
-fn number_forms(value: &str) -> Option<(usize, Vec<Form>)> {
-    let value = value.trim();
-    let (sign, plain) = value.strip_prefix('-').map_or(("", value), |rest| ("-", rest));
-    let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
-    let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
-        return None;
-    }
-    let fraction = fraction.trim_end_matches('0');
-    let digits = whole.trim_start_matches('0').len() + fraction.len();
-    let grouped = |separator: char| {
-        let mut out = String::new();
-        for (i, c) in whole.chars().enumerate() {
-            if i > 0 && (whole.len() - i) % 3 == 0 {
-                out.push(separator);
-            }
-            out.push(c);
-        }
-        out
-    };
-    let mut forms = vec![plain.to_owned()];
-    for (whole, point) in [(whole.to_owned(), '.'), (whole.to_owned(), ','), (grouped(','), '.'), (grouped('.'), ',')] {
-        for fraction in [fraction.to_owned(), format!("{fraction:0<2}"), format!("{fraction:0<1}")] {
-            forms.push(if fraction.is_empty() { whole.clone() } else { format!("{whole}{point}{fraction}") });
-        }
-    }
-    forms.sort();
-    forms.dedup();
-    Some((digits, forms.into_iter().map(|n| Form::Number(format!("{sign}{n}"))).collect()))
-}
-
-/// As people and frameworks write a date.
-fn dates(value: &str) -> Option<Vec<Form>> {
-    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    let mut parts = value.get(..10)?.split('-');
-    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let (m, d): (usize, usize) = (month.parse().ok()?, day.parse().ok()?);
-    let name = MONTHS.get(m.checked_sub(1)?)?;
-    let forms = [
-        format!("{year}-{month}-{day}"),
-        format!("{day}/{month}/{year}"),
-        format!("{month}/{day}/{year}"),
-        format!("{day}-{month}-{year}"),
-        format!("{d}/{m}/{year}"),
-        format!("{day} {name} {year}"),
-        format!("{name} {day} {year}"),
-        format!("({year}, {m}, {d}"),
-    ];
-    Some(forms.into_iter().map(Form::Words).collect())
-}
-
 /// The weight of what is seen of a row, and its columns: the heaviest value, and what stands near it.
 fn seen(text: &str, values: &[Value]) -> (u32, Vec<usize>) {
     let found: Vec<(&Value, Vec<(usize, usize)>)> =
@@ -271,70 +130,6 @@ fn seen(text: &str, values: &[Value]) -> (u32, Vec<usize>) {
         (weight, columns)
     };
     anchors.iter().map(near).max_by_key(|(weight, _)| *weight).unwrap_or_default()
-}
-
-/// Where a value stands in a text: beginning and end.
-fn places(text: &str, value: &Value) -> Vec<(usize, usize)> {
-    for form in &value.forms {
-        let found: Vec<(usize, usize)> = match form {
-            Form::Words(words) => find(text, words).filter(|p| alone(text, *p)).take(MAX_PLACES).collect(),
-            Form::Start(words) => find(text, words).filter(|p| starts(text, p.0)).take(MAX_PLACES).collect(),
-            Form::Number(number) => find(text, number).filter(|p| whole_number(text, *p)).take(MAX_PLACES).collect(),
-            Form::Pieces(pieces) => pieced(text, pieces),
-        };
-        if !found.is_empty() {
-            return found;
-        }
-    }
-    Vec::new()
-}
-
-fn find<'a>(text: &'a str, needle: &'a str) -> impl Iterator<Item = (usize, usize)> + 'a {
-    text.match_indices(needle).map(|(at, m)| (at, at + m.len()))
-}
-
-/// Not in the middle of a longer word.
-fn alone(text: &str, (start, end): (usize, usize)) -> bool {
-    starts(text, start) && {
-        let last = text[..end].chars().next_back();
-        let next = text[end..].chars().next();
-        !(last.is_some_and(char::is_alphanumeric) && next.is_some_and(char::is_alphanumeric))
-    }
-}
-
-fn starts(text: &str, start: usize) -> bool {
-    let first = text[start..].chars().next();
-    let before = text[..start].chars().next_back();
-    !(first.is_some_and(char::is_alphanumeric) && before.is_some_and(char::is_alphanumeric))
-}
-
-/// Not a part of a longer number.
-fn whole_number(text: &str, (start, end): (usize, usize)) -> bool {
-    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-    let mut before = text[..start].chars().rev();
-    let mut after = text[end..].chars();
-    let (b1, b2) = (before.next(), before.next());
-    let (a1, a2) = (after.next(), after.next());
-    let joins = |c: Option<char>| matches!(c, Some('.' | ','));
-    let before = b1.is_some_and(char::is_alphanumeric) || (joins(b1) && digit(b2));
-    let after = a1.is_some_and(char::is_alphanumeric) || (joins(a1) && digit(a2));
-    !before && !after
-}
-
-/// The pieces in their order, with a few characters of any kind between them.
-fn pieced(text: &str, pieces: &[String]) -> Vec<(usize, usize)> {
-    /// A letter of two bytes, misread twice, is four letters of two bytes each.
-    const MAX_GAP: usize = 8;
-    let Some((first, rest)) = pieces.split_first() else { return Vec::new() };
-    let whole = |(start, mut end): (usize, usize)| {
-        for piece in rest {
-            let limit = (end + MAX_GAP + piece.len()).min(text.len());
-            let limit = (end..=limit).rev().find(|i| text.is_char_boundary(*i))?;
-            end += text[end..limit].find(piece.as_str())? + piece.len();
-        }
-        Some((start, end))
-    };
-    find(text, first).filter_map(whole).take(MAX_PLACES).collect()
 }
 
 #[cfg(test)]
