@@ -76,7 +76,7 @@ fn a_whole_run_shows_every_verdict() {
         "test database-port   ... ignored (no points: nothing listens on port 32000)",
         "the database has none of the tables that init.sql declares",
         "error: the app's interpreter is a stand-in",
-        "/evidence/init-applied.txt",
+        "/evidence/init-applied/init-applied-facts.json",
     ] {
         assert!(seen.out.contains(piece), "no `{piece}` in\n{}", seen.out);
     }
