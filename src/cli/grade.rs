@@ -1,5 +1,6 @@
 //! `imparcial grade`: a submission in, a verdict on the screen and reports on disk.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use super::planning::Planning;
 use super::{AudienceArg, Ctx, exit, screen};
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
-use crate::record::shown_to;
+use crate::plan::Plan;
+use crate::record::{Audience, shown_to};
 use crate::{grade, report};
 
 #[derive(Debug, clap::Args)]
@@ -40,11 +42,16 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let cancel = guard.token();
     super::prove::first(&plan, ctx, &args.reports, &cancel).await;
     let progress = lines.clone();
+    let audience = args.audience.audience();
+    let hidden = hidden(&plan, audience);
     let options = RunOptions {
         reports: args.reports,
         run: engine::run_id(),
         cancel,
-        progress: Arc::new(move |event| progress.tell(event)),
+        progress: Arc::new(move |event| match event {
+            engine::Event::Check { id, .. } if hidden.contains(id) => {}
+            event => progress.tell(event),
+        }),
     };
     let done = engine::run(&plan, &options).await;
     lines.finish();
@@ -56,7 +63,6 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         }
     };
     let written = report::write_all(&folder, &record, ctx.lang);
-    let audience = args.audience.audience();
     let (written, shown) = match report::write_for(&folder, &record, audience, ctx.lang) {
         Ok(shown) => (written, shown),
         Err(error) => (written.and(Err(error)), shown_to(&record, audience)),
@@ -72,6 +78,12 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         return exit::NOT_GRADED;
     }
     code
+}
+
+/// Checks that are not named to this audience, while they run either.
+fn hidden(plan: &Plan, audience: Audience) -> BTreeSet<String> {
+    let hidden = plan.checks.iter().filter(|check| !audience.sees(check.spec.visibility.name()));
+    hidden.map(|check| check.spec.id.clone()).collect()
 }
 
 /// Ctrl-C and SIGTERM end the run and not the process: what was made is removed, and the record is written.

@@ -38,6 +38,11 @@ impl Audience {
         [Self::Student, Self::AfterDue].into_iter().find(|a| a.name() == word).unwrap_or(Self::Teacher)
     }
 
+    /// Whether it may see what is for this word of a record.
+    pub fn sees(self, word: &str) -> bool {
+        Self::of(word) <= self
+    }
+
     /// For [`serde`]: a whole record does not say so.
     pub(super) fn is_teacher(&self) -> bool {
         *self == Self::Teacher
@@ -66,7 +71,7 @@ pub fn shown_to(record: &RunRecord, audience: Audience) -> RunRecord {
     }
     shown.audience = audience;
     let (seen, hidden): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut shown.checks).into_iter().partition(|c| Audience::of(&c.visibility) <= audience);
+        std::mem::take(&mut shown.checks).into_iter().partition(|c| audience.sees(&c.visibility));
     let points = hidden.iter().map(|c| c.points).sum::<u64>();
     shown.withheld.checks += hidden.len();
     shown.withheld.points += points;
@@ -85,7 +90,7 @@ fn one(mut check: CheckRecord, hidden: &BTreeSet<&str>, audience: Audience) -> C
         );
     }
     // A check that does not say who sees its details shows them to whom it is shown.
-    if !check.details.is_empty() && Audience::of(&check.details) > audience {
+    if !check.details.is_empty() && !audience.sees(&check.details) {
         check.explanation = match check.verdict {
             Verdict::Fail | Verdict::Error => {
                 Text::new("what was seen is not shown here", "lo que se vio no se muestra aquí")

@@ -5,12 +5,18 @@
 //! Surefire's schemas share, attachment tags one a line before all other output. `failure` is the submission's,
 //! `error` is ours or the host's; an observation is neither, whatever it saw.
 //!
+//! No `flakyFailure` and no `rerunFailure`: what passed after some looks was waited for, not run again, and a record holds
+//! no second try of a check that failed. Schemas that refuse what is read here (`file`, `properties`) have [`strict`].
+//!
 //! Why junit-report with a pass after it and not quick-junit: junit-report is what the project names, and all that it
 //! lacks (`skipped`, totals, `line`, timestamps, properties) are attributes and one element that [`extend`] adds where it
 //! meets them; quick-junit would bring chrono, uuid and indexmap for the same document. What junit-report does not do at
 //! all, keeping hostile text from breaking the XML, is `sanitize`'s work in either case.
 
 mod extend;
+#[cfg(test)]
+mod parsed;
+pub mod strict;
 
 use std::collections::BTreeSet;
 
@@ -39,52 +45,96 @@ fn render(record: &RunRecord, grade: &Grade, lang: Lang) -> Result<Vec<u8>, Rend
         .map_err(|error| fail(format!("the time `{}`: {error}", record.started)))?
         .truncate_to_second();
     let class = class_name(record);
+    let cases = cases(record, &class, lang);
 
     let mut suite = TestSuiteBuilder::new(&class);
     suite.set_timestamp(started);
     suite.testsuite.package = String::new();
     let mut extras = Extras {
+        counts: Counts::of(&cases),
         time: words::seconds(record.elapsed_ms),
         timestamp: rfc3339(started).map_err(&fail)?,
         properties: run_properties(record, grade, lang),
         ..Extras::default()
     };
-    let mut names = BTreeSet::new();
-    for check in &record.checks {
-        let case = case(record, check, &unique(&check.id, &mut names), &class, lang);
-        match case.result {
-            TestResult::Failure { .. } => extras.failures += 1,
-            TestResult::Error { .. } => extras.errors += 1,
-            TestResult::Skipped | TestResult::SkippedWithCause { .. } => extras.skipped += 1,
-            TestResult::Success => {}
-        }
+    for Case { case, check, time } in cases {
         suite.add_testcase(case);
-        let at = started + time::Duration::milliseconds(i64::try_from(check.started_ms).unwrap_or(0));
+        let at = started + time::Duration::milliseconds(check.map_or(0, |c| i64::try_from(c.started_ms).unwrap_or(0)));
         extras.cases.push(CaseExtra {
-            line: check.at.line,
-            time: words::seconds(check.elapsed_ms),
+            line: check.map_or(1, |c| c.at.line),
+            time,
             timestamp: rfc3339(at.truncate_to_second()).map_err(&fail)?,
-            properties: case_properties(record, check),
+            properties: check.map(|c| case_properties(record, c)).unwrap_or_default(),
         });
-    }
-    if record.checks.is_empty() {
-        // A document without cases is green to some dashboards.
-        let said = record.errors.first().map_or("", |error| error.get(lang));
-        let nothing = pick(lang, "nothing was checked", "no se revisó nada");
-        let message = if said.is_empty() { nothing } else { said };
-        let mut case = TestCase::error("run", Duration::ZERO, "run", &sanitize::line(message, ATTRIBUTE));
-        case.set_classname(&class);
-        case.set_filepath(&sanitize::line(&record.scenario.file, ATTRIBUTE));
-        suite.add_testcase(case);
-        extras.errors = 1;
-        let time = words::seconds(record.elapsed_ms);
-        extras.cases.push(CaseExtra { line: 1, time, timestamp: extras.timestamp.clone(), properties: Vec::new() });
     }
     let mut plain = Vec::new();
     let report = ReportBuilder::new().add_testsuite(suite.build()).build();
     report.write_xml(&mut plain).map_err(|error| fail(error.to_string()))?;
     let plain = String::from_utf8(plain).map_err(|error| fail(error.to_string()))?;
     extend::extend(&plain, &extras).map_err(|error| fail(error.to_string()))
+}
+
+/// A case of the suite; one without a check says that nothing was checked.
+struct Case<'a> {
+    case: TestCase,
+    check: Option<&'a CheckRecord>,
+    /// In seconds, with three decimals.
+    time: String,
+}
+
+fn cases<'a>(record: &'a RunRecord, class: &str, lang: Lang) -> Vec<Case<'a>> {
+    let mut names = BTreeSet::new();
+    let mut cases: Vec<_> = record
+        .checks
+        .iter()
+        .map(|check| Case {
+            case: case(record, check, &unique(&check.id, &mut names), class, lang),
+            check: Some(check),
+            time: words::seconds(check.elapsed_ms),
+        })
+        .collect();
+    if cases.is_empty() {
+        // A document without cases is green to some dashboards.
+        let said = record.errors.first().map_or("", |error| error.get(lang));
+        let nothing = pick(lang, "nothing was checked", "no se revisó nada");
+        let message = if said.is_empty() { nothing } else { said };
+        let mut case = TestCase::error("run", Duration::ZERO, "run", &sanitize::line(message, ATTRIBUTE));
+        case.set_classname(class);
+        case.set_filepath(&sanitize::line(&record.scenario.file, ATTRIBUTE));
+        cases.push(Case { case, check: None, time: words::seconds(record.elapsed_ms) });
+    }
+    cases
+}
+
+/// How many there are, exactly: EnricoMi believes it.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    tests: usize,
+    failures: usize,
+    errors: usize,
+    skipped: usize,
+}
+
+impl Counts {
+    fn of(cases: &[Case<'_>]) -> Self {
+        let mut counts = Self { tests: cases.len(), ..Self::default() };
+        for case in cases {
+            match case.case.result {
+                TestResult::Failure { .. } => counts.failures += 1,
+                TestResult::Error { .. } => counts.errors += 1,
+                TestResult::Skipped | TestResult::SkippedWithCause { .. } => counts.skipped += 1,
+                TestResult::Success => {}
+            }
+        }
+        counts
+    }
+
+    /// As attributes of a suite.
+    fn attributes(self) -> [(&'static str, String); 4] {
+        let Self { tests, failures, errors, skipped } = self;
+        [("tests", tests), ("failures", failures), ("errors", errors), ("skipped", skipped)]
+            .map(|(name, count)| (name, count.to_string()))
+    }
 }
 
 fn rfc3339(at: OffsetDateTime) -> Result<String, String> {

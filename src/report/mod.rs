@@ -17,7 +17,7 @@ use crate::record::{Audience, RunFolder, RunRecord, StoreError, shown_to};
 use crate::text::{Lang, Text};
 
 /// Every format, in the order in which they are written.
-pub static FORMATS: &[&Format] = &[&json::FORMAT, &junit::FORMAT, &terminal::FORMAT];
+pub static FORMATS: &[&Format] = &[&json::FORMAT, &junit::FORMAT, &terminal::FORMAT, &junit::strict::FORMAT];
 
 /// A row of the table: a way to show a run.
 pub struct Format {

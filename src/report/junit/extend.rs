@@ -3,12 +3,12 @@
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 use quick_xml::{Reader, Writer};
 
+use super::Counts;
+
 /// What is added to the document, in its order.
 #[derive(Default)]
 pub(super) struct Extras {
-    pub(super) failures: usize,
-    pub(super) errors: usize,
-    pub(super) skipped: usize,
+    pub(super) counts: Counts,
     /// Of the whole run, in seconds.
     pub(super) time: String,
     pub(super) timestamp: String,
@@ -66,22 +66,19 @@ fn change<'a>(start: &BytesStart<'_>, extras: &'a Extras, cases: &mut std::slice
     let none = Change { attributes: Vec::new(), properties: &[] };
     match start.name().as_ref() {
         b"testsuites" => Change {
-            attributes: vec![
-                ("name", "imparcial".to_owned()),
-                ("tests", extras.cases.len().to_string()),
-                ("failures", extras.failures.to_string()),
-                ("errors", extras.errors.to_string()),
-                ("skipped", extras.skipped.to_string()),
-                ("time", extras.time.clone()),
-            ],
+            attributes: std::iter::once(("name", "imparcial".to_owned()))
+                .chain(extras.counts.attributes())
+                .chain([("time", extras.time.clone())])
+                .collect(),
             properties: &[],
         },
         b"testsuite" => Change {
-            attributes: vec![
-                ("skipped", extras.skipped.to_string()),
-                ("timestamp", extras.timestamp.clone()),
-                ("time", extras.time.clone()),
-            ],
+            attributes: extras
+                .counts
+                .attributes()
+                .into_iter()
+                .chain([("timestamp", extras.timestamp.clone()), ("time", extras.time.clone())])
+                .collect(),
             properties: &extras.properties,
         },
         b"testcase" => cases.next().map_or(none, |case| Change {
