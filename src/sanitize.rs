@@ -5,6 +5,9 @@
 //! reader of a report sees that it was there.
 
 mod ansi;
+mod markup;
+
+pub use markup::{command, command_property, html, markdown};
 
 /// How much of one evidence file is kept, in bytes.
 pub const EVIDENCE_LIMIT: usize = 256 * 1024;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::planning::Planning;
-use super::{AudienceArg, Ctx, exit, screen};
+use super::{AudienceArg, Ctx, exit, github, screen};
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
 use crate::plan::Plan;
@@ -29,6 +29,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    let hushed = github::Hushed::begin();
     let mut plan = match args.planning.plan(ctx) {
         Ok(plan) => plan,
         Err(code) => return code,
@@ -73,6 +74,10 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         eprintln!("error: could not write: {error}");
         return exit::NOT_GRADED;
     }
+    if let Err((path, error)) = github::summarise(&shown, ctx.lang) {
+        eprintln!("error: could not write the job's summary to `{}`: {error}", path.display());
+    }
+    hushed.annotate(&shown, ctx.lang);
     if let Err(error) = written {
         eprintln!("error: {}", error.text().get(ctx.lang));
         return exit::NOT_GRADED;

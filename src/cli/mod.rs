@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod down;
 pub mod exit;
+pub mod github;
 pub mod grade;
 pub mod inspect;
 pub mod mutants;

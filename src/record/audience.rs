@@ -129,7 +129,7 @@ mod tests {
         let shown = shown_to(&record, Audience::Student);
         assert_eq!(shown.withheld, Withheld { checks: 2, points: 5_000 });
         let (all, some) = (grade(&record), grade(&shown));
-        assert_eq!((some.points, some.earned), (all.points - 5_000, all.earned - 2_000));
+        assert_eq!((some.points, some.lost), (all.points - 5_000, all.lost - 5_000));
         let mut other = record.clone();
         other.checks.iter_mut().filter(|c| c.visibility != "student").for_each(|c| c.verdict = Verdict::Pass);
         assert_eq!(grade(&shown_to(&other, Audience::Student)), some, "whatever became of it");

@@ -180,7 +180,7 @@ pub fn typical() -> RunRecord {
 
 /// The typical run with checks, and details of checks, that a student may not see: all that may not be seen says SECRET.
 pub fn with_secrets() -> RunRecord {
-    use Verdict::{Fail, Pass, Skip};
+    use Verdict::{Fail, Skip};
     let secret = |what: &str| Text::same(format!("SECRET-{what}"));
     let fill = |mut check: CheckRecord| {
         check.explanation = secret("explanation");
@@ -191,7 +191,7 @@ pub fn with_secrets() -> RunRecord {
         check
     };
     let mut record = typical();
-    let mut after = fill(check("after-SECRET-due", 2_000, Pass, None));
+    let mut after = fill(check("after-SECRET-due", 2_000, Fail, None));
     (after.title, after.visibility) = (secret("title"), "after_due".to_owned());
     let mut teacher = fill(check("teacher-SECRET", 3_000, Fail, None));
     (teacher.title, teacher.kind, teacher.visibility) =

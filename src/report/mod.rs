@@ -4,8 +4,10 @@
 //! folder and the documentation follow from the row.
 
 mod about;
+pub mod github;
 pub mod json;
 pub mod junit;
+mod order;
 pub mod terminal;
 mod words;
 
@@ -17,7 +19,14 @@ use crate::record::{Audience, RunFolder, RunRecord, StoreError, shown_to};
 use crate::text::{Lang, Text};
 
 /// Every format, in the order in which they are written.
-pub static FORMATS: &[&Format] = &[&json::FORMAT, &junit::FORMAT, &terminal::FORMAT, &junit::strict::FORMAT];
+pub static FORMATS: &[&Format] = &[
+    &json::FORMAT,
+    &junit::FORMAT,
+    &terminal::FORMAT,
+    &junit::strict::FORMAT,
+    &github::FORMAT,
+    &github::annotations::FORMAT,
+];
 
 /// A row of the table: a way to show a run.
 pub struct Format {

@@ -29,7 +29,7 @@ pub fn show(record: &RunRecord, lang: Lang, style: Style) -> String {
 fn text(record: &RunRecord, grade: &Grade, lang: Lang, style: Style) -> String {
     let mut page = Page::new(style);
     header(&mut page, record, lang);
-    summary(&mut page, record, grade, lang);
+    page.headline(&words::headline(record, grade, lang), grade);
     checks::all(&mut page, record, lang);
     points(&mut page, grade, lang);
     times(&mut page, record, lang);
@@ -77,34 +77,6 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
     for error in &record.errors {
         page.field(pick(lang, "trouble", "incidencia"), error.get(lang));
     }
-}
-
-/// The one line that everybody looks for.
-fn summary(page: &mut Page, record: &RunRecord, grade: &Grade, lang: Lang) {
-    let [points, earned, lost, undecided] =
-        [grade.points, grade.earned, grade.lost, grade.undecided].map(words::points);
-    let mut line = match lang {
-        Lang::En => format!("{earned} of {points} points earned, {lost} lost, {undecided} undecided"),
-        Lang::Es => format!("{earned} de {points} puntos obtenidos, {lost} perdidos, {undecided} sin decidir"),
-    };
-    if record.interrupted {
-        line.push_str(pick(lang, " (interrupted: not final)", " (interrumpida: no es definitivo)"));
-    } else if record.checks.iter().map(|c| c.points).sum::<u64>() < grade.points {
-        line.push_str(pick(
-            lang,
-            " (not every check was run: not final)",
-            " (no se hicieron todas las revisiones: no es definitivo)",
-        ));
-    } else if record.withheld.points > 0 {
-        let more = words::points(record.withheld.points);
-        line.push_str(&match lang {
-            Lang::En => format!(" (without {more} points that are not shown here: not final)"),
-            Lang::Es => format!(" (sin {more} puntos que aquí no se muestran: no es definitivo)"),
-        });
-    } else if !grade.is_final {
-        line.push_str(pick(lang, " (not final)", " (no es definitivo)"));
-    }
-    page.headline(&line, grade);
 }
 
 fn points(page: &mut Page, grade: &Grade, lang: Lang) {

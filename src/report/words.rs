@@ -1,6 +1,7 @@
 //! Words that several formats share: points, times, verdicts, and what there is to say about one check.
 
 use crate::expect::Finding;
+use crate::grade::{Grade, Outcome, outcome};
 use crate::notice::Reason;
 use crate::record::{Audience, CheckRecord, RunRecord, Verdict};
 use crate::text::Lang;
@@ -134,6 +135,44 @@ fn size(bytes: u64) -> String {
     let (unit, name) = units.into_iter().find(|(unit, _)| bytes >= *unit).unwrap_or((1, "B"));
     let tenths = u128::from(bytes) * 10 / u128::from(unit);
     if tenths % 10 == 0 { format!("{} {name}", tenths / 10) } else { format!("{}.{} {name}", tenths / 10, tenths % 10) }
+}
+
+/// Points with what became of them: `-15`, `+4`, `?3`.
+pub(super) fn cost(check: &CheckRecord, lang: Lang) -> String {
+    let points = points(check.points);
+    match outcome(check) {
+        Outcome::Earned => format!("+{points}"),
+        Outcome::Lost => format!("-{points}"),
+        Outcome::Undecided => format!("?{points}"),
+        Outcome::None => pick(lang, "no points", "sin puntos").to_owned(),
+    }
+}
+
+/// The one line that everybody looks for.
+pub(super) fn headline(record: &RunRecord, grade: &Grade, lang: Lang) -> String {
+    let [all, earned, lost, undecided] = [grade.points, grade.earned, grade.lost, grade.undecided].map(points);
+    let mut line = match lang {
+        Lang::En => format!("{earned} of {all} points earned, {lost} lost, {undecided} undecided"),
+        Lang::Es => format!("{earned} de {all} puntos obtenidos, {lost} perdidos, {undecided} sin decidir"),
+    };
+    if record.interrupted {
+        line.push_str(pick(lang, " (interrupted: not final)", " (interrumpida: no es definitivo)"));
+    } else if record.checks.iter().map(|c| c.points).sum::<u64>() < grade.points {
+        line.push_str(pick(
+            lang,
+            " (not every check was run: not final)",
+            " (no se hicieron todas las revisiones: no es definitivo)",
+        ));
+    } else if record.withheld.points > 0 {
+        let more = points(record.withheld.points);
+        line.push_str(&match lang {
+            Lang::En => format!(" (without {more} points that are not shown here: not final)"),
+            Lang::Es => format!(" (sin {more} puntos que aquí no se muestran: no es definitivo)"),
+        });
+    } else if !grade.is_final {
+        line.push_str(pick(lang, " (not final)", " (no es definitivo)"));
+    }
+    line
 }
 
 /// How long was looked, where it was waited for.

@@ -80,3 +80,36 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
+
+/// An empty submission is graded without a lab, so this needs no engine.
+#[test]
+fn a_job_of_github_actions_gets_a_summary_annotations_and_a_quiet_log() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("team ::error::x")).unwrap();
+    let summary = dir.path().join("summary.md");
+    fs::write(&summary, "before\n").unwrap();
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/seed/scenario.yaml");
+    let output = Command::new(env!("CARGO_BIN_EXE_imparcial"))
+        .current_dir(dir.path())
+        .env("LC_ALL", "C")
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .args(["grade", "team ::error::x", "--for", "student", "--scenario"])
+        .arg(scenario)
+        .output()
+        .unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{out}");
+
+    let lines: Vec<_> = out.lines().collect();
+    let token = lines[0].strip_prefix("::stop-commands::").expect("off before anything is printed");
+    let on = lines.iter().position(|line| *line == format!("::{token}::")).expect("on again");
+    assert!(lines[1..on].iter().all(|line| !line.trim_start().starts_with("::")), "{out}");
+    assert!(lines[1..on].iter().any(|line| line.contains("0 of 51 points earned, 51 lost")), "{out}");
+    assert_eq!(lines[on + 1..].len(), 1, "what is behind it has no annotation: {out}");
+    assert!(lines[on + 1].starts_with("::error file=") && lines[on + 1].contains("title=compose-valid (-2)"), "{out}");
+
+    let text = fs::read_to_string(&summary).unwrap();
+    assert!(text.starts_with("before\n## "), "{text}");
+    assert!(text.contains("**0 of 51 points earned") && !text.contains("page-from-database"), "{text}");
+}

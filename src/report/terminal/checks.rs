@@ -1,11 +1,9 @@
 //! The checks: failed ones by what they cost, undecided ones with what to do, what was skipped under its root, the rest
 //! in few lines.
 
-use std::cmp::Reverse;
-
 use super::page::{Color, Page};
-use crate::grade::{Outcome, outcome};
 use crate::record::{CheckRecord, RunRecord, Verdict};
+use crate::report::order;
 use crate::report::words::{self, pick};
 use crate::text::Lang;
 
@@ -17,19 +15,17 @@ pub(super) fn all(page: &mut Page, record: &RunRecord, lang: Lang) {
     let of =
         |verdict| counting.iter().copied().filter(move |c: &&CheckRecord| c.verdict == verdict).collect::<Vec<_>>();
 
-    let mut failed = of(Verdict::Fail);
-    failed.sort_by_key(|c| Reverse(c.points + behind_points(record, c)));
+    let failed = order::worst_first(record, Verdict::Fail);
     section(page, pick(lang, "Failed", "Fallan"), &failed, |page, check| root(page, record, check, lang));
 
-    let mut undecided = of(Verdict::Error);
-    undecided.sort_by_key(|c| Reverse(c.points + behind_points(record, c)));
+    let undecided = order::worst_first(record, Verdict::Error);
     section(page, pick(lang, "Undecided", "Sin decidir"), &undecided, |page, check| root(page, record, check, lang));
 
     // Those behind a root that is listed above stand there.
-    let listed = |c: &CheckRecord| failed.iter().chain(&undecided).any(|root| is_behind(c, root));
+    let listed = |c: &CheckRecord| failed.iter().chain(&undecided).any(|root| order::is_behind(c, root));
     let orphans: Vec<_> = of(Verdict::Skip).into_iter().filter(|c| !listed(c)).collect();
     section(page, pick(lang, "Skipped", "Omitidas"), &orphans, |page, check| {
-        page.item("-", Color::Yellow, &check.id, &cost(check, lang));
+        page.item("-", Color::Yellow, &check.id, &words::cost(check, lang));
         page.detail("", &words::skipped_because(check, lang));
     });
 
@@ -60,7 +56,7 @@ fn section(page: &mut Page, name: &str, checks: &[&CheckRecord], mut each: impl 
 /// A check that failed or could not be decided, with all that helps, and what stands behind it.
 fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
     let (mark, color) = if check.verdict == Verdict::Fail { ("✗", Color::Red) } else { ("?", Color::Yellow) };
-    page.item(mark, color, &check.id, &format!("{}  {}", cost(check, lang), check.title.get(lang)));
+    page.item(mark, color, &check.id, &format!("{}  {}", words::cost(check, lang), check.title.get(lang)));
     page.detail("", check.explanation.get(lang));
     findings(page, check, lang);
     for note in &check.notes {
@@ -79,10 +75,10 @@ fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
         page.detail(label, &format!("{}/{file}", record.folder));
     }
     page.detail(pick(lang, "asked at", "se pide en"), &format!("{}:{}", check.at.file, check.at.line));
-    let behind: Vec<_> = record.checks.iter().filter(|c| is_behind(c, check)).collect();
+    let behind: Vec<_> = order::behind(record, check).collect();
     if !behind.is_empty() {
         page.detail("", pick(lang, "skipped because of it:", "omitidas por ello:"));
-        let each: Vec<_> = behind.iter().map(|c| format!("{} {}", c.id, cost(c, lang))).collect();
+        let each: Vec<_> = behind.iter().map(|c| format!("{} {}", c.id, words::cost(c, lang))).collect();
         page.run(8, &each);
     }
 }
@@ -122,23 +118,4 @@ fn notes(page: &mut Page, check: &CheckRecord, lang: Lang) {
     for note in &check.notes {
         page.detail("", &format!("{}: {}", check.id, note.get(lang)));
     }
-}
-
-/// Points with what became of them: `-15`, `+4`, `?3`.
-fn cost(check: &CheckRecord, lang: Lang) -> String {
-    let points = words::points(check.points);
-    match outcome(check) {
-        Outcome::Earned => format!("+{points}"),
-        Outcome::Lost => format!("-{points}"),
-        Outcome::Undecided => format!("?{points}"),
-        Outcome::None => pick(lang, "no points", "sin puntos").to_owned(),
-    }
-}
-
-fn is_behind(check: &CheckRecord, root: &CheckRecord) -> bool {
-    check.verdict == Verdict::Skip && check.cause.as_ref().is_some_and(|cause| cause.check == root.id)
-}
-
-fn behind_points(record: &RunRecord, root: &CheckRecord) -> u64 {
-    record.checks.iter().filter(|c| is_behind(c, root)).map(|c| c.points).sum()
 }

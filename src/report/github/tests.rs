@@ -1,0 +1,79 @@
+//! The summary and the annotations as GitHub takes them.
+
+use super::*;
+use crate::record::fixture;
+
+fn text(record: &RunRecord, lang: Lang) -> String {
+    within(record, lang, LIMIT)
+}
+
+#[test]
+fn the_summary_as_it_is() {
+    insta::assert_snapshot!("summary_en", text(&fixture::typical(), Lang::En));
+    insta::assert_snapshot!("summary_es", text(&fixture::typical(), Lang::Es));
+    insta::assert_snapshot!("annotations_en", annotations::commands(&fixture::typical(), Lang::En));
+}
+
+#[test]
+fn it_is_cut_between_two_sections_and_says_so() {
+    let mut record = fixture::typical();
+    let failed = record.checks[2].clone();
+    record.checks.extend((0..100).map(|n| CheckRecord { id: format!("more-{n}"), ..failed.clone() }));
+    record.checks.iter_mut().for_each(|c| c.notes = vec![crate::text::Text::same("long ".repeat(4_000))]);
+    let whole = sections(&record, &grade(&record), Lang::En);
+    assert!(whole.iter().map(String::len).sum::<usize>() > LIMIT, "or nothing is cut");
+    for budget in [LIMIT, LIMIT / 3, 20_000] {
+        let cut = within(&record, Lang::En, budget);
+        assert!(cut.len() <= budget, "{} of {budget}", cut.len());
+        let (kept, note) = cut.trim_end().rsplit_once('\n').unwrap();
+        assert!(note.contains("sections more would not fit"), "{note}");
+        assert!(kept.ends_with("</details>\n"), "{}", &kept[kept.len() - 100..]);
+        assert_eq!(kept.matches("<pre>").count(), kept.matches("</pre>").count());
+    }
+    assert_eq!(within(&record, Lang::En, 10), "", "where there is no room at all, nothing is written");
+    let exact: usize =
+        sections(&fixture::typical(), &grade(&fixture::typical()), Lang::En).iter().map(String::len).sum();
+    assert_eq!(within(&fixture::typical(), Lang::En, exact).len(), exact);
+}
+
+#[test]
+fn at_most_ten_are_annotated_and_the_worst_first() {
+    let mut record = fixture::typical();
+    let failed = fixture::check("cheap", 1_000, Verdict::Fail, None);
+    record.checks.extend((0..20).map(|n| CheckRecord { id: format!("cheap-{n}"), ..failed.clone() }));
+    let commands = annotations::commands(&record, Lang::En);
+    let lines: Vec<_> = commands.lines().collect();
+    assert_eq!(lines.len(), annotations::MOST);
+    assert!(
+        lines[0].starts_with("::error file=scenarios/seed/scenario.yaml,line=52,title=init-applied (-15)%3A init.sql")
+    );
+    assert!(lines[0].ends_with("%0Askipped because of it: page"), "{}", lines[0]);
+    assert!(lines[1].contains("title=memory-declared") && lines[2].contains("title=cheap-0"));
+    assert!(text(&record, Lang::En).contains("annotated are the 10 that cost most, of 23"));
+    let few = annotations::commands(&fixture::typical(), Lang::Es);
+    assert!(few.lines().last().unwrap().starts_with("::warning "), "undecided is no error: {few}");
+}
+
+#[test]
+fn every_line_of_the_annotations_is_one_command_of_ours() {
+    for lang in [Lang::En, Lang::Es] {
+        let commands = annotations::commands(&fixture::hostile(), lang);
+        for line in commands.lines() {
+            let (properties, message) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
+            let (level, properties) = properties.split_once(' ').unwrap();
+            assert!(["error", "warning"].contains(&level), "{line}");
+            let names: Vec<_> = properties.split(',').map(|p| p.split_once('=').unwrap().0).collect();
+            assert_eq!(names, ["file", "line", "title"], "{line}");
+            assert!(!message.is_empty());
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_submission_is_structure() {
+    let text = text(&fixture::hostile(), Lang::En);
+    assert!(!text.contains("<b>") && !text.contains("&amp;amp;&lt;script"), "{text}");
+    let tags: std::collections::BTreeSet<_> =
+        text.split('<').skip(1).filter_map(|rest| rest.split('>').next()).collect();
+    assert_eq!(tags.into_iter().collect::<Vec<_>>(), ["/details", "/pre", "/summary", "details", "pre", "summary"]);
+}
