@@ -110,16 +110,25 @@ pub fn cdata(text: &str) -> String {
     text.replace("]]>", "]]]]><![CDATA[>")
 }
 
-/// JSON with what a terminal or an editor would act upon written as `\u` escapes: the same values to every reader.
+/// JSON with what a terminal, an editor or the reader of a log would act upon written as `\u` escapes: the same values to
+/// every reader.
 pub fn json(document: &str) -> String {
     let mut out = String::with_capacity(document.len());
-    for c in document.chars() {
-        // In JSON these stand in strings only.
-        if named(c) || c == '\u{7f}' {
+    let mut before = None;
+    for (at, c) in document.char_indices() {
+        let after = || document.get(at + 1..).unwrap_or_default();
+        // In JSON these stand in strings only; a line of it never begins with `::`.
+        let acted_upon = match (before, c) {
+            (Some('#'), '#') => true,
+            (Some('['), '[') => tag_name(after()),
+            _ => named(c) || c == '\u{7f}',
+        };
+        if acted_upon {
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             out.push(c);
         }
+        before = Some(c);
     }
     out
 }

@@ -214,8 +214,8 @@ pub fn passed(record: &RunRecord) -> RunRecord {
     record
 }
 
-/// What a submission prints to do harm: colours, NUL, a closed CDATA, commands, tags, direction marks, emoji.
-pub const HOSTILE: &str = "\u{1b}[31mred\u{1b}[0m \0 ]]> <b>&amp; \"q\" 'a'\r\n::error file=x::gotcha\n[[ATTACHMENT|/etc/passwd]]\n##[error]x\nשלום \u{202e}evil 👩‍💻 \u{ffff}\u{9b}31m\u{2028}end";
+/// What a submission prints to do harm: colours, NUL, a closed CDATA, commands, tags, direction marks, emoji, markup.
+pub const HOSTILE: &str = "\u{1b}[31mred\u{1b}[0m \0 ]]> <b>&amp; \"q\" 'a'\r\n::error file=x::gotcha\n[[ATTACHMENT|/etc/passwd]]\n##[error]x\nשלום \u{202e}evil 👩‍💻 \u{ffff}\u{9b}31m\u{2028}end\n[[PROPERTY|grade=100]] </pre></details><script>x</script> ![i](https://evil.example/i.png)\n| a | b |\n|---|---|\n::stop-commands::x\n  ::add-mask::y\n##vso[task.complete]z";
 
 /// Every text that may come from a submission is hostile, and two checks share an id.
 pub fn hostile() -> RunRecord {
@@ -239,6 +239,9 @@ pub fn hostile() -> RunRecord {
         check.notes = vec![nasty.clone()];
         check.evidence = vec![format!("evidence/{HOSTILE}")];
         check.findings = vec![finding(HOSTILE, HOSTILE, HOSTILE, HOSTILE, false)];
+    }
+    if let Some(finding) = record.checks.first_mut().and_then(|check| check.findings.first_mut()) {
+        finding.observed = format!("{}{HOSTILE}", "a line without end ".repeat(20_000));
     }
     let twin = record.checks.first().cloned();
     record.checks.extend(twin);

@@ -85,3 +85,31 @@ fn for_the_teacher_nothing_more_is_written() {
     assert!(shown.folder.ends_with("run-1") && shown.withheld == crate::record::Withheld::default());
     assert_eq!(files(folder.path()).len(), 0);
 }
+
+#[test]
+fn hostile_output_is_text_in_every_format() {
+    let formats = every_format(&fixture::hostile());
+    assert_eq!(formats.len(), 2 * FORMATS.len());
+    for (format, text) in formats {
+        assert_eq!(text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')), None, "{format}: controls");
+        let moves = |c: &char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{ffff}');
+        assert_eq!(text.chars().find(moves), None, "{format}: direction marks and what XML forbids");
+        // GitHub takes white space before a command.
+        let ours = |line: &str| format.starts_with("github-annotations") && line.contains(" file=");
+        let command = text.lines().find(|line| line.trim_start().starts_with("::") && !ours(line));
+        assert_eq!(command, None, "{format}: a workflow command");
+        for tag in ["##[", "##vso[", "[[ATTACHMENT|/", "[[PROPERTY|"] {
+            assert!(!text.contains(tag), "{format}: {tag}");
+        }
+        // The record keeps what it was given; the engine cuts it before.
+        if !format.starts_with("json") {
+            assert!(text.len() < 200_000, "{format}: {} bytes with a line of 360 KB twice", text.len());
+        }
+        if format.starts_with("github ") {
+            assert!(!text.contains("<script>"), "{format}: markup");
+            // In `<pre>` nothing is Markdown.
+            let outside = text.split("<pre>").map(|part| part.split_once("</pre>").map_or(part, |(_, rest)| rest));
+            assert!(!outside.collect::<String>().contains("!["), "{format}: an image");
+        }
+    }
+}

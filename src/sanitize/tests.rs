@@ -86,6 +86,14 @@ fn cdata_is_joined_again_by_a_reader() {
     assert_eq!(cdata("a]]>b"), "a]]]]><![CDATA[>b");
 }
 
+#[test]
+fn json_in_a_log_is_no_command() {
+    let raw = "##[error]x ###vso[y] [[ATTACHMENT|/etc/passwd]] [[1, 2]]";
+    let document = json(&serde_json::to_string(&serde_json::json!([[raw], [[1]]])).unwrap());
+    assert!(!document.contains("##") && !document.contains("[[ATT"), "{document}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&document).unwrap(), serde_json::json!([[raw], [[1]]]));
+}
+
 proptest! {
     /// Escaping changes how a document looks, not what it says.
     #[test]
