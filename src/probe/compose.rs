@@ -84,31 +84,9 @@ impl Probe for Compose {
     }
 }
 
-/// Keys that only the newer generation of the tool knows; labs have the older one.
-const ONLY_NEWER: &[&str] = &[
-    "additional_contexts",
-    "annotations",
-    "attach",
-    "develop",
-    "gpus",
-    "include",
-    "models",
-    "post_start",
-    "pre_stop",
-    "provider",
-    "pull_policy",
-    "required",
-];
-
-/// Whether all that the tool minds is a key of the newer generation.
-fn for_the_newer_tool(message: &str) -> bool {
-    let minds = ["nsupported config option", "dditional properties are not allowed", "nsupported option"];
-    minds.iter().any(|m| message.contains(m)) && ONLY_NEWER.iter().any(|key| message.contains(&format!("'{key}'")))
-}
-
 fn file(stack: &Stack) -> Result<Observation, ProbeError> {
     let config = &stack.config;
-    if !config.valid && for_the_newer_tool(&config.message) {
+    if !config.valid && config.for_newer {
         let text = Text::new(
             format!("the file is written for docker compose 2, and labs have 1.29: {}", config.message),
             format!(
@@ -198,20 +176,4 @@ async fn second_up(stack: &Arc<Stack>) -> Result<Observation, ProbeError> {
     )]));
     observation.evidence.push(("compose-second-up.txt".to_owned(), output.both().into_bytes()));
     Ok(observation)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_the_newer_tool_knows_is_excused() {
-        let said = "The Compose file './docker-compose.yml' is invalid because: services.app.depends_on.db contains unsupported option: 'required'";
-        assert!(for_the_newer_tool(said));
-        assert!(for_the_newer_tool(
-            "Invalid top-level property: Additional properties are not allowed ('include' was unexpected)"
-        ));
-        assert!(!for_the_newer_tool("Unsupported config option for services.app: 'biuld'"));
-        assert!(!for_the_newer_tool("yaml.scanner.ScannerError: mapping values are not allowed here"));
-    }
 }

@@ -63,6 +63,8 @@ pub struct Config {
     pub valid: bool,
     /// What the tool printed where it refused the file.
     pub message: String,
+    /// Whether all that it minded is what only the newer generation of the tool knows.
+    pub for_newer: bool,
     /// The resolved file; empty where it is not valid.
     pub resolved: ComposeFile,
 }

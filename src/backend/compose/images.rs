@@ -161,6 +161,20 @@ async fn build(
         }
         return Ok(state);
     }
+    // Killed, or never begun: no word on what it should have built.
+    if output.status >= 126 {
+        let text = Text::new(
+            format!("the build of {} was cut off (status {}): {}", service.name, output.status, last_line(&state.log)),
+            format!(
+                "la construcción de {} quedó cortada (estado {}): {}",
+                service.name,
+                output.status,
+                last_line(&state.log)
+            ),
+        );
+        state.missing = Some(LeftOut { reason: Some(Reason::Host), text });
+        return Ok(state);
+    }
     state.missing = Some(refused(service, &state.log, text.as_deref().unwrap_or_default(), state.stand_in.as_ref()));
     Ok(state)
 }

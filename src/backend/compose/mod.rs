@@ -5,6 +5,7 @@
 
 pub mod edit;
 pub mod images;
+pub mod newer;
 pub mod pressure;
 pub mod resolve;
 pub mod start;
@@ -41,6 +42,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     if !resolved.valid {
         log.evidence.push(("compose-config.txt".to_owned(), resolved.output.clone().into_bytes()));
         stack.config.message = as_handed_in(&why_refused(&resolved.output), &site.workdir);
+        stack.config.for_newer = newer::only(&resolved.output);
         return Ok(log.up(stack));
     }
     let file = match compose::parse_resolved(&resolved.output, Path::new(&site.workdir)) {
@@ -49,7 +51,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         Err(notice) => return Err(BackendError::Other(notice.text)),
     };
     log.evidence.push(("compose-resolved.yml".to_owned(), resolved.output.clone().into_bytes()));
-    stack.config = Config { valid: true, message: String::new(), resolved: file.clone() };
+    stack.config = Config { valid: true, resolved: file.clone(), ..Config::default() };
 
     stack.policy = policy_hits(request, &own, &file);
     stack.roles = bind::bind(&request.roles, &file, &request.submission, &request.family, &request.bound);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::tool::Tool;
-use super::{Log, images, pressure};
+use super::{Log, images, pressure, resolve};
 use crate::backend::{BackendError, Request, Site};
 use crate::docker::Container;
 use crate::exec::{Cmd, Output, ShellExt};
@@ -34,6 +34,7 @@ pub async fn start(
     let all = services.len() == file.services.len();
     let output = images::bounded(tool.up(&services, all, request.ready).await)?;
     log.evidence.push(("compose-up.txt".to_owned(), output.both().into_bytes()));
+    let output = resolve::could_run(output)?;
     if waited_for_health(&output) {
         // Health checks are observations: a stand-in may lack the tool that one calls.
         let rest = images::bounded(tool.up(&services, false, request.ready).await)?;
