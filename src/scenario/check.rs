@@ -11,7 +11,7 @@ use crate::expect::Place;
 use crate::nearest;
 
 /// The keys that a check has whatever its kind; `expect` is decoded later, by the kind's facts.
-const COMMON: &[&str] =
+pub const CHECK_KEYS: &[&str] =
     &["id", "title", "points", "needs", "explained_by", "expect", "eventually", "hint", "visibility", "details"];
 
 /// What decoding a check needs of the rest.
@@ -41,7 +41,7 @@ impl CheckDecoder<'_> {
             Some(node) => parts::points(node, &mut d),
             None => None,
         };
-        let (needs, explained_by) = (d.texts("needs"), d.texts("explained_by"));
+        let (needs, explained_by) = (d.some_texts("needs"), d.some_texts("explained_by"));
         let expect = d.node("expect").cloned();
         let patience = d.map("eventually", |inner| Some(parts::patience(inner, self.patience)));
         let eventually = patience.unwrap_or_else(|| self.patience.clone());
@@ -80,7 +80,7 @@ impl CheckDecoder<'_> {
     /// The one key that names the kind. A key that is none of the common ones may be a mistyped kind, a mistyped common key,
     /// or a second kind.
     fn kind(&self, node: &Node, d: &mut Decoder<'_>) -> Kind {
-        let others: Vec<_> = node.entries().iter().filter(|(key, _, _)| !COMMON.contains(&key.as_str())).collect();
+        let others: Vec<_> = node.entries().iter().filter(|(key, _, _)| !CHECK_KEYS.contains(&key.as_str())).collect();
         let (known, unknown): (Vec<_>, Vec<_>) = others.into_iter().partition(|(key, _, _)| self.is_kind(key));
         if let Some(((first, _, params), rest)) = known.split_first() {
             for (key, at, _) in rest {
@@ -90,7 +90,7 @@ impl CheckDecoder<'_> {
             let keys = known.iter().map(|(key, _, _)| key.clone()).collect();
             return Kind { found: Some((first.clone(), params.clone())), keys };
         }
-        let free: Vec<&str> = COMMON.iter().copied().filter(|name| !d.has(name)).collect();
+        let free: Vec<&str> = CHECK_KEYS.iter().copied().filter(|name| !d.has(name)).collect();
         let mistyped = unknown.iter().find(|(key, _, value)| {
             let map = matches!(value.value, Yaml::Map(_) | Yaml::Null);
             let near_kind = nearest::nearest(key, self.kinds.iter().copied()).is_some();

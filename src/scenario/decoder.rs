@@ -174,6 +174,18 @@ impl<'a> Decoder<'a> {
         items.iter().filter_map(|item| self.read(key, item, "a text or a list of texts", text)).collect()
     }
 
+    /// As [`Self::texts`], where an empty list says nothing and is a mistake.
+    pub fn some_texts(&mut self, key: &'static str) -> Vec<(String, Place)> {
+        let texts = self.texts(key);
+        if let Some(Node { value: Yaml::List(items), at, .. }) = self.node(key)
+            && items.is_empty()
+        {
+            self.problems
+                .push(Problem::new(at, format!("`{key}` is an empty list")).hint("name something, or leave it out"));
+        }
+        texts
+    }
+
     /// A map of texts whose keys are free: headers, environment.
     pub fn text_map(&mut self, key: &'static str) -> Vec<(String, String)> {
         let entries = self.entries(key);

@@ -1,6 +1,6 @@
 //! `expect:` decoded against the facts that a kind can give: literals read by the fact's unit, matchers where a map stands.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use super::decoder::{duration_of, number};
 use super::tree::{Node, Problem, Yaml};
@@ -9,7 +9,7 @@ use crate::expect::{Expectation, FactSpec, Matcher, Unit};
 use crate::nearest;
 
 /// The matchers, as written.
-const MATCHERS: &[&str] = &["ge", "gt", "le", "lt", "contains", "matches", "one_of", "len", "not"];
+pub const MATCHERS: &[&str] = &["ge", "gt", "le", "lt", "contains", "matches", "one_of", "len", "not"];
 
 /// Larger regular expressions than anyone writes are refused; in bytes.
 const REGEX_SIZE: usize = 1 << 20;
@@ -103,7 +103,7 @@ fn bound(fact: &FactSpec, name: &str, node: &Node) -> Found<f64> {
 
 fn contains(fact: &FactSpec, node: &Node) -> Found<Matcher> {
     match fact.unit {
-        Unit::List => Ok(Matcher::Contains(json(node))),
+        Unit::List => Ok(Matcher::Contains(node.to_json())),
         Unit::Text => match node.text() {
             // Every text contains the empty one.
             Some("") => refuse(Problem::new(&node.at, "every text contains the empty text")),
@@ -185,26 +185,11 @@ fn literal(fact: &FactSpec, node: &Node) -> Found<Value> {
             Err(problem) => return refuse(problem),
         },
         Unit::List => match node.value {
-            Yaml::List(_) => Some(json(node)),
+            Yaml::List(_) => Some(node.to_json()),
             _ => None,
         },
     };
     value.ok_or_else(|| vec![wrong(fact, node)])
-}
-
-/// A node as JSON, types as YAML has them.
-fn json(node: &Node) -> Value {
-    match &node.value {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(b) => Value::Bool(*b),
-        Yaml::Int(n) => Value::from(*n),
-        Yaml::Float(n) => Number::from_f64(*n).map_or(Value::Null, Value::Number),
-        Yaml::Text(text) => Value::from(text.as_str()),
-        Yaml::List(items) => Value::Array(items.iter().map(json).collect()),
-        Yaml::Map(entries) => {
-            Value::Object(entries.iter().map(|(key, _, value)| (key.clone(), json(value))).collect::<Map<_, _>>())
-        }
-    }
 }
 
 fn refuse<T>(problem: Problem) -> Found<T> {

@@ -22,10 +22,12 @@ use crate::submission::policy::Action;
 use crate::text::Text;
 
 pub use crate::submission::bind::RoleSpec;
+pub use check::CHECK_KEYS;
 pub use decoder::Decoder;
 pub use from::From;
 pub use locate::locate;
-pub use read::{Read, read, read_text};
+pub use parts::CONDITIONS;
+pub use read::{LAYERS, Read, read, read_text};
 pub use tree::{Node, Problem, sorted};
 
 /// Points, in integers of 1/1000.

@@ -20,7 +20,7 @@ const LEAST_MEMORY: u64 = 6 << 20;
 const SHORTEST_EVERY: Duration = Duration::from_millis(10);
 
 /// Conditions that may end a wait early.
-const CONDITIONS: &[&str] = &["exited_for_good"];
+pub const CONDITIONS: &[&str] = &["exited_for_good"];
 
 impl Default for Budgets {
     fn default() -> Self {
@@ -93,7 +93,8 @@ pub(super) fn roles(top: &mut Decoder<'_>) -> Vec<RoleSpec> {
                     d.problem_with("talks_to", format!("`talks_to` names no other role: `{other}`"), Some(&hint));
                 }
             }
-            RoleSpec { name: name.clone(), built, talks_to, image_family: d.text_list("image_family"), at: at.clone() }
+            let image_family = d.some_texts("image_family").into_iter().map(|(family, _)| family).collect();
+            RoleSpec { name: name.clone(), built, talks_to, image_family, at: at.clone() }
         });
         out.push(role);
     }

@@ -23,7 +23,7 @@ pub struct Read {
 }
 
 /// Layers that can be brought up.
-const LAYERS: &[&str] = &["services"];
+pub const LAYERS: &[&str] = &["services"];
 
 /// Reads a scenario's file; `kinds` are the names of the kinds of checks that there are. A file that cannot be read is a problem too.
 pub fn read(path: &Path, kinds: &[&str]) -> Read {
@@ -52,10 +52,9 @@ fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
 /// As [`read`], of a text that was read already.
 pub fn read_text(text: &str, path: &Path, kinds: &[&str]) -> Read {
     let source = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-    match tree::read(text, &path.display().to_string()) {
+    match tree::read_on(text, &path.display().to_string()) {
         Err(problems) => Read { scenario: None, problems, source },
-        Ok(node) => {
-            let mut problems = Vec::new();
+        Ok((node, mut problems)) => {
             let scenario = decode(&node, path, kinds, &mut problems);
             Read { scenario, problems, source }
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
 use super::raw::Raw;
@@ -104,6 +105,21 @@ impl Node {
         }
     }
 
+    /// As JSON, types as YAML has them.
+    pub fn to_json(&self) -> Value {
+        match &self.value {
+            Yaml::Null => Value::Null,
+            Yaml::Bool(b) => Value::Bool(*b),
+            Yaml::Int(n) => Value::from(*n),
+            Yaml::Float(n) => Value::from(*n),
+            Yaml::Text(text) => Value::from(text.as_str()),
+            Yaml::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+            Yaml::Map(entries) => {
+                Value::Object(entries.iter().map(|(key, _, value)| (key.clone(), value.to_json())).collect())
+            }
+        }
+    }
+
     /// What it is, for messages: `a list`, `the number 5`.
     pub fn describe(&self) -> String {
         let raw = || self.raw.clone().unwrap_or_default();
@@ -124,6 +140,12 @@ impl Node {
 /// What the parser refuses is a single problem, since nothing after it can be trusted; duplicate keys are reported all
 /// together. A byte-order mark and CRLF are accepted. An aliased or merged node has the place where it is defined.
 pub fn read(text: &str, file: &str) -> Result<Node, Vec<Problem>> {
+    let (node, duplicates) = read_on(text, file)?;
+    if duplicates.is_empty() { Ok(node) } else { Err(duplicates) }
+}
+
+/// As [`read`], where keys that stand twice do not keep the rest from being looked at: the first of them counts.
+pub(super) fn read_on(text: &str, file: &str) -> Result<(Node, Vec<Problem>), Vec<Problem>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let top = Place { file: file.to_owned(), line: 1, column: 1 };
     if text.len() > MAX_BYTES {
@@ -143,7 +165,7 @@ pub fn read(text: &str, file: &str) -> Result<Node, Vec<Problem>> {
     if node.at.line == 0 {
         node.at = top;
     }
-    if reader.problems.is_empty() { Ok(node) } else { Err(reader.problems) }
+    Ok((node, reader.problems))
 }
 
 fn options() -> serde_saphyr::Options {

@@ -84,7 +84,7 @@ struct PageProbe {
 fn decode(d: &mut Decoder<'_>) -> Option<PageProbe> {
     let role = d.role("role");
     let rows_of = d.role("rows_of");
-    let paths = d.text_list("paths");
+    let paths = d.some_texts("paths").into_iter().map(|(path, _)| path).collect();
     let follow = d.map("follow", |f| {
         let redirects = f.bool_or("redirects", true);
         let links = f.int("links").unwrap_or(10);
