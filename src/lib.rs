@@ -32,6 +32,8 @@ pub mod lab;
 
 pub mod plan;
 
+pub mod reference;
+
 pub mod record;
 
 pub mod grade;

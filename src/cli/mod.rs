@@ -12,8 +12,10 @@ pub mod planning;
 pub mod progress;
 pub mod prove;
 pub mod report;
+pub mod schema;
 pub mod screen;
 pub mod setup;
+pub mod shell;
 
 use std::process::ExitCode;
 
@@ -91,6 +93,12 @@ enum Command {
     Report(report::Args),
     /// Grade a scenario's mutants and compare what comes of them with what must: measures imparcial itself.
     Mutants(mutants::Args),
+    /// The JSON Schema of scenarios, for editors; or the kinds of checks.
+    Schema(schema::Args),
+    /// What a shell needs to complete this command line.
+    Completions(shell::Completions),
+    /// The manual page, for `man`.
+    Man(shell::Man),
 }
 
 /// Runs the command line and gives the process's exit code (see [`exit`]).
@@ -124,6 +132,9 @@ pub fn main() -> ExitCode {
             Command::Bench(args) => bench::run(args, ctx).await,
             Command::Report(args) => report::run(args, ctx).await,
             Command::Mutants(args) => mutants::run(args, ctx).await,
+            Command::Schema(args) => schema::run(args, ctx).await,
+            Command::Completions(args) => shell::completions(args, ctx).await,
+            Command::Man(args) => shell::man(args, ctx).await,
         }
     }))
 }

@@ -34,7 +34,8 @@ pub static KIND: ProbeKind = ProbeKind {
     example: "{id: compose-valid, points: 1, compose: {}, expect: {valid: true}}",
     schema: || {
         json!({"type": "object", "additionalProperties": false, "properties": {
-            "first_up": {"type": "boolean"}, "second_up": {"type": "boolean"}}})
+            "first_up": {"type": "boolean", "description": "what the first `up` started; not with `second_up`"},
+            "second_up": {"type": "boolean", "description": "brings it up again, after all looking"}}})
     },
     decode: |d| {
         let what = match (d.bool_or("first_up", false), d.bool_or("second_up", false)) {

@@ -53,8 +53,8 @@ pub static KIND: ProbeKind = ProbeKind {
     example: "{id: app-runs, points: 4, container: {role: app}, expect: {state: running, quiet_for_s: {ge: 10s}, until_end: true}}",
     schema: || {
         json!({"type": "object", "additionalProperties": false, "properties": {
-            "role": {"type": ["string", "array"], "items": {"type": "string"}},
-            "bring_up": {"enum": ["as_written"]}}, "required": ["role"]})
+            "role": {"type": ["string", "array"], "items": {"type": "string"}, "description": "a role, or several"},
+            "bring_up": {"enum": ["as_written"], "description": "the stack as handed in, before any override"}}, "required": ["role"]})
     },
     decode: |d| {
         let roles = d.roles("role");

@@ -37,12 +37,12 @@ pub static KIND: ProbeKind = ProbeKind {
             "properties": {
                 "url": {"type": "string", "description": "`{role.published}` is the address and port where a role is published"},
                 "from": from_schema(),
-                "method": {"type": "string", "default": "GET"},
-                "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+                "method": {"type": "string", "default": "GET", "description": "how it is asked"},
+                "headers": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}, "description": "sent with the question"},
                 "follow": {
                     "type": "object",
                     "additionalProperties": false,
-                    "properties": {"redirects": {"type": "boolean", "default": false}}
+                    "properties": {"redirects": {"type": "boolean", "default": false, "description": "follow them within the stack"}}
                 }
             }
         })

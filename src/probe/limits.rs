@@ -37,9 +37,9 @@ pub static KIND: ProbeKind = ProbeKind {
     example: "{id: memory-declared, points: 3, limits: {role: [app, db], resource: memory}, expect: {declared_bytes: {ge: 6MiB}}}",
     schema: || {
         json!({"type": "object", "additionalProperties": false, "properties": {
-            "role": {"type": ["string", "array"], "items": {"type": "string"}},
-            "resource": {"enum": ["memory", "cpu"]},
-            "bring_up": {"enum": ["as_written"]}}, "required": ["role", "resource"]})
+            "role": {"type": ["string", "array"], "items": {"type": "string"}, "description": "a role, or several"},
+            "resource": {"enum": ["memory", "cpu"], "description": "whose limit"},
+            "bring_up": {"enum": ["as_written"], "description": "the stack as handed in, before any override"}}, "required": ["role", "resource"]})
     },
     decode: |d| {
         let roles = d.roles("role");

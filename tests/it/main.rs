@@ -11,6 +11,7 @@ mod mutants;
 mod planning;
 mod probes;
 mod report;
+mod shell;
 mod shipped;
 mod stack;
 mod tidy;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use imparcial::plan::{self, Options, Plan};
-use imparcial::probe::PROBES;
+use imparcial::probe::{PROBES, ProbeKind};
+use imparcial::reference;
 use imparcial::scenario::tree::{self, Node};
 use imparcial::scenario::{self, Read, diagnostics};
 use imparcial::submission::Submission;
@@ -55,30 +56,89 @@ fn every_shipped_check_speaks_both_languages() {
     }
 }
 
+/// A kind's example as a scenario of its own.
+fn example(kind: &ProbeKind) -> String {
+    let example = tree::read(kind.example, kind.name).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(example.get(kind.name).is_some(), "{}: the example uses another kind", kind.name);
+    let points = example.get("points").and_then(Node::text).unwrap_or_else(|| panic!("{}: no points", kind.name));
+    format!(
+        "imparcial: 1\nname: example\ntitle: x\npoints: {points}\nroles: {{app: {{}}, db: {{}}}}\nchecks:\n  - {}\n",
+        kind.example.trim().replace('\n', "\n    ")
+    )
+}
+
 #[test]
 fn every_kind_s_example_plans() {
     for kind in PROBES {
-        let example = tree::read(kind.example, kind.name).unwrap_or_else(|problems| panic!("{problems:?}"));
-        assert!(example.get(kind.name).is_some(), "{}: the example uses another kind", kind.name);
-        let (id, points) = (example.get("id").is_none(), example.get("points").is_none());
-        let text = match kind.example.trim_start().strip_prefix('{') {
-            Some(rest) => {
-                let more = [(id, "id: example, "), (points, "points: 0, ")];
-                format!(
-                    "- {{{}{rest}",
-                    more.iter().filter(|(needed, _)| *needed).map(|(_, text)| *text).collect::<String>()
-                )
-            }
-            None => {
-                let more = [(id, "  id: example\n"), (points, "  points: 0\n")];
-                let more: String = more.iter().filter(|(needed, _)| *needed).map(|(_, text)| *text).collect();
-                format!("-\n{more}  {}", kind.example.trim_end().replace('\n', "\n  "))
-            }
-        };
-        let points = example.get("points").and_then(Node::text).unwrap_or("0");
-        let text = format!(
-            "imparcial: 1\nname: example\ntitle: x\npoints: {points}\nroles: {{app: {{}}, db: {{}}}}\nchecks:\n{text}\n"
-        );
-        planned(scenario::read_text(&text, Path::new("example.yaml"), &plan::names(PROBES)));
+        planned(scenario::read_text(&example(kind), Path::new("example.yaml"), &plan::names(PROBES)));
+    }
+}
+
+/// What the schema says of a scenario's text, a line a complaint.
+fn complaints(text: &str) -> Vec<String> {
+    let schema = jsonschema::validator_for(&reference::schema::schema(PROBES)).expect("a schema");
+    let json = tree::read(text, "s.yaml").unwrap_or_else(|problems| panic!("{problems:?}")).to_json();
+    schema.iter_errors(&json).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn the_schema_accepts_what_is_shipped_and_every_example() {
+    for file in scenarios() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(complaints(&text), [""; 0], "{}", file.display());
+        let first = text.lines().next().unwrap_or_default();
+        let named =
+            first.strip_prefix("# yaml-language-server: $schema=").unwrap_or_else(|| panic!("{}", file.display()));
+        let named = file.parent().unwrap().join(named).canonicalize().unwrap();
+        assert_eq!(named, generated("schema.json").canonicalize().unwrap(), "{}", file.display());
+    }
+    for kind in PROBES {
+        assert_eq!(complaints(&example(kind)), [""; 0], "{}", kind.name);
+    }
+}
+
+/// What editors underline: the mistakes that a schema can see at all.
+#[test]
+fn the_schema_refuses_what_the_decoder_refuses() {
+    let seed = std::fs::read_to_string(scenarios().pop().unwrap()).unwrap();
+    for (right, wrong) in [
+        ("budgets: {fetch: 5m", "budgets: {fetch: 5"),
+        ("visibility: after_due", "visibilty: after_due"),
+        ("visibility: after_due", "visibility: nobody"),
+        ("container: {role: db}", "contaner: {role: db}"),
+        ("container: {role: db}", "container: {rol: db}"),
+        ("container: {role: db}", "container: {role: db}\n    policy: {}"),
+        ("expect: {valid: true}", "expect: {valdi: true}"),
+        ("expect: {valid: true}", "expect: {valid: 1}"),
+        ("expect: {valid: true}", "expect: {}"),
+        ("declared_bytes: {ge: 6MiB}", "declared_bytes: {gee: 6MiB}"),
+        ("declared_bytes: {ge: 6MiB}", "declared_bytes: {ge: 6q}"),
+        ("quiet_for_s: {ge: 10s}", "quiet_for_s: {ge: 10}"),
+        ("image_family: [mysql", "image_famly: [mysql"),
+        ("privileged: refuse", "privileged: forbid"),
+        ("layers: [services]", "layers: []"),
+        ("imparcial: 1", "imparcial: 2"),
+    ] {
+        assert!(seed.contains(right), "{right}");
+        assert!(!complaints(&seed.replacen(right, wrong, 1)).is_empty(), "{wrong}");
+    }
+}
+
+fn generated(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name)
+}
+
+/// With `IMPARCIAL_REWRITE=1` what is stale is written anew.
+#[test]
+fn what_is_generated_is_what_would_be_generated_now() {
+    let schema = serde_json::to_string_pretty(&reference::schema::schema(PROBES)).unwrap() + "\n";
+    for (name, now) in [("schema.json", schema), ("KINDS.md", reference::kinds::page(PROBES))] {
+        let file = generated(name);
+        if std::env::var_os("IMPARCIAL_REWRITE").is_some() {
+            std::fs::write(&file, &now).unwrap();
+        }
+        let there = std::fs::read_to_string(&file).unwrap_or_default();
+        let how = "`IMPARCIAL_REWRITE=1 cargo test --test it -- generated` writes it anew";
+        assert!(there == now, "scenarios/{name} is stale: {how}");
     }
 }

@@ -50,10 +50,10 @@ pub static KIND: ProbeKind = ProbeKind {
             "additionalProperties": false,
             "required": ["role"],
             "properties": {
-                "role": {"type": "string"},
+                "role": {"type": "string", "description": "whose server is asked"},
                 "query": {"type": "string", "description": "one statement that only reads"},
                 "database": {"type": "string", "description": "the schema that the query is meant in"},
-                "compare_with": {"enum": ["submission_sql"]}
+                "compare_with": {"enum": ["submission_sql"], "description": "instead of `query`: what the submission's own SQL files declare"}
             },
             "oneOf": [{"required": ["query"]}, {"required": ["compare_with"]}]
         })

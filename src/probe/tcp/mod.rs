@@ -46,7 +46,7 @@ pub static KIND: ProbeKind = ProbeKind {
             "properties": {
                 "role": {"type": "string", "description": "the role whose published port is meant; without `port`, any of them"},
                 "host": {"type": "string", "description": "a name or address, or `{role.names}` for any name of a role"},
-                "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+                "port": {"type": "integer", "minimum": 1, "maximum": 65535, "description": "from `lab` and `host` the published one, from inside the container's own"},
                 "from": from_schema()
             },
             "oneOf": [{"required": ["role"]}, {"required": ["host", "port"]}]
