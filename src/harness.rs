@@ -26,6 +26,7 @@ use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 
 use self::replay::Replay;
 use crate::agent;
+use crate::lab;
 use crate::record::RunRecord;
 use crate::text::Lang;
 
@@ -86,8 +87,8 @@ impl Ended {
 /// The test target's `main`. Exit codes are libtest's (0, 101), but for 2 where the scenario is wrong and 130 where it was
 /// interrupted.
 pub fn main() -> ExitCode {
-    // A lab gets a copy of this very binary to look through.
-    if let Some(code) = agent::serve::dispatched() {
+    // A lab gets a copy of this very binary to look through, and a process of it to be removed by.
+    if let Some(code) = agent::serve::dispatched().or_else(lab::reaper::dispatched) {
         return code;
     }
     let args = Arguments::from_args();

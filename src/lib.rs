@@ -2,7 +2,9 @@
 //!
 //! The modules stand in the order in which the data goes; one uses only those above it (`tests/it/tidy.rs` watches).
 
+pub mod owner;
 pub mod sanitize;
+pub mod temp;
 pub mod text;
 pub mod time;
 

@@ -3,8 +3,8 @@
 use super::{Ctx, exit};
 use crate::docker::Engine;
 use crate::lab::LabError;
-use crate::lab::owner::Life;
 use crate::lab::sweep::{self, Left, Removed};
+use crate::owner::Life;
 use crate::text::Text;
 
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ fn told(removed: &Removed, after: &[&Left]) -> Vec<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::owner::Owner;
+    use crate::owner::Owner;
 
     #[test]
     fn says_what_went_and_what_stays_and_why() {

@@ -71,6 +71,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
     let spec = LabSpec {
         mirrors: vec![registry::MIRROR.to_owned()],
         keep: plan.options.keep,
+        folder: Some(folder.path().to_owned()),
         ..LabSpec::new(options.run.clone(), plan.submission.root.clone())
     };
     let started = clock.ms();

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bollard::models::{
@@ -20,13 +19,14 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::copy::{self, Caps, CopyError, NotCopied, ToStream};
-use super::owner::{KEEP, Owner};
-use super::{LabError, cgroups, sweep};
+use super::removal::Removal;
+use super::{LabError, cgroups};
 use crate::agent::{AgentShell, Agents};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
 use crate::exec::container::Container;
 use crate::exec::local::Local;
 use crate::exec::{Cmd, Shell, ShellExt};
+use crate::owner::{KEEP, Owner};
 
 /// Where our own executable lies in a lab.
 pub const BINARY: &str = "/usr/local/bin/imparcial";
@@ -59,6 +59,8 @@ pub struct LabSpec {
     pub keep: bool,
     /// Our own executable; by default the one that runs.
     pub binary: PathBuf,
+    /// The run's folder, for the log of its reaper.
+    pub folder: Option<PathBuf>,
     pub ready_within: Duration,
     pub caps: Caps,
 }
@@ -75,6 +77,7 @@ impl LabSpec {
             keep: false,
             // Not its path: that may be another program by now.
             binary: "/proc/self/exe".into(),
+            folder: None,
             ready_within: Duration::from_secs(90),
             caps: Caps::default(),
         }
@@ -106,7 +109,7 @@ impl Lab {
         let host = Engine::host().await?;
         let name = spec.name();
         // From here on, whatever happens, what there is of it is removed.
-        let removal = Removal::armed(&spec);
+        let removal = Removal::armed(&spec).await;
         match Self::bring_up(&spec, &name, &host).await {
             Ok(Up { id, address, left_out, engine, shell, agents }) => {
                 if spec.keep {
@@ -343,57 +346,5 @@ async fn send_submission(host: &Engine, id: &str, spec: &LabSpec) -> Result<Vec<
         (Err(CopyError::Write(_)) | Ok(_), Err(error)) => Err(error.into()),
         (Err(error), _) => Err(error.into()),
         (Ok(left_out), Ok(())) => Ok(left_out),
-    }
-}
-
-/// Sees to it that a lab goes: by [`Lab::down`], or, where that never came (a panic, a start that was given up), when it
-/// is dropped.
-struct Removal {
-    run: String,
-    armed: AtomicBool,
-}
-
-impl Removal {
-    fn armed(spec: &LabSpec) -> Self {
-        Self { run: spec.run.clone(), armed: AtomicBool::new(true) }
-    }
-
-    async fn remove(&self, host: &Engine) -> Result<(), LabError> {
-        let removed = sweep::remove_run(host, &self.run).await;
-        if removed.is_ok() {
-            self.disarm();
-        }
-        removed.map(drop)
-    }
-
-    fn disarm(&self) {
-        self.armed.store(false, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Removal {
-    fn drop(&mut self) {
-        if !self.armed.load(Ordering::SeqCst) {
-            return;
-        }
-        tracing::info!(run = %self.run, "removing a lab that was given up");
-        let run = self.run.clone();
-        // A thread and a runtime of its own: this may happen while the one that we are in is ending.
-        let removing = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-            runtime.block_on(async {
-                let host = Engine::host().await.ok()?;
-                let removed = sweep::remove_run(&host, &run).await.ok()?;
-                if removed.containers > 0 {
-                    return Some(());
-                }
-                // The engine may still be making what it was asked for just before we gave up.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                sweep::remove_run(&host, &run).await.ok().map(drop)
-            })
-        });
-        if !matches!(removing.join(), Ok(Some(_))) {
-            tracing::warn!(run = %self.run, "could not be removed; `imparcial down {}` will", self.run);
-        }
     }
 }

@@ -14,9 +14,10 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::owner::{KEEP, Life, Owner, RUN};
-use super::{LabError, cgroups};
+use super::{LabError, cgroups, loops};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
+use crate::owner::{KEEP, Life, Owner, RUN};
+use crate::temp;
 
 /// How long a lab's files may take to be deleted before it is removed with what is left of them.
 const EMPTYING: Duration = Duration::from_secs(60);
@@ -56,6 +57,7 @@ impl Left {
 /// Removes what dead runs left behind, before a new one begins. Runs that live, here or elsewhere, and those that were
 /// asked to stay are left alone.
 pub async fn sweep(engine: &Engine) -> Result<Removed, LabError> {
+    temp::remove_abandoned();
     let folders = cgroups::runs();
     let left = left(engine).await?;
     let mut removed = Removed::default();
@@ -67,6 +69,7 @@ pub async fn sweep(engine: &Engine) -> Result<Removed, LabError> {
     for run in folders.iter().filter(|run| left.iter().all(|left| left.run != **run)) {
         cgroups::remove(run).await;
     }
+    loops::release().await;
     Ok(removed)
 }
 

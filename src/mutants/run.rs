@@ -14,6 +14,7 @@ use super::manifest::Mutant;
 use super::table::Row;
 use crate::record::RunRecord;
 use crate::scenario::Milli;
+use crate::temp;
 use crate::time::Clock;
 
 /// Grades each on a fresh copy of the reference, `jobs` at a time, and gives the rows in the order of the mutants.
@@ -64,10 +65,7 @@ fn graded(
     reference: &Path,
     grade: &impl Fn(&Mutant, &Path) -> Result<RunRecord, String>,
 ) -> Result<(Outcome, Vec<Difference>), String> {
-    let folder = tempfile::Builder::new()
-        .prefix("imparcial-mutant-")
-        .tempdir()
-        .map_err(|e| format!("no folder for its submission: {e}"))?;
+    let folder = temp::folder("mutant").map_err(|e| format!("no folder for its submission: {e}"))?;
     // The folder's name is the submission's.
     let submission: PathBuf = folder.path().join(&mutant.name);
     apply(mutant, reference, &submission).map_err(|e| e.to_string())?;

@@ -10,8 +10,8 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, RestartContainerO
 use imparcial::agent::{AgentError, Look, Sight};
 use imparcial::docker::Engine;
 use imparcial::exec::{Cmd, RunErrorKind, Shell, ShellExt};
-use imparcial::lab::owner::{Life, Owner};
 use imparcial::lab::{Lab, LabError, LabSpec, sweep};
+use imparcial::owner::{Life, Owner};
 
 use crate::live::{engine, eventually, run_name, spec};
 
@@ -256,7 +256,7 @@ async fn a_sweep_takes_what_dead_runs_left_and_nothing_else() {
         let run = run_name(what);
         let mut labels = owner.labels(&run);
         if keep {
-            labels.insert(imparcial::lab::owner::KEEP.into(), "true".into());
+            labels.insert(imparcial::owner::KEEP.into(), "true".into());
         }
         let body = ContainerCreateBody {
             image: Some("imparcial/lab".into()),

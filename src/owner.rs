@@ -64,12 +64,32 @@ impl Owner {
         })
     }
 
+    /// In a word that may be part of a file's name.
+    pub fn tag(&self) -> String {
+        let number = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+        format!("{}.{}.{}.{}", self.pid, self.started, number(&self.space), number(&self.boot))
+    }
+
+    /// Whether the process of a tag has ended, for what only this machine can have made. None where it is no tag, or one of
+    /// another process namespace.
+    pub fn ended(tag: &str) -> Option<bool> {
+        let this = Self::this().tag();
+        let [pid, started, space, boot] = parts(tag)?;
+        let [_, _, own_space, own_boot] = parts(&this)?;
+        let alive = boot == own_boot && self::started(pid.parse().ok()?) == Some(started.parse().ok()?);
+        (space == own_space).then_some(!alive)
+    }
+
     pub fn life(&self) -> Life {
         if self.boot != boot() || self.space != space() {
             return Life::Unknown;
         }
         if started(self.pid) == Some(self.started) { Life::Alive } else { Life::Dead }
     }
+}
+
+fn parts(tag: &str) -> Option<[&str; 4]> {
+    tag.split('.').collect::<Vec<_>>().try_into().ok()
 }
 
 fn boot() -> String {
@@ -112,5 +132,15 @@ mod tests {
         assert_eq!(Owner { pid, ..this.clone() }.life(), Life::Dead);
         assert_eq!(Owner { boot: "another".into(), ..this.clone() }.life(), Life::Unknown);
         assert_eq!(Owner { space: "pid:[1]".into(), ..this }.life(), Life::Unknown);
+    }
+    #[test]
+    fn a_tag_says_whether_its_process_has_ended() {
+        let this = Owner::this();
+        assert_eq!(Owner::ended(&this.tag()), Some(false));
+        assert_eq!(Owner::ended(&Owner { started: this.started + 1, ..this.clone() }.tag()), Some(true));
+        // The machine was started anew: what lies on its disk is nobody's.
+        assert_eq!(Owner::ended(&Owner { boot: "earlier".into(), ..this.clone() }.tag()), Some(true));
+        assert_eq!(Owner::ended(&Owner { space: "pid:[1]".into(), ..this }.tag()), None);
+        assert_eq!(Owner::ended("1.2"), None);
     }
 }

@@ -1,0 +1,55 @@
+//! Loop devices of labs: they belong to the kernel, which lets go of them with the last mount; here that is helped along.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::exec::local::Local;
+use crate::exec::{Cmd, Shell};
+
+/// The file's name that `lab-store` puts behind a lab's device.
+const STORE: &str = "imparcial-store";
+
+/// Lets go of every device whose file is that of a lab that is gone: a file that is deleted is no living lab's. Where
+/// something still uses one, the kernel keeps it until that ends.
+pub(crate) async fn release() {
+    for device in left(Path::new("/sys/block")) {
+        let detach = Cmd::new(["losetup", "--detach"]).arg(device.to_string_lossy()).timeout(Duration::from_secs(5));
+        match Local.run(&detach).await {
+            Ok(output) if output.ok() => tracing::info!(device = %device.display(), "let go of a lab's loop device"),
+            Ok(output) => tracing::debug!(device = %device.display(), said = %output.err().trim(), "still held"),
+            Err(error) => tracing::debug!(%error, "loop devices cannot be let go of"),
+        }
+    }
+}
+
+/// Devices whose file is a lab's and deleted.
+fn left(block: &Path) -> Vec<PathBuf> {
+    let devices = fs::read_dir(block).into_iter().flatten().flatten();
+    let held = devices.filter(|device| {
+        let behind = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
+        let file = behind.trim_end().strip_suffix(" (deleted)").and_then(|path| path.rsplit('/').next());
+        file == Some(STORE)
+    });
+    held.map(|device| Path::new("/dev").join(device.file_name())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_devices_of_labs_that_are_gone_are_let_go() {
+        let block = tempfile::tempdir().unwrap();
+        for (device, behind) in [
+            ("loop0", "/var/lib/docker/volumes/x/_data/imparcial-store (deleted)\n"),
+            ("loop1", "/var/lib/docker/volumes/y/_data/imparcial-store\n"),
+            ("loop2", "/srv/disk.img (deleted)\n"),
+        ] {
+            fs::create_dir_all(block.path().join(device).join("loop")).unwrap();
+            fs::write(block.path().join(device).join("loop/backing_file"), behind).unwrap();
+        }
+        fs::create_dir_all(block.path().join("sda")).unwrap();
+        assert_eq!(left(block.path()), [Path::new("/dev/loop0")]);
+    }
+}

@@ -1,0 +1,82 @@
+//! Sees to it that a lab goes: by being told to, or, where that never came, when it is dropped, or by the reaper.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::reaper::Reaper;
+use super::running::LabSpec;
+use super::{LabError, sweep};
+use crate::docker::Engine;
+
+/// A lab's removal, from before it is made.
+pub(super) struct Removal {
+    run: String,
+    armed: AtomicBool,
+    /// For the end of this process that nothing here can see to.
+    reaper: Mutex<Option<Reaper>>,
+}
+
+impl Removal {
+    pub(super) async fn armed(spec: &LabSpec) -> Self {
+        let (binary, run, folder) = (spec.binary.clone(), spec.run.clone(), spec.folder.clone());
+        let started = tokio::task::spawn_blocking(move || Reaper::start(&binary, &run, folder.as_deref())).await;
+        // A run without one is as good: what it leaves if it is killed, the next start sweeps.
+        let reaper = started.unwrap_or_else(|e| Err(std::io::Error::other(e))).inspect_err(|error| {
+            tracing::warn!(run = %spec.run, %error, "nothing will remove this run at once if it is killed");
+        });
+        Self { run: spec.run.clone(), armed: AtomicBool::new(true), reaper: Mutex::new(reaper.ok()) }
+    }
+
+    pub(super) async fn remove(&self, host: &Engine) -> Result<(), LabError> {
+        let removed = sweep::remove_run(host, &self.run).await;
+        if removed.is_ok() {
+            self.disarm();
+        }
+        removed.map(drop)
+    }
+
+    /// It is removed, or to stay.
+    pub(super) fn disarm(&self) {
+        self.armed.store(false, Ordering::SeqCst);
+        drop(self.reaper());
+    }
+
+    fn reaper(&self) -> Option<Reaper> {
+        self.reaper.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        if !self.armed.load(Ordering::SeqCst) {
+            return;
+        }
+        tracing::info!(run = %self.run, "removing a lab that was given up");
+        let run = self.run.clone();
+        // A thread and a runtime of its own: this may happen while the one that we are in is ending.
+        let removing = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            runtime.block_on(async {
+                let host = Engine::host().await.ok()?;
+                let removed = sweep::remove_run(&host, &run).await.ok()?;
+                if removed.containers > 0 {
+                    return Some(());
+                }
+                // The engine may still be making what it was asked for just before we gave up.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                sweep::remove_run(&host, &run).await.ok().map(drop)
+            })
+        });
+        if matches!(removing.join(), Ok(Some(_))) {
+            return;
+        }
+        match self.reaper() {
+            Some(reaper) => {
+                tracing::info!(run = %self.run, "could not be removed; it is left to the run's reaper");
+                reaper.leave();
+            }
+            None => tracing::warn!(run = %self.run, "could not be removed; `imparcial down {}` will", self.run),
+        }
+    }
+}
