@@ -2,6 +2,7 @@
 
 mod links;
 mod names;
+mod time;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +74,7 @@ impl Plan {
 }
 
 pub use names::roles_named;
+pub use time::{Longest, phases};
 
 /// Names of the kinds of a table, for reading a scenario.
 pub fn names(kinds: &[&'static ProbeKind]) -> Vec<&'static str> {

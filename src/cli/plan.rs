@@ -58,6 +58,7 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
     ];
     let budgets: Vec<String> = budgets.iter().map(|(name, time)| format!("{name} {}", show_duration(*time))).collect();
     rows.push((say("budgets", "tiempos"), budgets.join(", ")));
+    rows.push((say("time", "duración"), longest(plan, lang)));
     if let Some(o) = &scenario.overrides {
         let limits = format!("{}, {} cpu", show_bytes(o.memory_bytes), o.cpus);
         let when = say("only after a death at a limit", "solo tras una muerte por límite");
@@ -86,7 +87,7 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         say("within", "espera"),
         say("after (explained by)", "después de (explicado por)"),
     ];
-    table(&mut out, header, plan.order().into_iter().enumerate().map(|(n, i)| row(plan, n, i, lang)).collect());
+    table(&mut out, header, rows_of(plan, lang));
     out
 }
 
@@ -102,6 +103,17 @@ fn roles(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
     plan.scenario.roles.iter().filter_map(|role| shown(&role.name)).collect()
 }
 
+/// How long all checks may take, where each waits to its end.
+fn longest(plan: &Plan, lang: Lang) -> String {
+    let longest = plan.longest();
+    let [all, looks, exercises] = [longest.total(), longest.looks, longest.exercises].map(show_duration);
+    let text = Text::new(
+        format!("all checks at most {all} (looking {looks}, exercises {exercises})"),
+        format!("todos los criterios a lo sumo {all} (miradas {looks}, ejercicios {exercises})"),
+    );
+    text.get(lang).to_owned()
+}
+
 /// The points at stake, and of how many checks.
 fn points(plan: &Plan, lang: Lang) -> String {
     let sum = show_milli(plan.checks.iter().map(|check| check.spec.points).sum());
@@ -114,9 +126,15 @@ fn points(plan: &Plan, lang: Lang) -> String {
     text.get(lang).to_owned()
 }
 
-fn row(plan: &Plan, n: usize, check: usize, lang: Lang) -> [String; 6] {
-    let PlannedCheck { spec, kind, probe, .. } = &plan.checks[check];
-    let within = match probe.phase() {
+/// In the order of running: static ones and looks, then exercises.
+fn rows_of(plan: &Plan, lang: Lang) -> Vec<[String; 6]> {
+    let phases = plan.phases();
+    plan.run_order().into_iter().enumerate().map(|(n, i)| row(plan, n, (i, phases[i]), lang)).collect()
+}
+
+fn row(plan: &Plan, n: usize, (check, phase): (usize, Phase), lang: Lang) -> [String; 6] {
+    let PlannedCheck { spec, kind, .. } = &plan.checks[check];
+    let within = match phase {
         Phase::Static => Text::new("at once", "de inmediato").get(lang).to_owned(),
         Phase::Look => show_duration(spec.eventually.within),
         Phase::Exercise => Text::new("alone", "a solas").get(lang).to_owned(),

@@ -9,24 +9,15 @@ use super::schedule::{Item, Looker, Outcome};
 use super::settle::Raw;
 use crate::expect::Expectation;
 use crate::notice::Reason;
-use crate::probe::{Attempt, Observation, Phase};
+use crate::probe::{Attempt, EXERCISE, Observation, Phase, settled_last};
 use crate::scenario::Patience;
 use crate::stack::LIVE_FOR;
 use crate::time::Clock;
 
-/// Facts that are settled when all looking is over.
-const SETTLED_LAST: &[&str] = &["until_end", "quiet_for_s"];
-/// An exercise may take so long at least: it restarts services, and undoes what it did.
-const EXERCISE: Duration = Duration::from_secs(180);
 /// A condition that ends the second half at once: it had been quiet, and started anew.
 const BROKEN: &str = "restarted_after_quiet";
 /// How often a second half is watched.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
-
-/// Whether an expectation is for the second half.
-pub(super) fn settled_last(e: &Expectation) -> bool {
-    SETTLED_LAST.contains(&e.fact.as_str())
-}
 
 pub(super) async fn first(i: usize, item: &Item, looker: &dyn Looker, clock: Clock) -> Outcome {
     let started_ms = clock.ms();

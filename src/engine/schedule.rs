@@ -13,11 +13,12 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use super::eventually::Waited;
-use super::halves::{exercise, first, second, settled_last};
+use super::halves::{exercise, first, second};
 use super::settle::{Raw, Ties, settle};
 use crate::expect::Expectation;
 use crate::notice::Reason;
-use crate::probe::{Attempt, Observation, Phase, ProbeError};
+use crate::plan;
+use crate::probe::{Attempt, Observation, Phase, ProbeError, settled_last};
 use crate::record::Verdict;
 use crate::scenario::Patience;
 use crate::text::Text;
@@ -70,7 +71,8 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Vec<Outcome> {
     let ties: Vec<Ties> = items.iter().map(|i| i.ties.clone()).collect();
-    let phases = phases(items, order);
+    let causes = |i: usize| items[i].ties.needs.iter().chain(&items[i].ties.explained_by).copied().collect();
+    let phases = plan::phases(items.iter().map(|i| i.phase).collect(), causes, order);
     let mut outcomes: Vec<Option<Outcome>> = items.iter().map(|_| None).collect();
     let mut started = vec![false; items.len()];
     let (over_tx, over_rx) = tokio::sync::watch::channel(false);
@@ -174,18 +176,6 @@ pub async fn run(
         outcomes[i] = Some(outcome);
     }
     outcomes.into_iter().map(|o| o.unwrap_or_else(|| not_run(clock))).collect()
-}
-
-/// A look that hangs on an exercise cannot come before it.
-fn phases(items: &[Item], order: &[usize]) -> Vec<Phase> {
-    let mut phases: Vec<Phase> = items.iter().map(|i| i.phase).collect();
-    for &i in order {
-        let ties = &items[i].ties;
-        if ties.needs.iter().chain(&ties.explained_by).any(|&d| phases[d] == Phase::Exercise) {
-            phases[i] = Phase::Exercise;
-        }
-    }
-    phases
 }
 
 fn not_run(clock: Clock) -> Outcome {

@@ -20,10 +20,11 @@ pub mod tcp;
 pub mod visit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::expect::{FactSpec, Facts};
+use crate::expect::{Expectation, FactSpec, Facts};
 use crate::notice::Reason;
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
@@ -71,6 +72,14 @@ pub enum Phase {
     Exercise,
 }
 
+/// An exercise may take so long at least: it restarts services, and undoes what it did.
+pub const EXERCISE: Duration = Duration::from_secs(180);
+
+/// Whether an expectation is settled when all looking is over: it may turn a pass into a fail.
+pub fn settled_last(expectation: &Expectation) -> bool {
+    ["until_end", "quiet_for_s"].contains(&expectation.fact.as_str())
+}
+
 /// Looks at one thing.
 #[async_trait]
 pub trait Probe: Send + Sync {
@@ -93,19 +102,14 @@ pub trait Probe: Send + Sync {
 
     /// Of [`Phase::Exercise`]: it is run once, by itself, and does its own bounded waiting on events of its own making.
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError>;
-
-    /// Settled last: looked at again when all looking is over, and may turn a pass into a fail.
-    fn until_end(&self) -> bool {
-        false
-    }
 }
 
 /// The bounds of one look.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    pub timeout: std::time::Duration,
+    pub timeout: Duration,
     /// Time since the check's waiting began.
-    pub waited: std::time::Duration,
+    pub waited: Duration,
     /// The last look of all, after the looking is over.
     pub last: bool,
 }

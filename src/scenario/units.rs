@@ -67,7 +67,7 @@ pub fn show_milli(points: Milli) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A duration as it would be written: `250ms`, `90s`, `5m`.
+/// A duration as it would be written: `250ms`, `90s`, `2m10s`, `5m`.
 pub fn show_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     let whole = |unit: u128| ms.is_multiple_of(unit);
@@ -75,6 +75,7 @@ pub fn show_duration(duration: Duration) -> String {
         0 => "0s".to_owned(),
         _ if whole(3_600_000) => format!("{}h", ms / 3_600_000),
         _ if whole(60_000) => format!("{}m", ms / 60_000),
+        _ if whole(1000) && ms > 120_000 => format!("{}m{}s", ms / 60_000, ms / 1000 % 60),
         _ if whole(1000) => format!("{}s", ms / 1000),
         _ => format!("{ms}ms"),
     }
@@ -145,6 +146,7 @@ mod tests {
     fn shown_as_written() {
         assert_eq!(show_duration(Duration::from_millis(250)), "250ms");
         assert_eq!(show_duration(Duration::from_secs(90)), "90s");
+        assert_eq!(show_duration(Duration::from_secs(130)), "2m10s");
         assert_eq!(show_duration(Duration::from_secs(300)), "5m");
         assert_eq!(show_bytes(6 * 1024 * 1024), "6MiB");
         assert_eq!(show_bytes(20_000_000), "20000000 bytes");

@@ -75,6 +75,7 @@ fn a_plan_is_printed_in_the_order_of_running() {
     points      12.5 (checks: 2 with points, 1 without)
     layers      services
     budgets     fetch 5m, build 5m, ready 90s, check 2m, teardown 30s
+    time        all checks at most 2m10s (looking 2m10s, exercises 0s)
     override    256MiB, 1 cpu (only after a death at a limit)
 
        points  check  kind  within  after (explained by)
@@ -92,11 +93,43 @@ fn a_plan_is_printed_in_the_order_of_running() {
     puntos     2.5 (criterios: 1 con puntos, 0 sin ellos)
     capas      services
     tiempos    traer 5m, construir 5m, listo 90s, criterio 2m, desmontar 30s
+    duración   todos los criterios a lo sumo 32s (miradas 32s, ejercicios 0s)
     límites    256MiB, 1 cpu (solo tras una muerte por límite)
 
        puntos  criterio  tipo  espera  después de (explicado por)
     1     2.5  port      tcp   12s
     ");
+}
+
+#[test]
+fn exercises_come_last_and_the_longest_wait_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trip.yaml");
+    let scenario = "\
+imparcial: 1
+name: trip
+title: A trip
+points: 0
+roles: {app: {built: true}, db: {image_family: [mysql]}}
+checks:
+  - {id: trip, points: 0, needs: [runs], round_trip: {write: {role: db}, read: {page: app}}, expect: {seen: true}}
+  - {id: after, points: 0, explained_by: [trip], http: {url: 'http://{app.published}/'}, expect: {status: 200}}
+  - id: runs
+    points: 0
+    container: {role: app}
+    expect: {state: running, until_end: true}
+    eventually: {within: 1m, attempt_timeout: 5s}
+  - {id: valid, points: 0, compose: {}, expect: {valid: true}}
+";
+    std::fs::write(&file, scenario).unwrap();
+    let (code, stdout, _) = plan(&file, &[]);
+    assert_eq!(code, 0);
+    // 65 s until it runs, 75 s more watched, and one look of 5 s; two exercises of 3 minutes.
+    assert!(stdout.contains("all checks at most 8m25s (looking 2m25s, exercises 6m)\n"), "{stdout}");
+    let rows = stdout.split("\n\n").nth(1).unwrap();
+    let order: Vec<&str> = rows.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    let ids: Vec<&str> = order.into_iter().filter(|id| ["trip", "after", "runs", "valid"].contains(id)).collect();
+    assert_eq!(ids, ["runs", "valid", "trip", "after"], "{stdout}");
 }
 
 #[test]
