@@ -9,7 +9,8 @@ use super::{AudienceArg, Ctx, exit, github, screen};
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
 use crate::plan::Plan;
-use crate::record::{Audience, shown_to};
+use crate::record::{Audience, RunRecord, shown_to};
+use crate::text::Text;
 use crate::{grade, report};
 
 #[derive(Debug, clap::Args)]
@@ -68,6 +69,8 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(shown) => (written, shown),
         Err(error) => (written.and(Err(error)), shown_to(&record, audience)),
     };
+    let saved = written.as_ref().err().and_then(|_| report::rescue(&shown, ctx.lang));
+    let shown = saved.clone().unwrap_or(shown);
     let code = grade::exit_code(&shown);
     let page = report::terminal::show(&shown, ctx.lang, screen::style());
     if let Err(error) = screen::put(page.as_bytes()) {
@@ -80,6 +83,13 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     hushed.annotate(&shown, ctx.lang);
     if let Err(error) = written {
         eprintln!("error: {}", error.text().get(ctx.lang));
+        if let Some(RunRecord { folder: at, .. }) = saved {
+            let said = Text::new(
+                format!("the record and the reports are in `{at}` instead, without evidence"),
+                format!("el registro y los informes están en `{at}`, sin evidencia"),
+            );
+            eprintln!("{}", said.get(ctx.lang));
+        }
         return exit::NOT_GRADED;
     }
     code

@@ -10,7 +10,7 @@ use super::{Attempt, Observation, Phase, Probe, ProbeError, ProbeKind};
 use crate::backend::{blame, compose as backend};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::notice::Reason;
-use crate::stack::Stack;
+use crate::stack::{FirstUp, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -114,7 +114,13 @@ fn file(stack: &Stack) -> Result<Observation, ProbeError> {
 
 /// Services that only a second `up` started; unless it was a stand-in's version that the first one died of.
 async fn first_up(stack: &Stack) -> Result<Observation, ProbeError> {
-    let healed = stack.first_up.as_ref().map(|f| f.healed_by_second.clone()).unwrap_or_default();
+    let Some(FirstUp { healed_by_second: healed, .. }) = stack.first_up.as_ref().filter(|f| !f.nothing_ran) else {
+        let text = Text::new(
+            "nothing of the stack ran, so what one `up` is enough for was not seen",
+            "nada de la pila llegó a funcionar, así que no se vio para qué basta un `up`",
+        );
+        return Err(ProbeError { reason: Reason::NotHere, text });
+    };
     let mut observation = Observation::of(Facts::from([("started".to_owned(), json!(healed.is_empty()))]));
     if healed.is_empty() {
         return Ok(observation);

@@ -101,6 +101,18 @@ pub fn write_for(
     Ok(part.named(&shown))
 }
 
+/// Where a run's own folder could not be written, its record and reports go to one among the temporary files instead, without
+/// evidence: what was found out in minutes is not lost to a full disk.
+pub fn rescue(record: &RunRecord, lang: Lang) -> Option<RunRecord> {
+    let folder = RunFolder::create(&std::env::temp_dir(), &format!("imparcial-{}", record.run)).ok()?;
+    let mut record = RunRecord { evidence: Vec::new(), ..record.clone() };
+    for check in &mut record.checks {
+        check.evidence.clear();
+    }
+    write(&folder, &record, lang).ok()?;
+    Some(folder.named(&record))
+}
+
 fn write(folder: &RunFolder, record: &RunRecord, lang: Lang) -> Result<(), WriteError> {
     let record = folder.named(record);
     let grade = grade(&record);

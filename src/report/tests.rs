@@ -113,3 +113,15 @@ fn hostile_output_is_text_in_every_format() {
         }
     }
 }
+
+#[test]
+fn what_a_full_disk_refused_is_kept_elsewhere() {
+    let record = RunRecord { run: format!("rescued-{}", std::process::id()), ..fixture::typical() };
+    let saved = rescue(&record, Lang::En).unwrap();
+    let folder = Path::new(&saved.folder);
+    let kept = crate::record::store::load(folder).unwrap();
+    let text = fs::read_to_string(folder.join("report.txt")).unwrap();
+    fs::remove_dir_all(folder).unwrap();
+    assert_eq!(grade(&kept), grade(&record));
+    assert!(kept.all_evidence().is_empty() && text.contains(&record.run), "{text}");
+}

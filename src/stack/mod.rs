@@ -129,5 +129,7 @@ pub struct AsWritten {
 pub struct FirstUp {
     /// Services that were not running after the first `up` and were after a second.
     pub healed_by_second: Vec<String>,
+    /// Nothing ran after it, nor after a second one.
+    pub nothing_ran: bool,
     pub output: String,
 }

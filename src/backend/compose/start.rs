@@ -106,16 +106,20 @@ async fn second_up(
             .collect()
     };
     settled(site, tool).await?;
-    let before = down(&site.engine.project_containers(&tool.project).await?);
+    let mut containers = site.engine.project_containers(&tool.project).await?;
+    let before = down(&containers);
     let mut first_up = FirstUp { output: first.both(), ..FirstUp::default() };
     if !before.is_empty() {
         wait_for_stores(site, request, tool, stack).await?;
         let output = images::bounded(tool.up(services, all, request.ready).await)?;
         log.evidence.push(("compose-up-2.txt".to_owned(), output.both().into_bytes()));
         settled(site, tool).await?;
-        let after = down(&site.engine.project_containers(&tool.project).await?);
+        containers = site.engine.project_containers(&tool.project).await?;
+        let after = down(&containers);
         first_up.healed_by_second = before.into_iter().filter(|s| !after.contains(s)).collect();
     }
+    let ran = |c: &Container| c.running() || (c.exited_for_good() && c.exit_code == 0);
+    first_up.nothing_ran = !containers.iter().any(ran);
     Ok(first_up)
 }
 

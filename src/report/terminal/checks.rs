@@ -19,7 +19,19 @@ pub(super) fn all(page: &mut Page, record: &RunRecord, lang: Lang) {
     section(page, pick(lang, "Failed", "Fallan"), &failed, |page, check| root(page, record, check, lang));
 
     let undecided = order::worst_first(record, Verdict::Error);
-    section(page, pick(lang, "Undecided", "Sin decidir"), &undecided, |page, check| root(page, record, check, lang));
+    // One cause that stopped them all is told once.
+    let mut told: Vec<&CheckRecord> = Vec::new();
+    section(page, pick(lang, "Undecided", "Sin decidir"), &undecided, |page, check| {
+        match told.iter().find(|t| same_cause(t, check)) {
+            Some(first) => {
+                heading(page, check, lang);
+                page.detail("", &format!("{} {}", pick(lang, "for the same reason as", "por lo mismo que"), first.id));
+                hidden(page, record, check, lang);
+            }
+            None => root(page, record, check, lang),
+        }
+        told.push(check);
+    });
 
     // Those behind a root that is listed above stand there.
     let listed = |c: &CheckRecord| failed.iter().chain(&undecided).any(|root| order::is_behind(c, root));
@@ -43,7 +55,18 @@ pub(super) fn all(page: &mut Page, record: &RunRecord, lang: Lang) {
     });
 }
 
-fn section(page: &mut Page, name: &str, checks: &[&CheckRecord], mut each: impl FnMut(&mut Page, &CheckRecord)) {
+/// Whether there is nothing to say about `check` that was not said about `told`.
+fn same_cause(told: &CheckRecord, check: &CheckRecord) -> bool {
+    let bare = |c: &CheckRecord| c.findings.iter().all(|f| f.holds) && c.notes.is_empty();
+    bare(told) && bare(check) && told.reason == check.reason && told.explanation == check.explanation
+}
+
+fn section<'a>(
+    page: &mut Page,
+    name: &str,
+    checks: &[&'a CheckRecord],
+    mut each: impl FnMut(&mut Page, &'a CheckRecord),
+) {
     if checks.is_empty() {
         return;
     }
@@ -55,8 +78,7 @@ fn section(page: &mut Page, name: &str, checks: &[&CheckRecord], mut each: impl 
 
 /// A check that failed or could not be decided, with all that helps, and what stands behind it.
 fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
-    let (mark, color) = if check.verdict == Verdict::Fail { ("✗", Color::Red) } else { ("?", Color::Yellow) };
-    page.item(mark, color, &check.id, &format!("{}  {}", words::cost(check, lang), check.title.get(lang)));
+    heading(page, check, lang);
     page.detail("", check.explanation.get(lang));
     findings(page, check, lang);
     for note in &check.notes {
@@ -75,12 +97,22 @@ fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
         page.detail(label, &format!("{}/{file}", record.folder));
     }
     page.detail(pick(lang, "asked at", "se pide en"), &format!("{}:{}", check.at.file, check.at.line));
+    hidden(page, record, check, lang);
+}
+
+/// What was skipped because of a check.
+fn hidden(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
     let behind: Vec<_> = order::behind(record, check).collect();
     if !behind.is_empty() {
         page.detail("", pick(lang, "skipped because of it:", "omitidas por ello:"));
         let each: Vec<_> = behind.iter().map(|c| format!("{} {}", c.id, words::cost(c, lang))).collect();
         page.run(8, &each);
     }
+}
+
+fn heading(page: &mut Page, check: &CheckRecord, lang: Lang) {
+    let (mark, color) = if check.verdict == Verdict::Fail { ("✗", Color::Red) } else { ("?", Color::Yellow) };
+    page.item(mark, color, &check.id, &format!("{}  {}", words::cost(check, lang), check.title.get(lang)));
 }
 
 /// What did not hold, expected beside observed; and how long was looked.

@@ -3,7 +3,9 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
-use crate::record::fixture;
+use crate::notice::Reason;
+use crate::record::{Verdict, fixture};
+use crate::text::Text;
 
 fn plain(lang: Lang) -> String {
     show(&fixture::typical(), lang, Style::default())
@@ -95,4 +97,21 @@ fn a_skip_whose_root_is_not_listed_is_shown_all_the_same() {
         vec![fixture::check("alone", 3_000, crate::record::Verdict::Skip, Some(crate::record::Verdict::Fail))];
     let text = show(&record, Lang::En, Style::default());
     assert!(text.contains("Skipped (1)\n  - alone  -3\n      root failed\n"), "{text}");
+}
+
+#[test]
+fn what_stopped_several_checks_is_told_once() {
+    let mut record = fixture::typical();
+    let cause = Text::same("the engine is gone");
+    for check in record.checks.iter_mut().filter(|c| !c.is_observation()) {
+        check.verdict = Verdict::Error;
+        check.reason = Some(Reason::Host);
+        check.explanation = cause.clone();
+        check.findings.clear();
+        check.notes.clear();
+    }
+    let several = record.checks.iter().filter(|c| !c.is_observation()).count();
+    let text = show(&record, Lang::En, Style::default());
+    let said = text.matches("the engine is gone").count();
+    assert_eq!((said, text.matches("for the same reason as").count()), (1, several - 1), "{text}");
 }
