@@ -1,5 +1,7 @@
 //! The nearest valid name to a mistyped one.
 
+use crate::text::Text;
+
 /// The name among `names` that was probably meant, where one is near enough.
 pub fn nearest<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let typed = plain(typed);
@@ -17,6 +19,19 @@ pub fn hint<'n>(typed: &str, names: impl IntoIterator<Item = &'n str> + Clone) -
         return format!("did you mean `{name}`?");
     }
     list(names)
+}
+
+/// The same for people, in both languages.
+pub fn text<'n>(typed: &str, all: impl IntoIterator<Item = &'n str> + Clone) -> Text {
+    let es = match nearest(typed, all.clone()) {
+        Some(name) => format!("¿quiso decir `{name}`?"),
+        None => match all.clone().into_iter().count() {
+            0 => "no hay ninguno".to_owned(),
+            1 => format!("el único es {}", names(all.clone())),
+            _ => format!("uno de {}", names(all.clone())),
+        },
+    };
+    Text::new(hint(typed, all), es)
 }
 
 /// All the names that there are, as a hint.

@@ -83,6 +83,17 @@ pub enum BackendError {
     Other(Text),
 }
 
+impl BackendError {
+    /// For people.
+    pub fn text(&self) -> Text {
+        match self {
+            Self::Run(error) => error.text(),
+            Self::Engine(error) => error.text(),
+            Self::Other(text) => text.clone(),
+        }
+    }
+}
+
 impl From<RunError> for BackendError {
     fn from(error: RunError) -> Self {
         Self::Run(Box::new(error))

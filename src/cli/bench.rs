@@ -21,7 +21,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(plan) => plan,
         Err(code) => return code,
     };
-    let guard = match super::grade::guard() {
+    let guard = match super::grade::guard(ctx) {
         Ok(guard) => guard,
         Err(code) => return code,
     };

@@ -37,7 +37,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     };
     plan.options.keep = args.keep;
     let lines = Arc::new(super::progress::Lines::new(ctx.quiet));
-    let guard = match guard() {
+    let guard = match guard(ctx) {
         Ok(guard) => guard,
         Err(code) => return code,
     };
@@ -74,11 +74,16 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let code = grade::exit_code(&shown);
     let page = report::terminal::show(&shown, ctx.lang, screen::style());
     if let Err(error) = screen::put(page.as_bytes()) {
-        eprintln!("error: could not write: {error}");
+        eprintln!("error: {}", screen::unwritten(&error).get(ctx.lang));
         return exit::NOT_GRADED;
     }
     if let Err((path, error)) = github::summarise(&shown, ctx.lang) {
-        eprintln!("error: could not write the job's summary to `{}`: {error}", path.display());
+        let path = path.display();
+        let text = Text::new(
+            format!("could not write the job's summary to `{path}`: {error}"),
+            format!("no se pudo escribir el resumen del trabajo en `{path}`: {error}"),
+        );
+        eprintln!("error: {}", text.get(ctx.lang));
     }
     hushed.annotate(&shown, ctx.lang);
     if let Err(error) = written {
@@ -102,16 +107,27 @@ fn hidden(plan: &Plan, audience: Audience) -> BTreeSet<String> {
 }
 
 /// Ctrl-C and SIGTERM end the run and not the process: what was made is removed, and the record is written.
-pub fn guard() -> Result<Guard, u8> {
-    Guard::watch(|times| {
-        if times == 1 {
-            eprintln!("interrupted: taking the lab down and writing what is known");
+pub fn guard(ctx: Ctx) -> Result<Guard, u8> {
+    Guard::watch(move |times| {
+        let text = if times == 1 {
+            Text::new(
+                "interrupted: taking the lab down and writing what is known",
+                "interrumpido: se retira el laboratorio y se escribe lo que se sabe",
+            )
         } else {
-            eprintln!("still removing what this run made; a lab takes some seconds");
-        }
+            Text::new(
+                "still removing what this run made; a lab takes some seconds",
+                "aún se retira lo que hizo esta ejecución; un laboratorio tarda unos segundos",
+            )
+        };
+        eprintln!("{}", text.get(ctx.lang));
     })
     .map_err(|error| {
-        eprintln!("error: could not listen for signals: {error}");
+        let text = Text::new(
+            format!("could not listen for signals: {error}"),
+            format!("no se pudieron atender las señales: {error}"),
+        );
+        eprintln!("error: {}", text.get(ctx.lang));
         exit::NOT_GRADED
     })
 }

@@ -13,6 +13,7 @@ use crate::engine::{self, RunOptions};
 use crate::mutants::{self, Mutant, Row, Summary};
 use crate::report;
 use crate::scenario::units::show_duration;
+use crate::text::Text;
 use crate::{nearest, scenario};
 
 #[derive(Debug, clap::Args)]
@@ -46,14 +47,14 @@ pub struct Args {
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let file = match scenario::locate(&args.scenario) {
         Ok(file) => file,
-        Err(message) => return usage(&message),
+        Err(text) => return usage(text.get(ctx.lang)),
     };
     let folder = file.parent().unwrap_or(Path::new("."));
     let reference = folder.join("reference");
     let chosen = match mutants::load_all(&folder.join("mutants")) {
         Ok(all) => match choose(all, &args.only) {
             Ok(chosen) => chosen,
-            Err(message) => return usage(&message),
+            Err(text) => return usage(text.get(ctx.lang)),
         },
         Err(problems) => {
             for p in problems {
@@ -75,7 +76,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
 }
 
 async fn grade(args: &Args, ctx: Ctx, file: &Path, reference: &Path, chosen: Vec<Mutant>) -> u8 {
-    let guard = match guard() {
+    let guard = match guard(ctx) {
         Ok(guard) => guard,
         Err(code) => return code,
     };
@@ -173,12 +174,15 @@ fn write(chosen: &[Mutant], reference: &Path, into: &Path) -> u8 {
 }
 
 /// The reference first, then the mutants; or those that are asked for.
-fn choose(all: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>, String> {
+fn choose(all: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>, Text> {
     let all: Vec<Mutant> = std::iter::once(Mutant::reference()).chain(all).collect();
     for name in only {
         if !all.iter().any(|m| m.name == *name) {
-            let hint = nearest::hint(name, all.iter().map(|m| m.name.as_str()));
-            return Err(format!("no mutant `{name}`: {hint}"));
+            let hint = nearest::text(name, all.iter().map(|m| m.name.as_str()));
+            return Err(Text::new(
+                format!("no mutant `{name}`: {}", hint.en),
+                format!("no hay ningún mutante `{name}`: {}", hint.es),
+            ));
         }
     }
     Ok(all.into_iter().filter(|m| only.is_empty() || only.contains(&m.name)).collect())

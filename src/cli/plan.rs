@@ -53,7 +53,7 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         (say("fetch", "traer"), b.fetch),
         (say("build", "construir"), b.build),
         (say("ready", "listo"), b.ready),
-        (say("check", "criterio"), b.check),
+        (say("check", "comprobación"), b.check),
         (say("teardown", "desmontar"), b.teardown),
     ];
     let budgets: Vec<String> = budgets.iter().map(|(name, time)| format!("{name} {}", show_duration(*time))).collect();
@@ -63,6 +63,10 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         let limits = format!("{}, {} cpu", show_bytes(o.memory_bytes), o.cpus);
         let when = say("only after a death at a limit", "solo tras una muerte por límite");
         rows.push((say("override", "límites"), format!("{limits} ({when})")));
+    }
+    let one_language = scenario.in_one_language();
+    if !one_language.is_empty() {
+        rows.push((say("warning", "aviso"), only_one_language(&one_language, lang)));
     }
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
@@ -82,13 +86,25 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
     let header = [
         say("", ""),
         say("points", "puntos"),
-        say("check", "criterio"),
+        say("check", "comprobación"),
         say("kind", "tipo"),
         say("within", "espera"),
         say("after (explained by)", "después de (explicado por)"),
     ];
     table(&mut out, header, rows_of(plan, lang));
     out
+}
+
+/// Texts that half of the readers do not understand; a mistake of the scenario's, and none that keeps it from running.
+fn only_one_language(places: &[String], lang: Lang) -> String {
+    let (count, some) = (places.len(), places.iter().take(3).cloned().collect::<Vec<_>>().join(", "));
+    let more = if count > 3 { ", …" } else { "" };
+    Text::new(
+        format!("{count} texts of the scenario are in one language only; write {{en: …, es: …}}: {some}{more}"),
+        format!("{count} textos del escenario están en un solo idioma; escriba {{en: …, es: …}}: {some}{more}"),
+    )
+    .get(lang)
+    .to_owned()
 }
 
 /// Which service plays which role, and why.
@@ -109,7 +125,7 @@ fn longest(plan: &Plan, lang: Lang) -> String {
     let [all, looks, exercises] = [longest.total(), longest.looks, longest.exercises].map(show_duration);
     let text = Text::new(
         format!("all checks at most {all} (looking {looks}, exercises {exercises})"),
-        format!("todos los criterios a lo sumo {all} (miradas {looks}, ejercicios {exercises})"),
+        format!("todas las comprobaciones a lo sumo {all} (miradas {looks}, ejercicios {exercises})"),
     );
     text.get(lang).to_owned()
 }
@@ -121,7 +137,7 @@ fn points(plan: &Plan, lang: Lang) -> String {
     let with = plan.checks.len() - without;
     let text = Text::new(
         format!("{sum} (checks: {with} with points, {without} without)"),
-        format!("{sum} (criterios: {with} con puntos, {without} sin ellos)"),
+        format!("{sum} (comprobaciones: {with} con puntos, {without} sin ellos)"),
     );
     text.get(lang).to_owned()
 }

@@ -61,7 +61,7 @@ impl Planning {
 
     /// The plan; or, with everything that is wrong said on stderr, the exit code.
     pub fn plan(&self, ctx: Ctx) -> Result<Plan, u8> {
-        let file = scenario::locate(&self.scenario).map_err(|message| usage(&message))?;
+        let file = scenario::locate(&self.scenario).map_err(|text| usage(text.get(ctx.lang)))?;
         let options = ReadOptions { compose_file: self.compose_file.clone() };
         let read = scenario::read(&file, &plan::names(PROBES));
         let submission =

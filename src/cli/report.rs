@@ -6,7 +6,7 @@ use super::{AudienceArg, Ctx, exit, screen};
 use crate::grade::grade;
 use crate::nearest;
 use crate::record::{RunRecord, shown_to, store};
-use crate::report::{self, FORMATS, Format, RenderError, terminal};
+use crate::report::{self, FORMATS, Format, RenderError, WriteError, terminal};
 use crate::text::Text;
 
 /// More than these are only counted.
@@ -46,11 +46,11 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
             return exit::USAGE;
         }
     };
-    let shown = render(&record, &args.format, ctx).map_err(|error| error.to_string());
-    match shown.and_then(|bytes| screen::put(&bytes).map_err(|error| format!("could not write: {error}"))) {
+    let shown = render(&record, &args.format, ctx).map_err(|error| WriteError::from(error).text());
+    match shown.and_then(|bytes| screen::put(&bytes).map_err(|error| screen::unwritten(&error))) {
         Ok(()) => exit::OK,
-        Err(error) => {
-            eprintln!("error: {error}");
+        Err(text) => {
+            eprintln!("error: {}", text.get(ctx.lang));
             exit::NOT_GRADED
         }
     }

@@ -82,7 +82,7 @@ async fn check(world: &World, ctx: Ctx) -> u8 {
                 "this program needs {loader}, so it cannot run in labs: unset RUSTFLAGS and `cargo build` it again"
             ),
             format!(
-                "este programa necesita {loader} y no funciona en los laboratorios: quita RUSTFLAGS y repite `cargo build`"
+                "este programa necesita {loader} y no funciona en los laboratorios: quite RUSTFLAGS y repita `cargo build`"
             ),
         )),
         Err(error) => Some(Text::same(error.to_string())),

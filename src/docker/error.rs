@@ -51,25 +51,50 @@ impl EngineError {
         matches!(self.kind, EngineErrorKind::Unreachable(_) | EngineErrorKind::Timeout(_))
     }
 
+    /// The whole of it for people: what was tried, what was seen, what to do.
+    pub fn text(&self) -> Text {
+        let Self { place, tried, .. } = self;
+        let (next, seen) = (self.next(), self.kind.in_spanish());
+        let place = match (place.strip_prefix("the engine of "), place.strip_prefix("the engine at ")) {
+            (Some(shell), _) => format!("el motor de {shell}"),
+            (_, Some(address)) => format!("el motor en {address}"),
+            _ => "el motor de esta máquina".to_owned(),
+        };
+        let said = format!("{place} no completó `{tried}`: {seen}");
+        Text::new(format!("{self}; {}", next.en), format!("{said}; {}", next.es))
+    }
+
     /// What the reader may do about it.
     pub fn next(&self) -> Text {
         match self.kind {
             EngineErrorKind::Unreachable(_) => Text::new(
                 "start the Docker engine or let `imparcial setup` do it; DOCKER_HOST says where it is if not in the usual place",
-                "arranca el motor de Docker o deja que lo haga `imparcial setup`; DOCKER_HOST indica dónde está si no es en el sitio habitual",
+                "arranque el motor de Docker o deje que lo haga `imparcial setup`; DOCKER_HOST indica dónde está si no es en el sitio habitual",
             ),
             EngineErrorKind::Full(_) => Text::new(
                 "free some disk space (`docker system df` shows who uses it) and run again",
-                "libera espacio en el disco (`docker system df` muestra quién lo usa) y vuelve a ejecutar",
+                "libere espacio en el disco (`docker system df` muestra quién lo usa) y ejecute de nuevo",
             ),
             EngineErrorKind::Timeout(_) => Text::new(
                 "look at the load of the machine and at the engine's own log, and run again",
-                "mira la carga de la máquina y el registro del motor, y vuelve a ejecutar",
+                "mire la carga de la máquina y el registro del motor, y ejecute de nuevo",
             ),
             _ => Text::new(
                 "run `imparcial setup --check`, and run again",
-                "ejecuta `imparcial setup --check` y vuelve a intentarlo",
+                "ejecute `imparcial setup --check` y vuelva a intentarlo",
             ),
+        }
+    }
+}
+
+impl EngineErrorKind {
+    fn in_spanish(&self) -> String {
+        match self {
+            Self::Unreachable(said) => format!("no responde ningún motor: {said}"),
+            Self::Missing(said) | Self::Other(said) => said.clone(),
+            Self::Full(said) => format!("no queda espacio en el disco del motor: {said}"),
+            Self::Timeout(after) => format!("sin respuesta tras {after:?}"),
+            Self::Refused { status, message } => format!("el motor responde {status}: {message}"),
         }
     }
 }
@@ -130,6 +155,11 @@ mod tests {
         assert_eq!(
             refused.to_string(),
             "could not start container x on this host's engine: the engine answers 409: conflict"
+        );
+        let es = refused.text().es;
+        assert!(
+            es.starts_with("el motor de esta máquina no completó `start container x`: el motor responde 409"),
+            "{es}"
         );
     }
 }

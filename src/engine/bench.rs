@@ -65,12 +65,16 @@ impl<'a> Bench<'a> {
 
     async fn prepare(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> Result<(Tool, String), Text> {
         let up = bring_up(plan, options, lab, site).await?;
-        let said = |e: backend::BackendError| Text::same(e.to_string());
+        let said = |e: backend::BackendError| e.text();
         let tool = backend::compose::tool_of(&up.stack).await.map_err(said)?;
         let port = up.stack.roles.get("app").and_then(|b| b.service.clone());
         let port = port.and_then(|s| up.stack.config.resolved.service(&s)?.ports.iter().find_map(|p| p.host));
-        let url = format!("http://{}:{}/", site.address, port.ok_or_else(|| Text::same("the app publishes no port"))?);
-        tool.down().await.map_err(|e| Text::same(e.to_string()))?;
+        let url = format!(
+            "http://{}:{}/",
+            site.address,
+            port.ok_or_else(|| Text::new("the app publishes no port", "la aplicación no publica ningún puerto"))?
+        );
+        tool.down().await.map_err(|e| e.text())?;
         Ok((tool, url))
     }
 
@@ -86,19 +90,21 @@ impl<'a> Bench<'a> {
 
     /// What a person types, each a command in the lab.
     async fn by_hand(&self) -> Result<f64, Text> {
-        let failed = |e: crate::exec::RunError| Text::same(e.to_string());
+        let failed = |e: crate::exec::RunError| e.text();
         let began = Instant::now();
         self.tool.run(self.tool.cmd(["up", "-d"])).await.map_err(failed)?;
         let ask = Cmd::new(["curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", &self.url]);
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.site.shell.run(&ask).await.map_err(failed)?.out() != "200" {
             if Instant::now() > deadline {
-                return Err(Text::same(format!("no 200 at {} within 60 s", self.url)));
+                return Err(Text::new(
+                    format!("no 200 at {} within 60 s", self.url),
+                    format!("sin respuesta 200 en {} en 60 s", self.url),
+                ));
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        let containers =
-            self.site.engine.project_containers(&self.tool.project).await.map_err(|e| Text::same(e.to_string()))?;
+        let containers = self.site.engine.project_containers(&self.tool.project).await.map_err(|e| e.text())?;
         let youngest = containers.iter().filter_map(crate::docker::Container::age).fold(f64::INFINITY, f64::min);
         let quiet = crate::stack::LIVE_FOR.as_secs_f64() - youngest;
         tokio::time::sleep(Duration::from_secs_f64(quiet.max(0.0))).await;
@@ -129,7 +135,7 @@ impl<'a> Bench<'a> {
         self.look(&stack, Phase::Exercise).await;
         round.exercises = exercises.elapsed().as_secs_f64();
         let down = Instant::now();
-        backend::compose::down(&stack).await.map_err(|e| Text::same(e.to_string()))?;
+        backend::compose::down(&stack).await.map_err(|e| e.text())?;
         round.ours = looked + down.elapsed().as_secs_f64();
         Ok(round)
     }

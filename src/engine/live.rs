@@ -37,8 +37,14 @@ impl Looker for Live<'_> {
         let look = AssertUnwindSafe(probe.observe(&self.stack, attempt)).catch_unwind();
         match tokio::time::timeout(attempt.timeout + GRACE, look).await {
             Ok(Ok(seen)) => seen,
-            Ok(Err(panic)) => Err(ours(format!("a probe stopped on a bug of ours: {}", said(panic.as_ref())))),
-            Err(_) => Err(ours(format!("a look did not end within {} s", (attempt.timeout + GRACE).as_secs()))),
+            Ok(Err(panic)) => Err(ours(bug(panic.as_ref()))),
+            Err(_) => {
+                let limit = (attempt.timeout + GRACE).as_secs();
+                Err(ours(Text::new(
+                    format!("a look did not end within {limit} s"),
+                    format!("una observación no terminó en {limit} s"),
+                )))
+            }
         }
     }
 
@@ -111,11 +117,17 @@ fn unproven(service: &str, stand_in: &StandIn) -> Text {
     )
 }
 
-fn ours(message: String) -> ProbeError {
-    ProbeError { reason: Reason::Imparcial, text: Text::same(message) }
+fn ours(text: Text) -> ProbeError {
+    ProbeError { reason: Reason::Imparcial, text }
 }
 
-pub(super) fn said(panic: &(dyn std::any::Any + Send)) -> String {
+/// What a panic of ours said.
+pub(super) fn bug(panic: &(dyn std::any::Any + Send)) -> Text {
+    let said = said(panic);
+    Text::new(format!("a bug of imparcial's: {said}"), format!("un fallo de imparcial: {said}"))
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "it said nothing".to_owned())

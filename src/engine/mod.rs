@@ -85,13 +85,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
             let graded =
                 AssertUnwindSafe(inside(plan, options, &lab, &mut record, clock, &folder)).catch_unwind().await;
             if let Err(panic) = graded {
-                give_up(
-                    plan,
-                    &mut record,
-                    Reason::Imparcial,
-                    Text::same(format!("a bug of ours: {}", live::said(panic.as_ref()))),
-                    &folder,
-                );
+                give_up(plan, &mut record, Reason::Imparcial, live::bug(panic.as_ref()), &folder);
             }
             (options.progress)(Event::Phase("teardown"));
             let started = clock.ms();
@@ -174,7 +168,7 @@ async fn inside(
 async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> Result<backend::Up, Text> {
     let references = sources::references(&plan.submission);
     let sources = sources::find(&references, plan.options.images, lab).await?;
-    backend::compose::keep_pristine(site).await.map_err(|e| Text::same(e.to_string()))?;
+    backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
     let progress = options.progress.clone();
     let request = Request {
         submission: plan.submission.clone(),
@@ -192,7 +186,7 @@ async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> 
         demanded_memory: plan.scenario.demanded_memory_bytes,
         step: Arc::new(move |name| progress(Event::Phase(name))),
     };
-    backend::compose::up(site, &request).await.map_err(|e| Text::same(e.to_string()))
+    backend::compose::up(site, &request).await.map_err(|e| e.text())
 }
 
 fn site_of(lab: &Lab) -> Site {

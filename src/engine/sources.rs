@@ -51,7 +51,7 @@ pub(super) async fn find(
         sources.insert(reference.clone(), source);
     }
     if !needed.is_empty() {
-        let host = Engine::host().await.map_err(|e| Text::same(e.to_string()))?;
+        let host = Engine::host().await.map_err(|e| e.text())?;
         registry::ensure_in_registry(&host, &needed).await.map_err(|e| e.text())?;
     }
     Ok(sources)

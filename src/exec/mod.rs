@@ -14,6 +14,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::text::Text;
+
 /// A command to run: argv and what surrounds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cmd {
@@ -130,6 +132,21 @@ pub enum RunErrorKind {
     Status { status: i32, tail: String },
     #[error("the place is gone: {0}")]
     Gone(String),
+}
+
+impl RunError {
+    /// For people.
+    pub fn text(&self) -> Text {
+        let Self { cmd, place, kind } = self;
+        let seen = match kind {
+            RunErrorKind::Start(error) => error.to_string(),
+            RunErrorKind::Timeout(after, last) => format!("no terminó en {after:?}; última salida: {last}"),
+            RunErrorKind::Status { status, tail } => format!("código de salida {status}: {tail}"),
+            RunErrorKind::Gone(said) => format!("el lugar ya no está: {said}"),
+        };
+        let place = if place == "this host" { "esta máquina" } else { place };
+        Text::new(self.to_string(), format!("no se pudo ejecutar `{cmd}` en {place}: {seen}"))
+    }
 }
 
 /// A running command's two pipes: what agents and engine transports stand on.

@@ -24,7 +24,7 @@ pub(super) struct Known {
 
 /// Finds and reads the scenario; nothing else is looked at. The error is all of its problems as text.
 pub(super) fn know(settings: &Settings) -> Result<Known, String> {
-    let file = scenario::locate(&settings.scenario)?;
+    let file = scenario::locate(&settings.scenario).map_err(|text| text.get(settings.lang).to_owned())?;
     let plan = resolve(&file, Submission::default(), Options::default())?;
     let b = &plan.scenario.budgets;
     let longest = (b.fetch + b.build + b.ready + b.check + b.teardown) * 3;

@@ -56,13 +56,10 @@ impl LabError {
     /// What was tried, what was seen, what to do next.
     pub fn text(&self) -> Text {
         match self {
-            Self::Engine(error) => {
-                let next = error.next();
-                Text::new(format!("{error}; {}", next.en), format!("el motor de Docker falla: {error}; {}", next.es))
-            }
+            Self::Engine(error) => error.text(),
             Self::NotSetUp { what } => Text::new(
                 format!("{what} is not there: run `imparcial setup`"),
-                format!("falta {what}: ejecuta `imparcial setup`"),
+                format!("falta {what}: ejecute `imparcial setup`"),
             ),
             Self::Registry { tried, seen } => Text::new(
                 format!(
@@ -85,7 +82,7 @@ impl LabError {
             ),
             Self::Copy(CopyError::TooMany(n)) => Text::new(
                 format!("the submission has more than {n} files and folders"),
-                format!("la entrega tiene más de {n} ficheros y carpetas"),
+                format!("la entrega tiene más de {n} archivos y carpetas"),
             ),
             Self::Copy(CopyError::TooLarge(n)) => Text::new(
                 format!("the submission is larger than {} MB", n >> 20),
@@ -101,11 +98,9 @@ impl LabError {
             ),
             Self::Agent(error) => Text::new(
                 format!("{error}; run `imparcial setup --check`"),
-                format!("el agente del laboratorio falla: {error}; ejecuta `imparcial setup --check`"),
+                format!("el agente del laboratorio falla: {error}; ejecute `imparcial setup --check`"),
             ),
-            Self::Run(error) => {
-                Text::new(error.to_string(), format!("una orden del laboratorio no se pudo ejecutar: {error}"))
-            }
+            Self::Run(error) => error.text(),
             Self::Binary(error) => Text::new(
                 format!("could not read our own executable: {error}"),
                 format!("no se puede leer el propio ejecutable de imparcial: {error}"),
@@ -126,6 +121,6 @@ mod tests {
         let full = LabError::from(full);
         assert_eq!(full.reason(), Some(Reason::Host));
         assert!(full.text().en.contains("free some disk space"), "{}", full.text().en);
-        assert!(full.text().es.contains("libera espacio"));
+        assert!(full.text().es.contains("libere espacio"));
     }
 }

@@ -24,8 +24,7 @@ impl ProbeError {
 
 impl From<EngineError> for ProbeError {
     fn from(error: EngineError) -> Self {
-        let next = error.next();
-        Self::new(Reason::Host, format!("{error}; {}", next.en), format!("{error}; {}", next.es))
+        Self { reason: Reason::Host, text: error.text() }
     }
 }
 

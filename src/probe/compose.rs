@@ -125,12 +125,11 @@ async fn first_up(stack: &Stack) -> Result<Observation, ProbeError> {
     if healed.is_empty() {
         return Ok(observation);
     }
-    let error = |e: crate::docker::EngineError| ProbeError { reason: Reason::Host, text: Text::same(e.to_string()) };
-    let containers = stack.engine.project_containers(&stack.project).await.map_err(error)?;
+    let containers = stack.engine.project_containers(&stack.project).await?;
     for container in containers.iter().filter(|c| healed.contains(&c.service)) {
         let service = stack.services.get(&container.service);
         let Some(stand_in) = service.and_then(|s| s.image.stand_in.as_ref()) else { continue };
-        let log = stack.engine.logs(&container.id, None, None).await.map_err(error)?;
+        let log = stack.engine.logs(&container.id, None, None).await?;
         if let Some(line) = blame::version_line(&log) {
             let (name, version, line) = (&container.service, &stand_in.version, crate::sanitize::line(line, 200));
             return Err(ProbeError {

@@ -100,11 +100,7 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
     if let Some(left) = stack.services.get(&name).and_then(|s| s.left_out.clone()) {
         return left_out(left, facts, all);
     }
-    let containers = stack
-        .engine
-        .project_containers(&stack.project)
-        .await
-        .map_err(|e| ProbeError { reason: Reason::Host, text: Text::same(e.to_string()) })?;
+    let containers = stack.engine.project_containers(&stack.project).await?;
     let Some(container) = containers.into_iter().find(|c| c.service == name) else {
         let up = stack.first_up.as_ref().map(|f| f.output.as_str()).unwrap_or_default();
         if let Some(line) = blame::host_line(up) {

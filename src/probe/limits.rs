@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::common::bound;
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
 use crate::expect::{FactSpec, Facts, Unit};
-use crate::notice::Reason;
 use crate::stack::{AsWritten, LeftOut, Stack};
 use crate::text::Text;
 
@@ -152,11 +151,7 @@ async fn in_force(stack: &Stack, service: &str) -> Result<AsWritten, ProbeError>
     if seen.refused.is_some() || seen.memory_bytes > 0 || seen.cpus > 0.0 || !stack.overrides.is_empty() {
         return Ok(seen);
     }
-    let containers = stack
-        .engine
-        .project_containers(&stack.project)
-        .await
-        .map_err(|e| ProbeError { reason: Reason::Host, text: Text::same(e.to_string()) })?;
+    let containers = stack.engine.project_containers(&stack.project).await?;
     if let Some(container) = containers.iter().find(|c| c.service == service) {
         seen.memory_bytes = container.memory_bytes;
         seen.cpus = container.cpus();

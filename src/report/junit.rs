@@ -96,7 +96,7 @@ fn cases<'a>(record: &'a RunRecord, class: &str, lang: Lang) -> Vec<Case<'a>> {
     if cases.is_empty() {
         // A document without cases is green to some dashboards.
         let said = record.errors.first().map_or("", |error| error.get(lang));
-        let nothing = pick(lang, "nothing was checked", "no se revisó nada");
+        let nothing = pick(lang, "nothing was checked", "no se comprobó nada");
         let message = if said.is_empty() { nothing } else { said };
         let mut case = TestCase::error("run", Duration::ZERO, "run", &sanitize::line(message, ATTRIBUTE));
         case.set_classname(class);

@@ -161,7 +161,7 @@ pub(super) fn headline(record: &RunRecord, grade: &Grade, lang: Lang) -> String 
         line.push_str(pick(
             lang,
             " (not every check was run: not final)",
-            " (no se hicieron todas las revisiones: no es definitivo)",
+            " (no se hicieron todas las comprobaciones: no es definitivo)",
         ));
     } else if record.withheld.points > 0 {
         let more = points(record.withheld.points);
@@ -213,8 +213,8 @@ pub(super) fn withheld(record: &RunRecord, lang: Lang) -> Option<String> {
         (0, _) => whose.to_owned(),
         (1, Lang::En) => format!("{whose}: 1 check is not shown ({worth} points), nor counted"),
         (_, Lang::En) => format!("{whose}: {count} checks are not shown ({worth} points), nor counted"),
-        (1, Lang::Es) => format!("{whose}: 1 revisión no se muestra ({worth} puntos) ni se cuenta"),
-        (_, Lang::Es) => format!("{whose}: {count} revisiones no se muestran ({worth} puntos) ni se cuentan"),
+        (1, Lang::Es) => format!("{whose}: 1 comprobación no se muestra ({worth} puntos) ni se cuenta"),
+        (_, Lang::Es) => format!("{whose}: {count} comprobaciones no se muestran ({worth} puntos) ni se cuentan"),
     })
 }
 

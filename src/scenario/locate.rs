@@ -2,19 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::text::Text;
+
 /// Where the environment says that scenarios are.
 const VARIABLE: &str = "IMPARCIAL_SCENARIOS";
 
 /// The file of a scenario: a path to it or to its folder, else a name of `scenarios/NAME/scenario.yaml` under the current
 /// folder, the folder in `IMPARCIAL_SCENARIOS`, or the source that this binary was built from. The error says what there is.
-pub fn locate(name_or_path: &str) -> Result<PathBuf, String> {
+pub fn locate(name_or_path: &str) -> Result<PathBuf, Text> {
     let mut roots = vec![PathBuf::from("scenarios")];
     roots.extend(std::env::var_os(VARIABLE).map(PathBuf::from));
     roots.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"));
     locate_in(name_or_path, &roots)
 }
 
-fn locate_in(name_or_path: &str, roots: &[PathBuf]) -> Result<PathBuf, String> {
+fn locate_in(name_or_path: &str, roots: &[PathBuf]) -> Result<PathBuf, Text> {
     let path = Path::new(name_or_path);
     if path.is_file() {
         return Ok(path.to_owned());
@@ -31,21 +33,31 @@ fn locate_in(name_or_path: &str, roots: &[PathBuf]) -> Result<PathBuf, String> {
         }
     }
     let what = if path.is_dir() {
-        format!("`{name_or_path}` is a folder without a scenario.yaml")
+        Text::new(
+            format!("`{name_or_path}` is a folder without a scenario.yaml"),
+            format!("`{name_or_path}` es una carpeta sin scenario.yaml"),
+        )
     } else if path.exists() {
-        format!("`{name_or_path}` is no file")
+        Text::new(format!("`{name_or_path}` is no file"), format!("`{name_or_path}` no es un archivo"))
     } else if plain {
-        format!("there is no scenario `{name_or_path}`")
+        Text::new(format!("there is no scenario `{name_or_path}`"), format!("no hay ningún escenario `{name_or_path}`"))
     } else {
-        format!("there is no file `{name_or_path}`")
+        Text::new(format!("there is no file `{name_or_path}`"), format!("no hay ningún archivo `{name_or_path}`"))
     };
     let names = names(roots);
     let hint = if names.is_empty() {
-        format!("no scenarios were found; give the path of a file, or set {VARIABLE} to the folder that holds them")
+        Text::new(
+            format!(
+                "no scenarios were found; give the path of a file, or set {VARIABLE} to the folder that holds them"
+            ),
+            format!(
+                "no se encontraron escenarios; indique la ruta de un archivo, o en {VARIABLE} la carpeta que los tiene"
+            ),
+        )
     } else {
-        crate::nearest::hint(name_or_path, names.iter().map(String::as_str))
+        crate::nearest::text(name_or_path, names.iter().map(String::as_str))
     };
-    Err(format!("{what}: {hint}"))
+    Err(Text::new(format!("{}: {}", what.en, hint.en), format!("{}: {}", what.es, hint.es)))
 }
 
 /// The names of the scenarios that can be found.
@@ -88,15 +100,20 @@ mod tests {
     fn an_unknown_one_names_what_there_is() {
         let dir = shipped();
         let roots = [dir.path().to_owned()];
-        assert_eq!(locate_in("sead", &roots), Err("there is no scenario `sead`: did you mean `seed`?".to_owned()));
-        let all = "there is no scenario `banana`: one of `compose-basics`, `seed`";
-        assert_eq!(locate_in("banana", &roots), Err(all.to_owned()));
-        let file = "there is no file `nowhere/x.yaml`: one of `compose-basics`, `seed`";
-        assert_eq!(locate_in("nowhere/x.yaml", &roots), Err(file.to_owned()));
+        let near = locate_in("sead", &roots).unwrap_err();
+        assert_eq!(near.en, "there is no scenario `sead`: did you mean `seed`?");
+        assert_eq!(near.es, "no hay ningún escenario `sead`: ¿quiso decir `seed`?");
+        let all = locate_in("banana", &roots).unwrap_err();
+        assert_eq!(all.en, "there is no scenario `banana`: one of `compose-basics`, `seed`");
+        assert_eq!(all.es, "no hay ningún escenario `banana`: uno de `compose-basics`, `seed`");
+        let file = locate_in("nowhere/x.yaml", &roots).unwrap_err();
+        assert_eq!(file.en, "there is no file `nowhere/x.yaml`: one of `compose-basics`, `seed`");
         let empty = dir.path().join("empty");
-        assert!(locate_in(empty.to_str().unwrap(), &roots).unwrap_err().contains("a folder without a scenario.yaml"));
-        assert!(locate_in("/dev/null", &roots).unwrap_err().starts_with("`/dev/null` is no file"));
-        assert!(locate_in("x", &[]).unwrap_err().contains("IMPARCIAL_SCENARIOS"));
+        assert!(
+            locate_in(empty.to_str().unwrap(), &roots).unwrap_err().en.contains("a folder without a scenario.yaml")
+        );
+        assert!(locate_in("/dev/null", &roots).unwrap_err().en.starts_with("`/dev/null` is no file"));
+        assert!(locate_in("x", &[]).unwrap_err().es.contains("IMPARCIAL_SCENARIOS"));
     }
 
     #[test]

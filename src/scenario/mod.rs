@@ -49,6 +49,26 @@ pub struct Scenario {
     pub demanded_memory_bytes: Option<u64>,
 }
 
+impl Scenario {
+    /// Texts for people that are there in one language only, as `seed.yaml:23 hint of page`: half of the readers do not
+    /// understand them.
+    pub fn in_one_language(&self) -> Vec<String> {
+        let file = self.file.display();
+        let mut all = Vec::new();
+        if self.title.en == self.title.es {
+            all.push(format!("{file} title"));
+        }
+        for check in &self.checks {
+            for (name, text) in [("title", &check.title), ("hint", &check.hint)] {
+                if text.as_ref().is_some_and(|text| text.en == text.es) {
+                    all.push(format!("{file}:{} {name} of {}", check.at.line, check.id));
+                }
+            }
+        }
+        all
+    }
+}
+
 /// Each phase has its own clock, so that a slow pull does not eat the patience of a check.
 #[derive(Clone, Debug)]
 pub struct Budgets {

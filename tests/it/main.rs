@@ -15,3 +15,4 @@ mod shell;
 mod shipped;
 mod stack;
 mod tidy;
+mod words;

@@ -90,14 +90,14 @@ fn a_plan_is_printed_in_the_order_of_running() {
     entrega    ROOT/scenarios/seed/reference (docker-compose.yml)
     app        app: `app` es el único construido desde la entrega (`./app`)
     db         db: `db` es el único de `mysql`: imagen `mysql:5.7`
-    puntos     2.5 (criterios: 1 con puntos, 0 sin ellos)
+    puntos     2.5 (comprobaciones: 1 con puntos, 0 sin ellos)
     capas      services
-    tiempos    traer 5m, construir 5m, listo 90s, criterio 2m, desmontar 30s
-    duración   todos los criterios a lo sumo 32s (miradas 32s, ejercicios 0s)
+    tiempos    traer 5m, construir 5m, listo 90s, comprobación 2m, desmontar 30s
+    duración   todas las comprobaciones a lo sumo 32s (miradas 32s, ejercicios 0s)
     límites    256MiB, 1 cpu (solo tras una muerte por límite)
 
-       puntos  criterio  tipo  espera  después de (explicado por)
-    1     2.5  port      tcp   12s
+       puntos  comprobación  tipo  espera  después de (explicado por)
+    1     2.5  port          tcp   12s
     ");
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text,
         return Err(SetupError::new(
             tried(),
             "DOCKER_HOST names an engine that does not answer",
-            Text::new("Start it, or unset DOCKER_HOST.", "Arráncalo, o quita la variable DOCKER_HOST."),
+            Text::new("Start it, or unset DOCKER_HOST.", "Arránquelo, o quite la variable DOCKER_HOST."),
         ));
     }
     let log = world.folder()?.join(LOG);
@@ -90,7 +90,7 @@ async fn shown(engine: &Engine) -> Text {
 fn by_hand() -> Text {
     Text::new(
         "Start it by hand (`dockerd` as root shows why it does not start) and run `imparcial setup` again.",
-        "Arráncalo a mano (`dockerd` como root muestra por qué no arranca) y ejecuta `imparcial setup` otra vez.",
+        "Arránquelo a mano (`dockerd` como root muestra por qué no arranca) y ejecute `imparcial setup` otra vez.",
     )
 }
 

@@ -40,7 +40,7 @@ impl From<LabError> for SetupError {
         let tried = Text::new("work with the registry of stand-ins", "trabajar con el registro de sustitutos");
         let next = Text::new(
             "run `imparcial setup` again; `docker logs imparcial-registry` shows the registry's own words",
-            "ejecuta `imparcial setup` otra vez; `docker logs imparcial-registry` muestra lo que dice el registro",
+            "ejecute `imparcial setup` otra vez; `docker logs imparcial-registry` muestra lo que dice el registro",
         );
         Self::new(tried, error.to_string(), next)
     }
@@ -51,7 +51,7 @@ impl From<RunError> for SetupError {
         let tried = Text::new(format!("run `{}`", error.cmd), format!("ejecutar `{}`", error.cmd));
         let next = Text::new(
             "put right what it says and run `imparcial setup` again",
-            "corrige lo que indica y ejecuta `imparcial setup` otra vez",
+            "corrija lo que indica y ejecute `imparcial setup` otra vez",
         );
         Self::new(tried, error.kind.to_string(), next)
     }

@@ -36,7 +36,7 @@ pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text,
             "there is no apt-get on this machine",
             Text::new(
                 "Install Docker, docker-compose and debootstrap as this system does, and run `imparcial setup` again.",
-                "Instala Docker, docker-compose y debootstrap como se haga en este sistema y ejecuta `imparcial setup` otra vez.",
+                "Instale Docker, docker-compose y debootstrap como se haga en este sistema y ejecute `imparcial setup` otra vez.",
             ),
         ));
     }
@@ -106,12 +106,12 @@ fn explain(error: RunError) -> SetupError {
     explained.next = if asks {
         Text::new(
             "Run `sudo -v` first, or run `imparcial setup` as root.",
-            "Ejecuta antes `sudo -v`, o ejecuta `imparcial setup` como root.",
+            "Ejecute antes `sudo -v`, o ejecute `imparcial setup` como root.",
         )
     } else {
         Text::new(
             "The package mirror or the network failed: run `imparcial setup` again, or install the packages by hand.",
-            "Falló el espejo de paquetes o la red: ejecuta `imparcial setup` otra vez o instala los paquetes a mano.",
+            "Falló el espejo de paquetes o la red: ejecute `imparcial setup` otra vez o instale los paquetes a mano.",
         )
     };
     explained

@@ -19,7 +19,7 @@ pub async fn remove(world: &World) -> Result<Text, SetupError> {
         let mut error = SetupError::from(error);
         error.next = Text::new(
             "Labs are still on it: run `imparcial down --all` and then `imparcial setup --remove` again.",
-            "Aún hay laboratorios en ella: ejecuta `imparcial down --all` y luego `imparcial setup --remove`.",
+            "Aún hay laboratorios en ella: ejecute `imparcial down --all` y luego `imparcial setup --remove`.",
         );
         error
     })?;

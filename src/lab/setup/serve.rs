@@ -63,7 +63,7 @@ pub(super) async fn make_network(world: &World, _progress: &dyn Progress) -> Res
         seen.join("\n"),
         Text::new(
             "Name a free subnet in IMPARCIAL_LABS_SUBNET (not inside 172.24.0.0/14, which labs use themselves) and run `imparcial setup` again.",
-            "Indica una subred libre en IMPARCIAL_LABS_SUBNET (fuera de 172.24.0.0/14, que usan los laboratorios) y ejecuta `imparcial setup` otra vez.",
+            "Indique una subred libre en IMPARCIAL_LABS_SUBNET (fuera de 172.24.0.0/14, que usan los laboratorios) y ejecute `imparcial setup` otra vez.",
         ),
     ))
 }
@@ -140,7 +140,7 @@ pub(super) async fn make_registry(world: &World, progress: &dyn Progress) -> Res
             return Err(SetupError::new(
                 Text::new("start the registry of stand-ins", "arrancar el registro de sustitutos"),
                 format!("it does not answer at {}\n{log}", registry.address()),
-                Text::new("Run `imparcial setup` again.", "Ejecuta `imparcial setup` otra vez."),
+                Text::new("Run `imparcial setup` again.", "Ejecute `imparcial setup` otra vez."),
             ));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
