@@ -69,8 +69,8 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(shown) => (written, shown),
         Err(error) => (written.and(Err(error)), shown_to(&record, audience)),
     };
-    let saved = written.as_ref().err().and_then(|_| report::rescue(&shown, ctx.lang));
-    let shown = saved.clone().unwrap_or(shown);
+    let saved = written.as_ref().err().and_then(|_| report::rescue(&record, ctx.lang));
+    let shown = saved.as_ref().map_or(shown, |saved| shown_to(saved, audience));
     let code = grade::exit_code(&shown);
     let page = report::terminal::show(&shown, ctx.lang, screen::style());
     if let Err(error) = screen::put(page.as_bytes()) {
