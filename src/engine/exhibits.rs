@@ -1,6 +1,6 @@
 //! What backs a check besides its own look: the logs of the services that it looks at, and what the compose tool said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::{Plan, PlannedCheck};
 use crate::probe::Phase;
@@ -38,34 +38,85 @@ impl Exhibits {
         }
     }
 
-    /// Best first: why an image is not there, what the service printed, what the engine says of it, how it came up.
     fn of(&self, check: &PlannedCheck, verdict: Verdict, stack: &Stack) -> Vec<String> {
-        if check.probe.phase() == Phase::Static {
-            return self.paths(CONFIG.iter().map(|name| (*name).to_owned()));
-        }
-        let mut services: Vec<String> = Vec::new();
+        let mut services = Vec::new();
         for role in check.probe.roles() {
-            services.extend(stack.roles.get(&role).and_then(|binding| binding.service.clone()));
+            let service = stack.roles.get(&role).and_then(|binding| binding.service.clone());
+            services.extend(service.map(|service| {
+                let left_out = stack.services.get(&service).is_none_or(|s| s.left_out.is_some());
+                (service, left_out)
+            }));
         }
-        let by_engine = matches!(check.kind.name, "container" | "limits");
-        let mut names = Vec::new();
-        for service in &services {
-            let left_out = stack.services.get(service).is_none_or(|s| s.left_out.is_some());
-            names.extend(left_out.then(|| format!("image-{service}.txt")));
-            names.push(format!("service-{service}.log"));
-            names.extend(by_engine.then(|| format!("service-{service}.inspect.json")));
-        }
-        if verdict != Verdict::Pass || check.kind.name == "compose" {
-            names.extend(UP.iter().map(|name| (*name).to_owned()));
-        }
-        let mut paths = self.paths(names.into_iter());
-        // An app whose two roles are one service.
-        let mut seen = std::collections::BTreeSet::new();
-        paths.retain(|path| seen.insert(path.clone()));
-        paths
+        self.paths(names(check.kind.name, check.probe.phase(), verdict, &services))
     }
 
-    fn paths(&self, names: impl Iterator<Item = String>) -> Vec<String> {
-        names.filter_map(|name| self.0.get(&name).cloned()).collect()
+    /// Those that there are, each once: an app's two roles may be one service.
+    fn paths(&self, names: Vec<String>) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let there = names.into_iter().filter_map(|name| self.0.get(&name).cloned());
+        there.filter(|path| seen.insert(path.clone())).collect()
+    }
+}
+
+/// The files that concern a check of a kind, by the backend's names, best first: why an image is not there, what the
+/// service printed, what the engine says of it, how it came up. `services` are those that it looks at, and whether each
+/// was left out.
+fn names(kind: &str, phase: Phase, verdict: Verdict, services: &[(String, bool)]) -> Vec<String> {
+    if phase == Phase::Static {
+        return CONFIG.iter().map(|name| (*name).to_owned()).collect();
+    }
+    let by_engine = matches!(kind, "container" | "limits");
+    let mut names = Vec::new();
+    for (service, left_out) in services {
+        names.extend(left_out.then(|| format!("image-{service}.txt")));
+        names.push(format!("service-{service}.log"));
+        names.extend(by_engine.then(|| format!("service-{service}.inspect.json")));
+    }
+    if verdict != Verdict::Pass || kind == "compose" {
+        names.extend(UP.iter().map(|name| (*name).to_owned()));
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(names: &[&str]) -> Exhibits {
+        Exhibits(names.iter().map(|name| ((*name).to_owned(), format!("evidence/stack/{name}"))).collect())
+    }
+
+    fn linked(kind: &str, phase: Phase, verdict: Verdict, services: &[(&str, bool)]) -> Vec<String> {
+        let exhibits = kept(&[
+            "compose-resolved.yml",
+            "compose-up.txt",
+            "image-app.txt",
+            "service-app.log",
+            "service-db.log",
+            "service-db.inspect.json",
+        ]);
+        let services: Vec<_> = services.iter().map(|(name, out)| ((*name).to_owned(), *out)).collect();
+        let paths = exhibits.paths(names(kind, phase, verdict, &services));
+        paths.into_iter().map(|path| path.replace("evidence/stack/", "")).collect()
+    }
+
+    #[test]
+    fn a_check_names_what_it_looks_at_and_nothing_else() {
+        use Verdict::{Fail, Pass};
+        assert_eq!(linked("compose", Phase::Static, Fail, &[]), ["compose-resolved.yml"]);
+        assert_eq!(linked("page", Phase::Look, Pass, &[("app", false)]), ["service-app.log"]);
+        assert_eq!(
+            linked("tcp", Phase::Look, Fail, &[("db", false), ("app", false), ("db", false)]),
+            ["service-db.log", "service-app.log", "compose-up.txt"]
+        );
+        assert_eq!(
+            linked("limits", Phase::Look, Pass, &[("db", false)]),
+            ["service-db.log", "service-db.inspect.json"]
+        );
+        // Why it is not there comes first.
+        assert_eq!(
+            linked("container", Phase::Look, Fail, &[("app", true)]),
+            ["image-app.txt", "service-app.log", "compose-up.txt"]
+        );
     }
 }
