@@ -103,7 +103,7 @@ fn times(page: &mut Page, record: &RunRecord, lang: Lang) {
     for phase in &record.phases {
         let detail = phase.detail.get(lang);
         let detail = if detail.is_empty() { String::new() } else { format!(" · {detail}") };
-        page.row(&phase.name, &format!("{:>11}{detail}", words::duration(phase.elapsed_ms)));
+        page.row(words::phase(&phase.name, lang), &format!("{:>11}{detail}", words::duration(phase.elapsed_ms)));
     }
     page.row(pick(lang, "whole run", "en total"), &format!("{:>11}", words::duration(record.elapsed_ms)));
 }

@@ -218,6 +218,22 @@ pub(super) fn withheld(record: &RunRecord, lang: Lang) -> Option<String> {
     })
 }
 
+/// A phase of a run as people call it.
+pub(super) fn phase(name: &str, lang: Lang) -> &str {
+    let es = match name {
+        "lab" => "laboratorio",
+        "resolve" => "configuración",
+        "images" => "imágenes",
+        "build" => "construcción",
+        "start" => "arranque",
+        "checks" => "comprobación",
+        "evidence" => "evidencia",
+        "teardown" => "retirada",
+        other => other,
+    };
+    pick(lang, name, es)
+}
+
 /// Where the stack was brought up, and what is claimed of that place.
 pub(super) fn place(record: &RunRecord, lang: Lang) -> String {
     let claim = match record.place.as_str() {

@@ -115,3 +115,17 @@ fn what_stopped_several_checks_is_told_once() {
     let said = text.matches("the engine is gone").count();
     assert_eq!((said, text.matches("for the same reason as").count()), (1, several - 1), "{text}");
 }
+
+#[test]
+fn phases_have_names_in_both_languages() {
+    let mut record = fixture::typical();
+    let names = ["lab", "resolve", "images", "build", "start", "checks", "evidence", "teardown"];
+    let phase = record.phases[0].clone();
+    record.phases = names.map(|name| crate::record::PhaseRecord { name: name.to_owned(), ..phase.clone() }).into();
+    let spanish = show(&record, Lang::Es, Style::default());
+    let times = spanish.split("\nTiempos\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    for name in names {
+        assert!(!times.lines().any(|line| line.trim_start().starts_with(&format!("{name} "))), "{name} in\n{times}");
+    }
+    assert!(times.contains("  laboratorio") && times.contains("  comprobación  "), "{times}");
+}
