@@ -115,6 +115,7 @@ async fn inside(
     clock: Clock,
     folder: &RunFolder,
 ) {
+    record.notices.extend(crate::lab::left_out::notices(lab.left_out()));
     let site = site_of(lab);
     let began = clock.ms();
     let up = tokio::select! {

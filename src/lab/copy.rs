@@ -13,34 +13,21 @@ use nix::fcntl::OFlag;
 use tar::{EntryType, Header};
 use tokio::sync::mpsc;
 
+use super::left_out::{self, NotCopied, NotCopiedWhy};
+
 /// The most that is copied.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
     pub entries: usize,
     pub bytes: u64,
+    /// Of a single file.
+    pub file: u64,
 }
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { entries: 100_000, bytes: 2 << 30 }
+        Self { entries: 100_000, bytes: 2 << 30, file: 512 << 20 }
     }
-}
-
-/// Something of the submission that was not copied, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotCopied {
-    pub path: PathBuf,
-    pub why: NotCopiedWhy,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotCopiedWhy {
-    /// A link, and where it leads.
-    LeadsOut(PathBuf),
-    /// A link to what is not there.
-    LeadsNowhere(PathBuf),
-    /// A socket, a pipe, a device.
-    NoFile,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +35,7 @@ pub enum CopyError {
     #[error("the submission has more than {0} files and folders")]
     TooMany(usize),
     #[error("the submission is larger than {0} bytes")]
-    TooLarge(u64),
+    TooLarge(u64, Vec<(PathBuf, u64)>),
     #[error("could not read {path}: {error}")]
     Read { path: PathBuf, error: io::Error },
     /// The other end of the copy is gone; its own error says more.
@@ -89,7 +76,9 @@ impl<W: Write> Copy<W> {
         for entry in entries {
             let (inner, name) = (inner.join(entry.file_name()), name.join(entry.file_name()));
             let kind = entry.file_type().map_err(read)?;
-            if kind.is_dir() {
+            if kind.is_dir() && left_out::is_bookkeeping(&inner) {
+                self.left_out.push(NotCopied { path: inner, why: NotCopiedWhy::Bookkeeping });
+            } else if kind.is_dir() {
                 self.folder(&inner, &name)?;
             } else if kind.is_symlink() {
                 self.link(&inner, &name)?;
@@ -113,9 +102,20 @@ impl<W: Write> Copy<W> {
             self.left_out.push(NotCopied { path: inner.to_owned(), why: NotCopiedWhy::NoFile });
             return Ok(());
         }
+        let size = about.len();
+        let why = if left_out::is_disk_image(inner) {
+            Some(NotCopiedWhy::DiskImage(size))
+        } else {
+            (size > self.caps.file).then_some(NotCopiedWhy::TooLarge(size))
+        };
+        if let Some(why) = why {
+            self.left_out.push(NotCopied { path: inner.to_owned(), why });
+            return Ok(());
+        }
         self.bytes = self.bytes.saturating_add(about.len());
         if self.bytes > self.caps.bytes {
-            return Err(CopyError::TooLarge(self.caps.bytes));
+            let heaviest = left_out::heaviest(&self.root, self.caps.entries);
+            return Err(CopyError::TooLarge(self.caps.bytes, heaviest));
         }
         let mode = if about.mode() & 0o111 == 0 { 0o644 } else { 0o755 };
         let content = Exactly { file, left: about.len() };
@@ -310,6 +310,32 @@ mod tests {
     }
 
     #[test]
+    fn disks_and_huge_files_are_left_out_and_the_rest_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let huge = |name: &str| File::create(dir.path().join(name)).unwrap().set_len(3 << 30).unwrap();
+        fs::create_dir_all(dir.path().join(".git/objects")).unwrap();
+        fs::create_dir_all(dir.path().join("vm/.vagrant")).unwrap();
+        huge(".git/objects/pack");
+        huge("vm/node1.VDI");
+        huge("dump.bin");
+        fs::write(dir.path().join("docker-compose.yml"), "services: {}").unwrap();
+        let (seen, left_out) = copied(dir.path(), Caps::default()).unwrap();
+        let seen: Vec<_> = seen.keys().map(|path| path.trim_end_matches('/')).collect();
+        assert_eq!(seen, ["s", "s/docker-compose.yml", "s/vm"]);
+        let out: Vec<_> = left_out.iter().map(|n| (n.path.to_str().unwrap(), &n.why)).collect();
+        let size = 3 << 30;
+        assert_eq!(
+            out,
+            [
+                (".git", &NotCopiedWhy::Bookkeeping),
+                ("dump.bin", &NotCopiedWhy::TooLarge(size)),
+                ("vm/.vagrant", &NotCopiedWhy::Bookkeeping),
+                ("vm/node1.VDI", &NotCopiedWhy::DiskImage(size)),
+            ]
+        );
+    }
+
+    #[test]
     fn caps_stop_the_copy() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["a", "b", "c"] {
@@ -318,7 +344,8 @@ mod tests {
         let caps = Caps { entries: 3, ..Caps::default() };
         assert!(matches!(copied(dir.path(), caps), Err(CopyError::TooMany(3))));
         let caps = Caps { bytes: 14, ..Caps::default() };
-        assert!(matches!(copied(dir.path(), caps), Err(CopyError::TooLarge(14))));
+        let too_large = copied(dir.path(), caps);
+        assert!(matches!(too_large, Err(CopyError::TooLarge(14, heaviest)) if heaviest[0].1 == 5));
         assert!(matches!(copied(&dir.path().join("a"), Caps::default()), Err(CopyError::Read { .. })));
         assert!(matches!(copied(&dir.path().join("no"), Caps::default()), Err(CopyError::Read { .. })));
     }

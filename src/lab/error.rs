@@ -45,7 +45,8 @@ impl LabError {
     /// Whose it is; none where it is the submission's own fault.
     pub fn reason(&self) -> Option<Reason> {
         match self {
-            Self::Copy(CopyError::TooMany(_) | CopyError::TooLarge(_)) => None,
+            // What is asked of it may be all right: nobody saw it run.
+            Self::Copy(CopyError::TooMany(_) | CopyError::TooLarge(..)) => Some(Reason::NotHere),
             Self::Engine(EngineError { kind: EngineErrorKind::Other(_), .. }) | Self::Agent(_) | Self::Binary(_) => {
                 Some(Reason::Imparcial)
             }
@@ -84,10 +85,23 @@ impl LabError {
                 format!("the submission has more than {n} files and folders"),
                 format!("la entrega tiene más de {n} archivos y carpetas"),
             ),
-            Self::Copy(CopyError::TooLarge(n)) => Text::new(
-                format!("the submission is larger than {} MB", n >> 20),
-                format!("la entrega ocupa más de {} MB", n >> 20),
-            ),
+            Self::Copy(CopyError::TooLarge(n, heaviest)) => {
+                let named: Vec<String> = heaviest
+                    .iter()
+                    .map(|(path, bytes)| {
+                        format!(
+                            "{} ({} MB)",
+                            crate::sanitize::line(&path.to_string_lossy(), 80),
+                            bytes.div_ceil(1 << 20)
+                        )
+                    })
+                    .collect();
+                let named = named.join(", ");
+                Text::new(
+                    format!("the submission is larger than {} MB, most of it in {named}: hand it in without", n >> 20),
+                    format!("la entrega ocupa más de {} MB, la mayor parte en {named}: entréguela sin eso", n >> 20),
+                )
+            }
             Self::Copy(CopyError::Read { path, error }) => Text::new(
                 format!("could not read {}: {error}", path.display()),
                 format!("no se puede leer {}: {error}", path.display()),
@@ -114,8 +128,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_submission_that_is_too_large_is_its_own_fault_and_a_full_disk_is_the_host_s() {
-        assert_eq!(LabError::from(CopyError::TooMany(5)).reason(), None);
+    fn a_submission_that_is_too_large_is_undecided_and_a_full_disk_is_the_host_s() {
+        assert_eq!(LabError::from(CopyError::TooMany(5)).reason(), Some(Reason::NotHere));
+        let large = LabError::from(CopyError::TooLarge(2 << 30, vec![("datos".into(), 3 << 30)]));
+        assert_eq!(large.reason(), Some(Reason::NotHere));
+        assert!(large.text().en.contains("datos (3072 MB)"), "{}", large.text().en);
         let kind = EngineErrorKind::Full("no space left on device".into());
         let full = EngineError { place: "this host's engine".into(), tried: "start the lab x".into(), kind };
         let full = LabError::from(full);

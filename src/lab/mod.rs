@@ -5,6 +5,7 @@ mod cgroups;
 pub mod copy;
 mod error;
 pub mod guard;
+pub mod left_out;
 mod loops;
 pub mod reaper;
 pub mod registry;

@@ -18,7 +18,8 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::copy::{self, Caps, CopyError, NotCopied, ToStream};
+use super::copy::{self, Caps, CopyError, ToStream};
+use super::left_out::NotCopied;
 use super::removal::Removal;
 use super::{LabError, cgroups};
 use crate::agent::{AgentShell, Agents};
