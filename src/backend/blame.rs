@@ -64,6 +64,12 @@ const HOST: &[&str] = &[
     r"(un)?able to apply cgroup|cgroup.*(permission denied|read-only file system|no such file)",
 ];
 
+/// What programs say where the disk below them is full.
+const DISK: &[&str] = &[
+    r"(?i)no space left on device|\bENOSPC\b|disk is full writing|disk quota exceeded",
+    r"OS errno 28\b|\bErrno 28\b|\berrno: 28\b|ERROR (1021|1114)\b",
+];
+
 /// What a Dockerfile may use that the lab's classic builder does not know; its parse error proves nothing.
 const FRONTEND: &[&str] = &[r"(?m)^#\s*syntax\s*=", r"(?mi)^\s*(RUN|COPY|ADD)\b.*<<-?[\x22']?[A-Za-z_]"];
 
@@ -71,6 +77,7 @@ static VERSION_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(VERSION));
 static NETWORK_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(NETWORK));
 static UNPULLED_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(UNPULLED));
 static HOST_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(HOST));
+static DISK_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(DISK));
 static FRONTEND_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(FRONTEND));
 
 fn compile(table: &[&str]) -> Vec<Regex> {
@@ -95,6 +102,11 @@ pub fn unpulled_line(log: &str) -> Option<&str> {
 /// The last line that names the engine's or the host's own limits.
 pub fn host_line(log: &str) -> Option<&str> {
     last(log, &HOST_RE)
+}
+
+/// The last line of a service or a build that names a full disk.
+pub fn disk_line(log: &str) -> Option<&str> {
+    last(log, &DISK_RE)
 }
 
 /// Whether a Dockerfile needs a newer frontend than the engine here has.
@@ -151,6 +163,22 @@ mod tests {
         assert!(unpulled_line("Get https://registry-1.docker.io/v2/: dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host").is_some());
         assert!(host_line("mkdir /var/lib/docker/overlay2/x: no space left on device").is_some());
         assert!(network_line("write /var/lib/docker/tmp/x: no space left on device").is_some());
+    }
+
+    #[test]
+    fn a_full_disk_is_the_hosts() {
+        for line in [
+            "OSError: [Errno 28] No space left on device: '/tmp/x'",
+            "[ERROR] InnoDB: Error number 28 means 'No space left on device'",
+            "mariadbd: Disk is full writing './mysql-bin.000001' (Errcode: 28 \"No space left on device\")",
+            "ERROR 1114 (HY000) at line 7: The table 'people' is full",
+            "Error: ENOSPC: no space left on device, write",
+        ] {
+            assert!(disk_line(&format!("x\n{line}\ny")).is_some(), "{line}");
+        }
+        for line in ["KeyError: 28", "ERROR 1146 (42S02) at line 28: Table 'exam.people' doesn't exist"] {
+            assert_eq!(disk_line(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -53,6 +53,9 @@ impl Looker for Live<'_> {
         if !probe.excusable() {
             return None;
         }
+        if let Some(why) = self.host_trouble().await {
+            return Some((Reason::Host, why));
+        }
         for role in probe.roles() {
             let Some(service) = self.stack.roles.get(&role).and_then(|b| b.service.clone()) else { continue };
             let Some(stand_in) = self.stack.services.get(&service).and_then(|s| s.image.stand_in.clone()) else {
@@ -81,6 +84,29 @@ impl Live<'_> {
         let Ok(host) = Engine::host().await else { return false };
         let Some(image) = proof::image_of(&host, stand_in).await else { return false };
         proof::Proof::load().has(self.plan.checks[check].kind.name, &image)
+    }
+
+    /// Whether a service of any role stands on a full disk, or lost a process to a host without memory.
+    async fn host_trouble(&self) -> Option<Text> {
+        let containers = self.stack.engine.project_containers(&self.stack.project).await.ok()?;
+        for service in self.stack.roles.values().filter_map(|b| b.service.as_ref()) {
+            let Some(container) = containers.iter().find(|c| &c.service == service) else { continue };
+            // At a limit of its own it is the limit's doing.
+            if container.oom_killed && container.memory_bytes == 0 {
+                return Some(Text::new(
+                    format!("undecided: the host had no memory left for {service}, which has no limit of its own"),
+                    format!("sin decidir: al anfitrión le faltó memoria para {service}, que no tiene límite propio"),
+                ));
+            }
+            if let Some(line) = blame::disk_line(&self.log_of(service).await) {
+                let line = crate::sanitize::line(line, 200);
+                return Some(Text::new(
+                    format!("undecided: the disk below {service} is full, and it says: {line}"),
+                    format!("sin decidir: el disco bajo {service} está lleno, y este dice: {line}"),
+                ));
+            }
+        }
+        None
     }
 
     /// A service's log since its last start, or all of it where it is not up.

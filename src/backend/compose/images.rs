@@ -202,6 +202,15 @@ fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&
             ),
         };
     }
+    if let Some(line) = blame::disk_line(log).or_else(|| log.lines().rev().find(|l| killed(l))) {
+        return LeftOut {
+            reason: Some(Reason::Host),
+            text: Text::new(
+                format!("the build of {name} ran out of the host's disk or memory: {line}"),
+                format!("a la construcción de {name} le faltó disco o memoria del anfitrión: {line}"),
+            ),
+        };
+    }
     if let Some(line) = blame::network_line(log).or(blame::host_line(log)) {
         return LeftOut {
             reason: Some(Reason::Host),
@@ -234,6 +243,11 @@ fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&
             format!("la imagen de {name} no se construye: {line}"),
         ),
     }
+}
+
+/// Builds have no limit of their own: what kills one of their steps is the host.
+fn killed(line: &str) -> bool {
+    line.contains("returned a non-zero code: 137") || line.contains("did not complete successfully: exit code: 137")
 }
 
 async fn dockerfile_text(service: &ServiceDef, shell: &dyn Shell) -> Option<String> {
@@ -282,6 +296,19 @@ pub fn last_line(log: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_build_that_the_host_ends_is_the_hosts() {
+        let service = ServiceDef { name: "app".to_owned(), ..ServiceDef::default() };
+        for log in [
+            "OSError: [Errno 28] No space left on device\nThe command '/bin/sh -c pip install flask' returned a non-zero code: 1",
+            "The command '/bin/sh -c make' returned a non-zero code: 137",
+        ] {
+            assert_eq!(refused(&service, log, "FROM x", None).reason, Some(Reason::Host), "{log}");
+        }
+        let own = "The command '/bin/sh -c false' returned a non-zero code: 1";
+        assert_eq!(refused(&service, own, "FROM x", None).reason, None);
+    }
 
     #[test]
     fn the_last_line_is_the_builds_own_and_not_the_tools() {

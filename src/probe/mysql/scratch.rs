@@ -14,7 +14,8 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerO
 use tokio::time::Instant;
 
 use crate::agent::{Look, Sight};
-use crate::docker::{Engine, EngineError};
+use crate::backend::blame;
+use crate::docker::{Container, Engine, EngineError};
 use crate::notice::Reason;
 use crate::probe::common::{Found, look, service_of};
 use crate::probe::store::{self, schema};
@@ -237,6 +238,9 @@ impl Scratch<'_> {
             let container = engine.container(&id).await?;
             if !container.running() && container.state != "created" {
                 let log = engine.logs(&id, None, Some(60)).await?;
+                if let Some(trouble) = host_trouble(&container, &log) {
+                    return Err(died_of(&trouble));
+                }
                 return Ok(Ran::Refused(last_words(&log)));
             }
             if let Some(host) = container.addresses.values().next() {
@@ -265,6 +269,25 @@ impl Scratch<'_> {
             }
             tokio::time::sleep(EVERY).await;
         }
+    }
+}
+
+/// What ended it that no SQL can be: it has no limit of its own to die at, and no disk but the host's.
+fn host_trouble(container: &Container, log: &str) -> Option<String> {
+    if let Some(line) = blame::disk_line(log).or(blame::host_line(&container.error)) {
+        return Some(crate::sanitize::line(line, 200));
+    }
+    let killed = container.oom_killed || container.exit_code == 137;
+    killed.then(|| format!("it was killed (exit code {})", container.exit_code))
+}
+
+fn died_of(trouble: &str) -> ProbeError {
+    ProbeError {
+        reason: Reason::Host,
+        text: Text::new(
+            format!("the scratch server that was to run the submission's SQL died of the host: {trouble}"),
+            format!("el servidor de prueba que debía ejecutar el SQL de la entrega murió por el anfitrión: {trouble}"),
+        ),
     }
 }
 
@@ -311,6 +334,17 @@ mod tests {
         for target in ["/var/lib/mysql", "/var/lib/mysql/shop", "/var/lib", "/", "/data", "/var/log/mysql", "/backup"] {
             assert!(!wanted(target, &command), "{target}");
         }
+    }
+
+    #[test]
+    fn a_server_that_the_host_ended_refused_nothing() {
+        let ended = |exit_code, oom_killed| Container { exit_code, oom_killed, ..Container::default() };
+        assert!(host_trouble(&ended(137, false), "").is_some());
+        assert!(host_trouble(&ended(1, true), "").is_some());
+        let full = "ERROR 1114 (HY000) at line 7: The table 'people' is full\n";
+        assert_eq!(host_trouble(&ended(1, false), full).as_deref(), Some(full.trim()));
+        let refused = "ERROR 1064 (42000) at line 3: You have an error in your SQL syntax\n";
+        assert_eq!(host_trouble(&ended(1, false), refused), None);
     }
 
     #[test]
