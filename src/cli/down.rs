@@ -9,8 +9,11 @@ use crate::text::Text;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run to take down, whoever uses it. Without it: all that no living process uses, kept ones included.
+    /// The run to take down. Without it: all that no living process uses, kept ones included.
     run: Option<String>,
+    /// Also where the run is being graded right now.
+    #[arg(long, requires = "run")]
+    force: bool,
     /// Every run, also those that are being graded right now.
     #[arg(long, conflicts_with = "run")]
     all: bool,
@@ -18,7 +21,7 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     match take_down(&args, ctx).await {
-        Ok(()) => exit::OK,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", error.text().get(ctx.lang));
             exit::NOT_GRADED
@@ -26,11 +29,16 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     }
 }
 
-async fn take_down(args: &Args, ctx: Ctx) -> Result<(), LabError> {
+async fn take_down(args: &Args, ctx: Ctx) -> Result<u8, LabError> {
     let engine = Engine::host().await?;
     let before = sweep::left(&engine).await?;
-    let removed = match &args.run {
-        Some(run) => sweep::remove_run(&engine, run.strip_prefix("imparcial-").unwrap_or(run)).await?,
+    let run = args.run.as_ref().map(|run| run.strip_prefix("imparcial-").unwrap_or(run));
+    if let Some(text) = before.iter().filter(|left| Some(&*left.run) == run && !args.force).find_map(in_use) {
+        eprintln!("error: {}", text.get(ctx.lang));
+        return Ok(exit::USAGE);
+    }
+    let removed = match run {
+        Some(run) => sweep::remove_run(&engine, run).await?,
         None => sweep::remove_all(&engine, args.all).await?,
     };
     if !ctx.quiet {
@@ -39,7 +47,17 @@ async fn take_down(args: &Args, ctx: Ctx) -> Result<(), LabError> {
             eprintln!("{}", text.get(ctx.lang));
         }
     }
-    Ok(())
+    Ok(exit::OK)
+}
+
+/// A run that is being graded is taken down only by who asks for it: its grade would be lost.
+fn in_use(left: &Left) -> Option<Text> {
+    let owner = left.owner.as_ref().filter(|owner| owner.life() == Life::Alive && !left.keep)?;
+    let (run, pid) = (&left.run, owner.pid);
+    Some(Text::new(
+        format!("{run} is being graded by process {pid}; `imparcial down --force {run}` takes it down all the same"),
+        format!("el proceso {pid} está calificando {run}; `imparcial down --force {run}` lo retira igualmente"),
+    ))
 }
 
 /// What was done, and what is left and why.
@@ -56,18 +74,12 @@ fn told(removed: &Removed, after: &[&Left]) -> Vec<Text> {
     }
     for left in after {
         let run = &left.run;
-        texts.push(match left.owner.as_ref().map(|owner| (owner.life(), owner.pid)) {
-            Some((Life::Alive, pid)) => Text::new(
-                format!(
-                    "still there: {run}, in use by process {pid}; `imparcial down {run}` takes it down all the same"
-                ),
-                format!("sigue ahí: {run}, en uso por el proceso {pid}; `imparcial down {run}` lo retira igualmente"),
-            ),
-            _ => Text::new(
+        texts.push(in_use(left).unwrap_or_else(|| {
+            Text::new(
                 format!("still there: {run}; `imparcial down {run}` takes it down"),
                 format!("sigue ahí: {run}; `imparcial down {run}` lo retira"),
-            ),
-        });
+            )
+        }));
     }
     texts
 }
@@ -87,7 +99,7 @@ mod tests {
             texts,
             [
                 "taken down: r1 (containers 1, networks 0, volumes 2)".to_owned(),
-                format!("still there: r2, in use by process {pid}; `imparcial down r2` takes it down all the same"),
+                format!("r2 is being graded by process {pid}; `imparcial down --force r2` takes it down all the same"),
             ]
         );
         assert_eq!(told(&Removed::default(), &[])[0].es, "no hay nada que retirar");

@@ -10,6 +10,7 @@ mod exhibits;
 mod halves;
 mod host;
 mod live;
+mod lost;
 pub mod proof;
 pub mod prove;
 pub mod schedule;
@@ -93,6 +94,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
                 record.errors.push(how_to_look(&lab));
             } else if let Err(error) = lab.down().await {
                 record.errors.push(error.text());
+                record.errors.push(what_is_left(&lab));
             }
             phase(&mut record, "teardown", started, clock);
         }
@@ -118,9 +120,11 @@ async fn inside(
     record.notices.extend(crate::lab::left_out::notices(lab.left_out()));
     let site = site_of(lab);
     let began = clock.ms();
+    let (loss, stop) = (lost::Loss::default(), options.cancel.child_token());
     let up = tokio::select! {
         up = bring_up(plan, options, lab, &site) => up,
         () = options.cancel.cancelled() => return interrupted(plan, record, folder),
+        () = loss.watch(lab, clock, &stop) => Err(loss.text().unwrap_or_default()),
     };
     let up = match up {
         Ok(up) => up,
@@ -150,20 +154,33 @@ async fn inside(
     let started = clock.ms();
     let items = items(plan);
     let looker = live::Live { plan, stack: stack.clone(), progress: options.progress.as_ref() };
-    let outcomes = schedule::run(&items, &plan.order(), &looker, clock, &options.cancel).await;
+    let order = plan.order();
+    let looking = schedule::run(&items, &order, &looker, clock, &stop);
+    tokio::pin!(looking);
+    let mut outcomes = tokio::select! {
+        outcomes = &mut looking => outcomes,
+        () = loss.watch(lab, clock, &stop) => looking.await,
+    };
+    loss.excuse(&mut outcomes);
+    let lost = loss.text();
+    record.errors.extend(lost.clone());
     phase(record, "checks", started, clock);
     record.interrupted = options.cancel.is_cancelled();
 
     (options.progress)(Event::Phase("evidence"));
     let started = clock.ms();
-    for (name, bytes) in backend::compose::collect(&stack).await {
+    // A lab that is gone says nothing more.
+    let collected = if lost.is_none() { backend::compose::collect(&stack).await } else { Vec::new() };
+    for (name, bytes) in collected {
         exhibits.keep(record, folder, &name, &bytes);
     }
     phase(record, "evidence", started, clock);
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
     exhibits.link(plan, &stack, &mut record.checks);
     let verdicts: Vec<_> = record.checks.iter().map(|c| c.verdict).enumerate().collect();
-    proof::note(plan, &stack, &verdicts).await;
+    if lost.is_none() {
+        proof::note(plan, &stack, &verdicts).await;
+    }
 }
 
 async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> Result<backend::Up, Text> {
@@ -299,6 +316,18 @@ async fn open(spec: LabSpec) -> Result<Lab, LabError> {
         Err(error) => return Err(error.into()),
     }
     Lab::start(spec).await
+}
+
+fn what_is_left(lab: &Lab) -> Text {
+    let (name, run) = (lab.name(), lab.run());
+    Text::new(
+        format!(
+            "the lab {name} may still be there; for ten minutes it is removed as soon as the engine answers, later by the next start or by `imparcial down {run}`"
+        ),
+        format!(
+            "el laboratorio {name} puede seguir ahí; durante diez minutos se retira en cuanto el motor responda, después con el próximo arranque o con `imparcial down {run}`"
+        ),
+    )
 }
 
 fn how_to_look(lab: &Lab) -> Text {

@@ -14,6 +14,7 @@ mod running;
 pub mod setup;
 pub mod sweep;
 mod upload;
+mod watch;
 
 pub use error::LabError;
 pub use guard::Guard;

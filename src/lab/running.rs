@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use super::copy::{self, Caps, CopyError, ToStream};
 use super::left_out::NotCopied;
 use super::removal::Removal;
-use super::{LabError, cgroups};
+use super::{LabError, cgroups, watch};
 use crate::agent::{AgentShell, Agents};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
 use crate::exec::container::Container;
@@ -95,6 +95,8 @@ pub struct Lab {
     name: String,
     id: String,
     address: String,
+    /// When it was ready, in seconds of the epoch.
+    since: i64,
     left_out: Vec<NotCopied>,
     host: Engine,
     engine: Engine,
@@ -116,7 +118,8 @@ impl Lab {
                 if spec.keep {
                     removal.disarm();
                 }
-                Ok(Self { spec, name, id, address, left_out, host, engine, shell, agents, removal })
+                let since = time::OffsetDateTime::now_utc().unix_timestamp();
+                Ok(Self { spec, name, id, address, since, left_out, host, engine, shell, agents, removal })
             }
             Err(error) => {
                 if taken(&error) {
@@ -203,6 +206,11 @@ impl Lab {
     /// The lab's own log, for evidence.
     pub async fn log(&self) -> String {
         self.host.logs(&self.id, None, Some(1000)).await.unwrap_or_else(|e| e.to_string())
+    }
+
+    /// Waits for as long as the lab is there, and says what became of it: somebody killed it, or its engine.
+    pub async fn lost(&self) -> String {
+        watch::lost(&self.host, &self.id, self.since).await
     }
 
     /// Removes the lab and all that belongs to it, one that was to be kept too. May be called any number of times.

@@ -5,6 +5,7 @@
 mod docker;
 mod inspect;
 mod invalid;
+mod kill9;
 mod lab;
 mod live;
 mod mutants;

@@ -1,0 +1,35 @@
+//! Whether a lab is still there: what ends it from outside is heard at once, and never taken for the submission's doing.
+
+use std::collections::HashMap;
+
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_util::StreamExt;
+use tokio::time::{Duration, sleep};
+
+use crate::docker::Engine;
+
+/// Of these, each ends a lab or begins its end; `kill` comes with any signal, and nobody of ours sends one.
+const ENDS: [&str; 5] = ["kill", "die", "stop", "pause", "destroy"];
+/// Before the events are asked for again, where the engine closed them and the lab is still there.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Waits for as long as the lab `id` is there, and says what became of it. `since` is when it was ready, in seconds of the
+/// epoch: what happened before anybody listened is heard too.
+pub(super) async fn lost(host: &Engine, id: &str, since: i64) -> String {
+    let events = ENDS.map(String::from).to_vec();
+    let filters = HashMap::from([("container".to_owned(), vec![id.to_owned()]), ("event".to_owned(), events)]);
+    let options = EventsOptionsBuilder::new().since(&since.to_string()).filters(&filters).build();
+    loop {
+        let mut heard = Box::pin(host.docker().events(Some(options.clone())));
+        match heard.next().await {
+            Some(Ok(event)) => return format!("the engine says `{}` of it", event.action.unwrap_or_default()),
+            Some(Err(error)) => tracing::debug!(%error, "the engine's events end"),
+            None => tracing::debug!("the engine's events end"),
+        }
+        match host.container(id).await {
+            Ok(lab) if lab.running() => sleep(AGAIN).await,
+            Ok(lab) => return format!("it is {}", lab.state),
+            Err(error) => return error.to_string(),
+        }
+    }
+}

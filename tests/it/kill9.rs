@@ -1,0 +1,312 @@
+//! kill -9 at random moments of a run: ten seconds later nothing of it is left, and another run has noticed nothing.
+//!
+//! Two kills by default. `IMPARCIAL_KILLS=30 cargo test --test it -- --nocapture kill9` asks for more and then looks at the
+//! whole machine, so nothing else may be using it; `IMPARCIAL_SEED` repeats the moments of an earlier run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
+};
+use imparcial::docker::Engine;
+use imparcial::exec::{Cmd, ShellExt};
+use imparcial::lab::{Lab, sweep};
+
+use crate::live::{engine, spec};
+
+/// What is promised, on a machine that does nothing else.
+const PROMISED: Duration = Duration::from_secs(10);
+/// Beside the other tests, which start labs too.
+const SHARED: Duration = Duration::from_secs(45);
+/// About as long as the reference takes; a moment after its end is drawn anew.
+const SPAN_MS: u64 = 26_000;
+
+/// Moments that can be repeated: splitmix64.
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % below
+    }
+}
+
+/// A grading that will be killed.
+struct Run {
+    child: Child,
+    name: String,
+    temp: tempfile::TempDir,
+    reports: tempfile::TempDir,
+    said: Arc<Mutex<String>>,
+}
+
+impl Run {
+    /// Starts one and waits for its first sign: its folder.
+    async fn start() -> Self {
+        let (temp, reports) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imparcial"));
+        command.args(["--lang", "en", "grade", "scenarios/seed/reference", "--scenario", "seed", "--reports"]);
+        command.arg(reports.path()).env("TMPDIR", temp.path()).current_dir(env!("CARGO_MANIFEST_DIR"));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let (stderr, last) = (child.stderr.take().unwrap(), said.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                *last.lock().unwrap() = line.split('(').next().unwrap_or_default().trim().to_owned();
+            }
+        });
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let name = loop {
+            let folders = fs::read_dir(reports.path()).unwrap().flatten();
+            let mut names = folders.map(|e| e.file_name().into_string().unwrap());
+            if let Some(name) = names.find(|name| name.starts_with("20")) {
+                break name;
+            }
+            assert!(Instant::now() < deadline, "no run began");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        Self { child, name, temp, reports, said }
+    }
+}
+
+/// The whole machine, as far as a run changes it.
+#[derive(PartialEq)]
+struct Machine {
+    containers: BTreeSet<String>,
+    networks: BTreeSet<String>,
+    volumes: BTreeSet<String>,
+    loops: BTreeSet<String>,
+    mounts: BTreeSet<String>,
+}
+
+impl Machine {
+    async fn now(engine: &Engine) -> Self {
+        let docker = engine.docker();
+        let all = ListContainersOptionsBuilder::new().all(true).build();
+        let containers = docker.list_containers(Some(all)).await.unwrap();
+        let networks = docker.list_networks(None::<ListNetworksOptions>).await.unwrap();
+        let volumes = docker.list_volumes(None::<ListVolumesOptions>).await.unwrap();
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        Self {
+            containers: containers.into_iter().filter_map(|c| c.id).collect(),
+            networks: networks.into_iter().filter_map(|n| n.name).collect(),
+            volumes: volumes.volumes.unwrap_or_default().into_iter().map(|v| v.name).collect(),
+            loops: loops().collect(),
+            mounts: mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned).collect(),
+        }
+    }
+
+    /// What is here and was not there before.
+    fn beyond(&self, before: &Self) -> Vec<String> {
+        let pairs = [
+            ("container", &self.containers, &before.containers),
+            ("network", &self.networks, &before.networks),
+            ("volume", &self.volumes, &before.volumes),
+            ("loop device", &self.loops, &before.loops),
+            ("mount", &self.mounts, &before.mounts),
+        ];
+        let new = |(what, now, was): (&str, &BTreeSet<String>, &BTreeSet<String>)| {
+            now.difference(was).map(|thing| format!("{what} {thing}")).collect::<Vec<_>>()
+        };
+        pairs.into_iter().flat_map(new).collect()
+    }
+}
+
+fn loops() -> impl Iterator<Item = String> {
+    let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    devices.filter(|d| d.path().join("loop/backing_file").exists()).map(|d| d.file_name().into_string().unwrap())
+}
+
+/// What a run had just before it was killed.
+struct Had {
+    id: Option<String>,
+    volumes: Vec<String>,
+    /// Number and start of each of its processes: those below it, and those in its lab.
+    processes: Vec<(u32, String)>,
+}
+
+async fn had(engine: &Engine, run: &Run) -> Had {
+    let name = format!("imparcial-{}", run.name);
+    let lab = engine.docker().inspect_container(&name, None::<InspectContainerOptions>).await.ok();
+    let id = lab.as_ref().and_then(|lab| lab.id.clone());
+    let mounts = lab.and_then(|lab| lab.mounts).unwrap_or_default();
+    let mut known = BTreeSet::from([run.child.id()]);
+    // Twice, since a child may have a lower number than its parent.
+    let all = processes();
+    for _ in 0..3 {
+        for (pid, parent, _) in &all {
+            if known.contains(parent) {
+                known.insert(*pid);
+            }
+        }
+    }
+    let ours = |pid: u32| known.contains(&pid) || names(pid, &run.name, id.as_deref());
+    Had {
+        volumes: mounts.into_iter().filter_map(|m| m.name).collect(),
+        processes: all.iter().filter(|(pid, ..)| ours(*pid)).map(|(pid, _, began)| (*pid, began.clone())).collect(),
+        id,
+    }
+}
+
+/// Number, parent and start of every process that has not ended.
+fn processes() -> Vec<(u32, u32, String)> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let numbers = entries.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
+    let about = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        (fields[0] != "Z").then(|| (pid, fields[1].parse().unwrap(), fields[19].to_owned()))
+    };
+    numbers.filter_map(about).collect()
+}
+
+/// Whether its command line or its control group bears the run's name or its lab's id.
+fn names(pid: u32, run: &str, id: Option<&str>) -> bool {
+    let read =
+        |file: &str| String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default()).into_owned();
+    let text = read("cmdline") + &read("cgroup");
+    text.contains(run) || id.is_some_and(|id| text.contains(id))
+}
+
+/// All that is left of a run.
+async fn left(engine: &Engine, run: &Run, had: &Had) -> Vec<String> {
+    let mut found = Vec::new();
+    for left in sweep::left(engine).await.unwrap().into_iter().filter(|left| left.run == run.name) {
+        found.push(format!("labelled: {left:?}"));
+    }
+    if let Some(id) = &had.id {
+        let there = engine.docker().inspect_container(id, None::<InspectContainerOptions>).await.is_ok();
+        found.extend(there.then(|| format!("container {id}")));
+    }
+    for volume in &had.volumes {
+        let there = engine.docker().inspect_volume(volume).await.is_ok();
+        found.extend(there.then(|| format!("volume {volume}")));
+        let path = format!("/{volume}/");
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        found.extend(mounts.lines().filter(|line| line.contains(&path)).map(|line| format!("mount {line}")));
+    }
+    for (pid, _, began) in processes() {
+        if had.processes.contains(&(pid, began)) || names(pid, &run.name, had.id.as_deref()) {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            found.push(format!("process {pid} {}", String::from_utf8_lossy(&line).replace('\0', " ")));
+        }
+    }
+    for controller in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+        let folder = controller.path().join("imparcial").join(&run.name);
+        found.extend(folder.exists().then(|| format!("cgroup folder {}", folder.display())));
+    }
+    found.extend(inside(run.temp.path()).into_iter().map(|path| format!("temporary {}", path.display())));
+    let half = inside(&run.reports.path().join(&run.name));
+    let half = half.into_iter().filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with('.'));
+    found.extend(half.map(|path| format!("half a file {}", path.display())));
+    found
+}
+
+fn inside(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
+    let Some(host) = engine().await else { return };
+    let asked = std::env::var("IMPARCIAL_KILLS").ok().map(|n| n.parse::<usize>().expect("IMPARCIAL_KILLS is a number"));
+    let seed = std::env::var("IMPARCIAL_SEED").ok().map(|n| n.parse::<u64>().expect("IMPARCIAL_SEED is a number"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let seed = seed.unwrap_or(now);
+    let (kills, within) = (asked.unwrap_or(2), if asked.is_some() { PROMISED } else { SHARED });
+    eprintln!("{kills} kills, IMPARCIAL_SEED={seed}");
+
+    // Another run, which lives all the while.
+    let handed_in = tempfile::tempdir().unwrap();
+    let other = Lab::start(spec("bystander", handed_in.path())).await.unwrap();
+    let before = Machine::now(&host).await;
+    let mut moments = Moments(seed);
+    let (mut table, mut dirty) = (Vec::new(), 0);
+    while table.len() < kills {
+        let mut run = Run::start().await;
+        let moment = Duration::from_millis(moments.next(SPAN_MS));
+        tokio::time::sleep(moment).await;
+        let had = had(&host, &run).await;
+        run.child.kill().unwrap();
+        let killed = Instant::now();
+        let ended = run.child.wait().unwrap();
+        if ended.signal() != Some(9) {
+            // It was over before: not a moment of a run.
+            assert_eq!(ended.code(), Some(0), "the reference: {}", run.said.lock().unwrap());
+            continue;
+        }
+        let record = fs::read_to_string(run.reports.path().join(&run.name).join("record.json")).unwrap();
+        assert!(record.contains("\"interrupted\": true"), "{record}");
+        let (still, after) = loop {
+            let mut still = left(&host, &run, &had).await;
+            if asked.is_some() {
+                still.extend(Machine::now(&host).await.beyond(&before));
+            }
+            if still.is_empty() || killed.elapsed() >= within {
+                break (still, killed.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        other.shell().must(&Cmd::new(["true"])).await.expect("the other run's lab");
+        dirty += usize::from(!still.is_empty());
+        let phase = run.said.lock().unwrap().clone();
+        let phase = phase.rsplit(' ').next().filter(|p| !p.is_empty()).map_or("lab".into(), |p| format!("after {p}"));
+        let lab = if had.id.is_some() { "there" } else { "not yet" };
+        let result =
+            if still.is_empty() { format!("nothing after {:.1} s", after.as_secs_f64()) } else { still.join("; ") };
+        let n = table.len() + 1;
+        let (at, processes) = (moment.as_secs_f64(), had.processes.len());
+        let row = format!("{n:>3}  {at:>6.2} s  {phase:<16} lab {lab:<8} {processes:>3} processes  {result}");
+        eprintln!("{row}");
+        table.push(row);
+    }
+    // A sweep, as the next start makes it, sees that one lives.
+    sweep::sweep(&host).await.unwrap();
+    other.shell().must(&Cmd::new(["true"])).await.expect("the other run's lab");
+    if asked.is_some() {
+        // Nothing that came late, either.
+        let late = Machine::now(&host).await.beyond(&before);
+        assert!(late.is_empty(), "{late:?}");
+    }
+    other.down().await.unwrap();
+    eprintln!("{} of {kills} clean", kills - dirty);
+    assert_eq!(dirty, 0, "\n{}", table.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lab_that_is_killed_from_outside_ends_its_run_with_a_record_and_nobody_to_blame() {
+    let Some(host) = engine().await else { return };
+    let mut run = Run::start().await;
+    let name = format!("imparcial-{}", run.name);
+    let checks = || async { run.said.lock().unwrap().contains("up") };
+    assert!(crate::live::eventually(Duration::from_secs(120), checks).await, "{}", run.said.lock().unwrap());
+    // `down` of a fresh process does not do it to a run that is being graded, unless it is told to.
+    let down = |args: &[&str]| {
+        let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_imparcial")).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = tokio::task::block_in_place(|| down(&["--lang", "en", "down", &run.name]));
+    assert!(code == Some(2) && said.contains("is being graded by process"), "{said}");
+    let had = had(&host, &run).await;
+    let kill = None::<bollard::query_parameters::KillContainerOptions>;
+    host.docker().kill_container(&name, kill).await.unwrap();
+    let ended = tokio::task::block_in_place(|| run.child.wait()).unwrap();
+    assert_eq!(ended.code(), Some(3), "{}", run.said.lock().unwrap());
+    let record = fs::read_to_string(run.reports.path().join(&run.name).join("record.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["interrupted"], false);
+    let checks = record["checks"].as_array().unwrap();
+    assert!(!checks.is_empty() && checks.iter().all(|c| c["verdict"] != "fail"), "{record}");
+    assert!(record["errors"].to_string().contains("was ended from outside"), "{}", record["errors"]);
+    let gone = crate::live::eventually(SHARED, || async { left(&host, &run, &had).await.is_empty() }).await;
+    assert!(gone, "{:?}", left(&host, &run, &had).await);
+}
