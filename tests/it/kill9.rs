@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -95,13 +96,15 @@ impl Machine {
         let containers = docker.list_containers(Some(all)).await.unwrap();
         let networks = docker.list_networks(None::<ListNetworksOptions>).await.unwrap();
         let volumes = docker.list_volumes(None::<ListVolumesOptions>).await.unwrap();
+        let root = docker.info().await.unwrap().docker_root_dir.unwrap();
         let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let mounts = mounts.lines().filter_map(|line| line.split(' ').nth(1));
         Self {
             containers: containers.into_iter().filter_map(|c| c.id).collect(),
             networks: networks.into_iter().filter_map(|n| n.name).collect(),
             volumes: volumes.volumes.unwrap_or_default().into_iter().map(|v| v.name).collect(),
-            loops: loops().collect(),
-            mounts: mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned).collect(),
+            loops: loops(Path::new(&root)),
+            mounts: mounts.filter(|at| Path::new(at).starts_with(&root)).map(str::to_owned).collect(),
         }
     }
 
@@ -121,9 +124,13 @@ impl Machine {
     }
 }
 
-fn loops() -> impl Iterator<Item = String> {
-    let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
-    devices.filter(|d| d.path().join("loop/backing_file").exists()).map(|d| d.file_name().into_string().unwrap())
+/// Loop devices whose file lies on the filesystem of this engine: a machine may have another, with labs of its own.
+fn loops(root: &Path) -> BTreeSet<String> {
+    let list = ["--list", "--noheadings", "--raw", "--output", "BACK-MAJ:MIN,NAME,BACK-FILE"];
+    let listed = Command::new("losetup").args(list).output().unwrap();
+    let device = fs::metadata(root).unwrap().dev();
+    let own = format!("{}:{} ", nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    String::from_utf8_lossy(&listed.stdout).lines().filter(|line| line.starts_with(&own)).map(str::to_owned).collect()
 }
 
 /// What a run had just before it was killed.
@@ -287,7 +294,7 @@ async fn a_lab_that_is_killed_from_outside_ends_its_run_with_a_record_and_nobody
     let Some(host) = engine().await else { return };
     let mut run = Run::start().await;
     let name = format!("imparcial-{}", run.name);
-    let checks = || async { run.said.lock().unwrap().contains("up") };
+    let checks = || async { run.said.lock().unwrap().ends_with("start") };
     assert!(crate::live::eventually(Duration::from_secs(120), checks).await, "{}", run.said.lock().unwrap());
     // `down` of a fresh process does not do it to a run that is being graded, unless it is told to.
     let down = |args: &[&str]| {
