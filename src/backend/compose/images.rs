@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use super::order;
 use super::tool::Tool;
 use crate::backend::{BackendError, Request, Source, blame};
 use crate::docker::Engine;
@@ -28,15 +29,20 @@ pub async fn all(
     engine: &Engine,
     request: &Request,
 ) -> Result<Vec<(String, ImageState)>, BackendError> {
-    let jobs = services.iter().map(|service| async move {
-        let state = match &service.build {
-            Some(_) => build(service, tool, shell, engine, request).await,
-            None => fetch(service, shell, request).await,
-        };
-        state.map(|state| (service.name.clone(), state))
-    });
-    let done: Vec<_> = futures_util::stream::iter(jobs).buffered(AT_A_TIME).collect().await;
-    let mut states: Vec<(String, ImageState)> = done.into_iter().collect::<Result<_, BackendError>>()?;
+    let mut states: Vec<(String, ImageState)> = Vec::new();
+    for turn in order::turns(services, &request.submission) {
+        let made = &states;
+        let jobs = turn.into_iter().map(|service| async move {
+            let state = match (&service.build, below(service, services, made, request)) {
+                (Some(_), Some(state)) => Ok(state),
+                (Some(_), None) => build(service, tool, shell, engine, request).await,
+                (None, _) => fetch(service, shell, request).await,
+            };
+            state.map(|state| (service.name.clone(), state))
+        });
+        let done: Vec<Result<_, BackendError>> = futures_util::stream::iter(jobs).buffered(AT_A_TIME).collect().await;
+        states.extend(done.into_iter().collect::<Result<Vec<_>, _>>()?);
+    }
     // A service that runs what another one builds has that one's fate.
     let built: Vec<ImageState> = states
         .iter()
@@ -50,6 +56,26 @@ pub async fn all(
         }
     }
     Ok(states)
+}
+
+/// The state of a service whose base another service builds and could not: whoever's fault that was, it is this one's too.
+fn below(
+    service: &ServiceDef,
+    services: &[&ServiceDef],
+    made: &[(String, ImageState)],
+    request: &Request,
+) -> Option<ImageState> {
+    let under: Vec<_> = services.iter().filter(|other| order::stands_on(service, other, &request.submission)).collect();
+    let (name, state) = made.iter().find(|(n, s)| s.missing.is_some() && under.iter().any(|u| u.name == *n))?;
+    let missing = state.missing.as_ref().map(|why| LeftOut {
+        reason: why.reason,
+        text: Text::new(
+            format!("{} is built on the image of {name}, which is not there: {}", service.name, why.text.en),
+            format!("{} se construye sobre la imagen de {name}, que no está: {}", service.name, why.text.es),
+        ),
+    });
+    let reference = service.image.clone().unwrap_or_else(|| "build".to_owned());
+    Some(ImageState { reference, missing, ..ImageState::default() })
 }
 
 async fn fetch(service: &ServiceDef, shell: &dyn Shell, request: &Request) -> Result<ImageState, BackendError> {
@@ -89,7 +115,7 @@ async fn fetch(service: &ServiceDef, shell: &dyn Shell, request: &Request) -> Re
 /// Whether another service of the submission builds what is named so: then no registry is asked for it.
 fn made_here(request: &Request, reference: &str) -> bool {
     let services = request.submission.compose.iter().flat_map(|c| &c.services);
-    services.filter(|s| s.build.is_some()).any(|s| s.image.as_deref() == Some(reference))
+    services.filter(|s| s.build.is_some()).any(|s| order::same(s.image.as_deref(), reference))
 }
 
 /// An image that no registry here has. A one-word name that is no official image, without `build:` and with a Dockerfile

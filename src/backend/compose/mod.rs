@@ -6,6 +6,7 @@
 pub mod edit;
 pub mod images;
 pub mod newer;
+pub mod order;
 pub mod pressure;
 pub mod resolve;
 pub mod start;
