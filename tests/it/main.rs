@@ -12,6 +12,7 @@ mod mutants;
 mod planning;
 mod probes;
 mod report;
+mod same;
 mod shell;
 mod shipped;
 mod stack;
