@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -10,7 +11,7 @@ use crate::owner::Owner;
 
 const PREFIX: &str = "imparcial-";
 
-/// A folder for `what` (a word of letters), removed when it is dropped, or after this process's end by whoever looks.
+/// A folder for `what` (a word of letters) that only we may look into, removed when it is dropped, or after this process's end by whoever looks.
 ///
 /// # Errors
 /// It cannot be made.
@@ -24,7 +25,8 @@ pub fn remove_abandoned() -> usize {
 }
 
 fn folder_in(root: &Path, what: &str, tag: &str) -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix(&format!("{PREFIX}{what}-{tag}-")).tempdir_in(root)
+    let ours = fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix(&format!("{PREFIX}{what}-{tag}-")).permissions(ours).tempdir_in(root)
 }
 
 fn remove_abandoned_in(root: &Path) -> usize {
@@ -49,6 +51,7 @@ mod tests {
         let dead = Owner { started: Owner::this().started + 1, ..Owner::this() };
         let ours = folder_in(root.path(), "mutant", &Owner::this().tag()).unwrap();
         let left = folder_in(root.path(), "mutant", &dead.tag()).unwrap();
+        assert_eq!(ours.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(left.path().join("file"), "x").unwrap();
         for other in ["imparcial-x", "imparcial-a-b-c", "other-mutant-1.2.3.4-x"] {
             fs::create_dir(root.path().join(other)).unwrap();
