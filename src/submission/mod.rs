@@ -7,6 +7,7 @@ pub mod compose;
 pub mod decode;
 mod discover;
 pub mod dockerfile;
+pub mod handed;
 pub mod paths;
 pub mod policy;
 mod read;
@@ -27,8 +28,10 @@ pub use read::{ReadError, ReadOptions, read};
 #[derive(Clone, Debug, Default)]
 pub struct Submission {
     pub root: PathBuf,
-    /// The folder's name, for people.
+    /// The name of the folder, the archive or the repository, for people.
     pub name: String,
+    /// Where it came from, if not from a folder.
+    pub handed: Option<handed::Handed>,
     /// The compose file that counts; the notices say how it was chosen, or why there is none.
     pub compose: Option<ComposeFile>,
     /// What our own reader made of it failing: the compose tool's answer decides, in the lab.
