@@ -6,7 +6,7 @@
 //! | variable | |
 //! | --- | --- |
 //! | `IMPARCIAL_SCENARIO` | a scenario's name or file; `seed` |
-//! | `IMPARCIAL_SUBMISSION` | the folder to grade; the scenario's reference |
+//! | `IMPARCIAL_SUBMISSION` | the folder, archive or git URL to grade; the scenario's reference |
 //! | `IMPARCIAL_REPORTS` | where runs are recorded, JUnit included; `reports` |
 //! | `IMPARCIAL_SKIP_LIVE` | `1`: start nothing, and show every trial as ignored |
 //!

@@ -17,12 +17,12 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
-    let plan = match args.planning.plan(ctx) {
-        Ok(plan) => plan,
-        Err(code) => return code,
-    };
     let guard = match super::grade::guard(ctx) {
         Ok(guard) => guard,
+        Err(code) => return code,
+    };
+    let plan = match args.planning.plan_any(ctx, &guard.token()).await {
+        Ok(plan) => plan,
         Err(code) => return code,
     };
     let bench = match Bench::open(&plan, guard.token()).await {

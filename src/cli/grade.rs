@@ -31,17 +31,17 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let hushed = github::Hushed::begin();
-    let mut plan = match args.planning.plan(ctx) {
-        Ok(plan) => plan,
-        Err(code) => return code,
-    };
-    plan.options.keep = args.keep;
-    let lines = Arc::new(super::progress::Lines::new(ctx.quiet));
     let guard = match guard(ctx) {
         Ok(guard) => guard,
         Err(code) => return code,
     };
     let cancel = guard.token();
+    let mut plan = match args.planning.plan_any(ctx, &cancel).await {
+        Ok(plan) => plan,
+        Err(code) => return code,
+    };
+    plan.options.keep = args.keep;
+    let lines = Arc::new(super::progress::Lines::new(ctx.quiet));
     super::prove::first(&plan, ctx, &args.reports, &cancel).await;
     let progress = lines.clone();
     let audience = args.audience.audience();
@@ -122,12 +122,14 @@ pub fn guard(ctx: Ctx) -> Result<Guard, u8> {
         };
         eprintln!("{}", text.get(ctx.lang));
     })
-    .map_err(|error| {
-        let text = Text::new(
-            format!("could not listen for signals: {error}"),
-            format!("no se pudieron atender las señales: {error}"),
-        );
-        eprintln!("error: {}", text.get(ctx.lang));
-        exit::NOT_GRADED
-    })
+    .map_err(|error| no_signals(&error, ctx))
+}
+
+pub(super) fn no_signals(error: &std::io::Error, ctx: Ctx) -> u8 {
+    let text = Text::new(
+        format!("could not listen for signals: {error}"),
+        format!("no se pudieron atender las señales: {error}"),
+    );
+    eprintln!("error: {}", text.get(ctx.lang));
+    exit::NOT_GRADED
 }

@@ -5,18 +5,24 @@ mod view;
 
 use std::path::PathBuf;
 
-use super::planning::{color, pair, say, usage};
+use super::planning::{color, not_taken, pair, quiet_guard, say};
 use super::{Ctx, exit, screen};
 use crate::lab::catalogue::Catalogue;
 use crate::plan::roles_named;
 use crate::scenario::diagnostics;
-use crate::submission::{self, ReadOptions, bind};
+use crate::submission::handed::{self, Given};
+use crate::submission::{ReadOptions, bind};
 use view::View;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder that was handed in.
+    /// What was handed in: a folder, a .zip, a .tar.gz, a .tar, or the URL of a git repository (https, ssh, git@…, file;
+    /// a branch behind `#`).
+    #[arg(value_name = "FOLDER|ARCHIVE|URL")]
     submission: PathBuf,
+    /// The branch or tag of a repository.
+    #[arg(long)]
+    branch: Option<String>,
     /// As JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -30,9 +36,14 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let options = ReadOptions { compose_file: args.compose_file };
-    let submission = match submission::read(&args.submission, &options) {
+    let guard = match quiet_guard(ctx) {
+        Ok(guard) => guard,
+        Err(code) => return code,
+    };
+    let given = Given { what: args.submission.into_os_string(), branch: args.branch };
+    let submission = match handed::take(&given, &options, &guard.token()).await {
         Ok(submission) => submission,
-        Err(error) => return usage(error.text.get(ctx.lang)),
+        Err(error) => return not_taken(&error, ctx),
     };
     let roles = bind::default_roles();
     let names: Vec<&str> = roles.iter().map(|role| role.name.as_str()).collect();

@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
-    match args.planning.plan(ctx) {
+    match args.planning.plan_alone(ctx).await {
         Ok(plan) => {
             // A closed pipe is no reason to fail.
             let _ = std::io::stdout().write_all(show(&plan, ctx.lang).as_bytes());
@@ -44,7 +44,7 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         false => compose.display().to_string(),
         true => say("no compose file", "sin archivo de compose"),
     };
-    rows.push((say("submission", "entrega"), format!("{} ({compose})", plan.submission.root.display())));
+    rows.push((say("submission", "entrega"), format!("{} ({compose})", plan.submission.place())));
     rows.extend(roles(plan, lang));
     rows.push((say("points", "puntos"), points(plan, lang)));
     rows.push((say("layers", "capas"), scenario.layers.join(", ")));

@@ -4,17 +4,26 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Ctx, exit};
+use crate::lab::Guard;
 use crate::plan::{self, Images, Options, Plan};
 use crate::probe::PROBES;
 use crate::scenario::{self, diagnostics, units};
-use crate::submission::{self, ReadOptions};
+use crate::submission::handed::{self, Fault, Given, TakeError};
+use crate::submission::{self, ReadOptions, Submission};
 
 /// A submission, a scenario, and what the caller decides about them.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Planning {
-    /// The folder that was handed in.
+    /// What was handed in: a folder, a .zip, a .tar.gz, a .tar, or the URL of a git repository (https, ssh, git@…, file;
+    /// a branch behind `#`).
+    #[arg(value_name = "FOLDER|ARCHIVE|URL")]
     pub submission: PathBuf,
+    /// The branch or tag of a repository.
+    #[arg(long)]
+    pub branch: Option<String>,
     /// A scenario's name (`seed`, `compose-basics`) or the path of its file.
     #[arg(short, long, value_name = "NAME|FILE")]
     pub scenario: String,
@@ -50,6 +59,7 @@ impl Planning {
     pub fn of(submission: PathBuf, scenario: &Path) -> Self {
         Self {
             submission,
+            branch: None,
             scenario: scenario.display().to_string(),
             roles: Vec::new(),
             compose_file: None,
@@ -59,13 +69,37 @@ impl Planning {
         }
     }
 
-    /// The plan; or, with everything that is wrong said on stderr, the exit code.
+    /// The plan for a submission that is a folder; or, with everything that is wrong said on stderr, the exit code.
     pub fn plan(&self, ctx: Ctx) -> Result<Plan, u8> {
-        let file = scenario::locate(&self.scenario).map_err(|text| usage(text.get(ctx.lang)))?;
-        let options = ReadOptions { compose_file: self.compose_file.clone() };
-        let read = scenario::read(&file, &plan::names(PROBES));
-        let submission =
-            submission::read(&self.submission, &options).map_err(|error| usage(error.text.get(ctx.lang)))?;
+        let file = self.file(ctx)?;
+        let submission = submission::read(&self.submission, &self.reading());
+        self.resolve(&file, submission.map_err(|error| usage(error.text.get(ctx.lang)))?)
+    }
+
+    /// The plan for a submission of any form.
+    pub async fn plan_any(&self, ctx: Ctx, cancel: &CancellationToken) -> Result<Plan, u8> {
+        let file = self.file(ctx)?;
+        let given = Given { what: self.submission.clone().into_os_string(), branch: self.branch.clone() };
+        let submission = handed::take(&given, &self.reading(), cancel).await;
+        self.resolve(&file, submission.map_err(|error| not_taken(&error, ctx))?)
+    }
+
+    /// The same for who has nothing to take down: watches for interruptions while it unpacks.
+    pub async fn plan_alone(&self, ctx: Ctx) -> Result<Plan, u8> {
+        let guard = quiet_guard(ctx)?;
+        self.plan_any(ctx, &guard.token()).await
+    }
+
+    fn file(&self, ctx: Ctx) -> Result<PathBuf, u8> {
+        scenario::locate(&self.scenario).map_err(|text| usage(text.get(ctx.lang)))
+    }
+
+    fn reading(&self) -> ReadOptions {
+        ReadOptions { compose_file: self.compose_file.clone() }
+    }
+
+    fn resolve(&self, file: &Path, submission: Submission) -> Result<Plan, u8> {
+        let read = scenario::read(file, &plan::names(PROBES));
         let source = read.source.clone();
         plan::resolve(read, submission, self.options(), PROBES).map_err(|problems| {
             say(&diagnostics::render(&problems, &source, color()));
@@ -80,6 +114,21 @@ impl Planning {
             ImagesArg::StandIn => Images::StandIn,
         };
         Options { roles: self.roles.clone(), patience: self.patience, only: self.only.clone(), images, keep: false }
+    }
+}
+
+/// Ends the unpacking where it is told to; nothing has been started that would have to be said to end.
+pub(super) fn quiet_guard(ctx: Ctx) -> Result<Guard, u8> {
+    Guard::watch(|_| ()).map_err(|error| super::grade::no_signals(&error, ctx))
+}
+
+/// Says why there is no submission, and gives the exit code.
+pub(super) fn not_taken(error: &TakeError, ctx: Ctx) -> u8 {
+    usage(error.text.get(ctx.lang));
+    match error.fault {
+        Fault::Caller => exit::USAGE,
+        Fault::Ours => exit::NOT_GRADED,
+        Fault::Interrupted => exit::INTERRUPTED,
     }
 }
 

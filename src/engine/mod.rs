@@ -261,9 +261,10 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
             points: plan.scenario.points,
         },
         submission: SubmissionRecord {
-            path: submission.root.display().to_string(),
+            path: submission.place(),
             name: submission.name.clone(),
             compose_file: submission.compose.as_ref().map(|c| c.path.display().to_string()),
+            source: submission.handed.as_ref().and_then(|handed| handed.source.clone()),
         },
         place: "lab".to_owned(),
         host: host::facts(),

@@ -14,7 +14,8 @@ use crate::probe::PROBES;
 use crate::record::RunRecord;
 use crate::report;
 use crate::scenario::{self, diagnostics};
-use crate::submission::{self, ReadOptions, Submission};
+use crate::submission::handed::{self, Given};
+use crate::submission::{ReadOptions, Submission};
 
 /// A scenario that can be planned, and its checks.
 pub(super) struct Known {
@@ -46,12 +47,13 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
         Some(folder) => folder.clone(),
         None => reference(&known.file)?,
     };
-    let submission = submission::read(&folder, &ReadOptions::default());
-    let submission = submission.map_err(|error| error.text.get(settings.lang).to_owned())?;
-    let plan = resolve(&known.file, submission, Options { only: only.to_vec(), ..Options::default() })?;
     let guard = Guard::watch(|_| say("interrupted: taking the lab down and writing what is known"));
     let guard = guard.map_err(|error| format!("could not listen for signals: {error}"))?;
     let cancel = guard.token();
+    let given = Given { what: folder.into_os_string(), branch: None };
+    let submission = handed::take(&given, &ReadOptions::default(), &cancel).await;
+    let submission = submission.map_err(|error| error.text.get(settings.lang).to_owned())?;
+    let plan = resolve(&known.file, submission, Options { only: only.to_vec(), ..Options::default() })?;
     let proving = Proving { lang: settings.lang, reports: &settings.reports, cancel: &cancel, say: &say };
     prove::first(&plan, &proving).await;
     let options = RunOptions {

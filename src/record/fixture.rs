@@ -22,6 +22,7 @@ pub fn empty() -> RunRecord {
             path: "/home/ana/team-07".to_owned(),
             name: "team-07".to_owned(),
             compose_file: Some("docker/docker-compose.yml".to_owned()),
+            source: None,
         },
         place: "lab".to_owned(),
         host: vec![("engine".to_owned(), "20.10.24".to_owned()), ("cpus".to_owned(), "2".to_owned())],

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::expect::{Finding, Place};
 use crate::notice::{Notice, Reason};
+use crate::submission::handed::Source;
 use crate::text::Text;
 
 pub mod audience;
@@ -124,6 +125,9 @@ pub struct SubmissionRecord {
     pub path: String,
     pub name: String,
     pub compose_file: Option<String>,
+    /// The archive or the commit, where it was no folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
 }
 
 /// One run, from planning to the end of clean-up.
@@ -169,7 +173,8 @@ impl RunRecord {
     /// A record of this version with nothing in it yet.
     pub fn empty() -> Self {
         let scenario = ScenarioRecord { name: String::new(), title: Text::default(), file: String::new(), points: 0 };
-        let submission = SubmissionRecord { path: String::new(), name: String::new(), compose_file: None };
+        let submission =
+            SubmissionRecord { path: String::new(), name: String::new(), compose_file: None, source: None };
         Self {
             version: VERSION,
             run: String::new(),

@@ -94,7 +94,9 @@ fn head(record: &RunRecord, grade: &Grade, lang: Lang) -> String {
     let mut out =
         format!("## {}\n\n", md(&format!("{} · {}", record.scenario.title.get(lang), record.submission.name)));
     out.push_str(&format!("{mark} **{}**\n\n", md(&words::headline(record, grade, lang))));
-    let mut items: Vec<String> = words::withheld(record, lang).into_iter().collect();
+    let commit = record.submission.source.as_ref().and_then(|source| source.commit(lang));
+    let mut items: Vec<String> = commit.map(|commit| format!("commit: {commit}")).into_iter().collect();
+    items.extend(words::withheld(record, lang));
     items.extend(words::stand_ins(record, lang));
     items.extend(record.overrides.iter().chain(&record.errors).map(|text| text.get(lang).to_owned()));
     items.extend(record.notices.iter().map(|notice| {

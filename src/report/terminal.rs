@@ -47,6 +47,9 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
     let nothing = pick(lang, "no compose file", "sin archivo compose");
     let compose = submission.compose_file.as_deref().unwrap_or(nothing);
     page.field(pick(lang, "submission", "entrega"), &format!("{} ({}, {compose})", submission.name, submission.path));
+    if let Some(commit) = submission.source.as_ref().and_then(|source| source.commit(lang)) {
+        page.field("commit", &commit);
+    }
     if let Some(withheld) = words::withheld(record, lang) {
         page.field(pick(lang, "shown", "se muestra"), &withheld);
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "figures that a test measured are shown with --nocapture")]
 
 mod docker;
+mod handed;
 mod inspect;
 mod invalid;
 mod kill9;

@@ -17,7 +17,8 @@ const MAX_LINE: usize = 400;
 pub(super) fn show(view: &View, lang: Lang) -> String {
     let say = |en: &str, es: &str| Text::new(en, es).get(lang).to_owned();
     let mut out = String::new();
-    let mut rows = vec![(say("submission", "entrega"), view.path.display().to_string())];
+    let mut rows = vec![(say("submission", "entrega"), view.path.clone())];
+    rows.extend(view.source.as_ref().and_then(|source| source.commit(lang)).map(|said| ("commit".to_owned(), said)));
     let compose = match (&view.compose_file, &view.compose_version) {
         (Some(path), Some(version)) => format!("{} ({} {version})", path.display(), say("version", "versión")),
         (Some(path), None) => path.display().to_string(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::expect::Place;
 use crate::notice::{Level, Notice};
 use crate::submission::bind::{self, Binding, Family, RoleSpec};
+use crate::submission::handed::Source;
 use crate::submission::policy::{self, Action};
 use crate::submission::sql::{self, Scripts};
 use crate::submission::{ComposeFile, LimitDef, PortDef, ServiceDef, Submission};
@@ -19,7 +20,10 @@ const VERSION: u32 = 1;
 pub(super) struct View {
     pub(super) version: u32,
     pub(super) name: String,
-    pub(super) path: PathBuf,
+    pub(super) path: String,
+    /// The archive or the commit, where it was no folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<Source>,
     /// The one that counts.
     pub(super) compose_file: Option<PathBuf>,
     pub(super) compose_version: Option<String>,
@@ -111,7 +115,8 @@ impl View {
         Self {
             version: VERSION,
             name: submission.name.clone(),
-            path: submission.root.clone(),
+            path: submission.place(),
+            source: submission.handed.as_ref().and_then(|handed| handed.source.clone()),
             compose_file: (!path.as_os_str().is_empty()).then_some(path),
             compose_version: compose.and_then(|file| file.version.clone()),
             compose_files: submission.compose_files.clone(),
