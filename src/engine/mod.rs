@@ -240,6 +240,10 @@ fn nothing_to_start(plan: &Plan) -> Option<(Option<Reason>, Text)> {
     if let Some(unreadable) = submission.notices.iter().find(|n| n.id == "submission.unreadable") {
         return Some((Some(Reason::Host), unreadable.text.clone()));
     }
+    // As for a folder: nobody saw it run.
+    if let Some(large) = submission.notices.iter().find(|n| n.id == "submission.too_large") {
+        return Some((Some(Reason::NotHere), large.text.clone()));
+    }
     let ambiguous = problem.is_some_and(|n| n.id.contains("ambiguous") || n.id.contains("candidates"));
     let text = problem.map(|n| n.text.clone()).unwrap_or_else(|| {
         Text::new("no compose file was found in the submission", "no se encontró ningún archivo compose en la entrega")

@@ -142,6 +142,24 @@ fn an_archive_that_cannot_be_graded_fails_and_a_wrong_path_is_the_callers() {
 }
 
 #[test]
+fn what_is_too_large_to_be_unpacked_here_is_undecided() {
+    let desk = Desk::new();
+    let tar = desk.path("many.tar");
+    let mut many = tar::Builder::new(File::create(&tar).expect("a file"));
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(0);
+    for _ in 0..=100_000 {
+        many.append_data(&mut header, "folder/", &[][..]).expect("an entry");
+    }
+    many.into_inner().expect("a tar");
+    let reports = desk.path("reports");
+    let (code, out, _) = desk.run(&[&"grade", &tar, &"--scenario", &"seed", &"--reports", &reports, &"-q"]);
+    assert_eq!(code, 3);
+    assert!(out.contains("more than 100000 files and folders") && out.contains("60 undecided"), "{out}");
+}
+
+#[test]
 fn what_a_killed_one_left_goes_with_the_next() {
     let desk = Desk::new();
     // Enough files that it is not done before it is seen to have begun.

@@ -143,8 +143,8 @@ async fn take_within(
             (submission, Some(source))
         }
         Err(stop) => {
-            let text = stop.judge(&path)?;
-            let problem = notice("submission.archive", Level::Problem, text);
+            let id = if stop.is_our_limit() { "submission.too_large" } else { "submission.archive" };
+            let problem = notice(id, Level::Problem, stop.judge(&path)?);
             (Submission { root: folder.path().to_owned(), notices: vec![problem], ..Submission::default() }, None)
         }
     };

@@ -88,6 +88,11 @@ impl Stop {
         }
     }
 
+    /// Another machine could take it.
+    pub(super) fn is_our_limit(&self) -> bool {
+        matches!(self, Self::TooMany(_) | Self::TooLarge(_))
+    }
+
     /// What there is to say of the archive where it is its own fault.
     pub(super) fn judge(self, path: &Path) -> Result<Text, TakeError> {
         let shown = kind::shown(path);
