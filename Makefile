@@ -9,11 +9,14 @@ SUDO      := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 # Labs at once: one waits more than it works.
 JOBS      ?= $(shell echo $$(($$(nproc) + 1)))
 
+# The tools that `bench` compares with: not needed for anything else.
+PEERS     := target/peers
+
 .DEFAULT_GOAL := help
-.PHONY: help build setup demo test unit mutants lint bench clean
+.PHONY: help build setup demo test unit mutants lint bench bench-peers peers clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build:
 	cargo build
@@ -40,5 +43,12 @@ lint: ## formatting, clippy with warnings denied, and licences where cargo-deny 
 	cargo clippy --all-targets --quiet -- -D warnings
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; else echo "cargo-deny is not installed: licences not checked"; fi
 
-bench: setup ## what the harness costs over the same steps typed by hand
-	$(SUDO) $(IMPARCIAL) bench $(REFERENCE)
+bench: setup ## what the harness costs over the same steps by hand, what a look costs, and other tools where they are installed
+	$(SUDO) env "PATH=$(CURDIR)/$(PEERS)/bin:$$PATH" $(IMPARCIAL) bench $(REFERENCE) --scenario seed
+
+bench-peers: peers bench ## the same, after installing the other tools: bats from apt, pytest-testinfra from PyPI below target/
+
+peers:
+	command -v bats >/dev/null || $(SUDO) apt-get install -y --no-install-recommends bats
+	python3 -c 'import ensurepip' 2>/dev/null || $(SUDO) apt-get install -y --no-install-recommends python3-venv
+	$(PEERS)/bin/python -c 'import testinfra' 2>/dev/null || { python3 -m venv $(PEERS) && $(PEERS)/bin/pip install --quiet pytest-testinfra; }

@@ -1,11 +1,17 @@
 //! `imparcial bench`: what the harness costs over the same steps typed by hand, in the same lab, one after the other.
 //!
 //! By hand: `docker-compose up -d`, ask until the first 200, wait the same seconds of quiet, `down -t 0 -v`. Ours: the same, with
-//! every look of the scenario besides. Images are fetched and built before, for both. Exercises are timed apart.
+//! every look of the scenario besides. Images are fetched and built before, for both. Exercises are timed apart. Then single
+//! looks at a ready stack, by kind, and the same checks written for other tools.
+
+mod table;
+
+use std::path::PathBuf;
 
 use super::planning::Planning;
 use super::{Ctx, exit};
-use crate::engine::bench::{Bench, Round};
+use crate::engine::bench::{Bench, Ready, Round};
+use crate::text::Text;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -14,6 +20,18 @@ pub struct Args {
     /// Pairs of by hand and ours.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Where the same checks are written for bats and pytest-testinfra, which are taken from PATH.
+    #[arg(long, value_name = "FOLDER", default_value = "benches/peers")]
+    peers: PathBuf,
+    /// Pairs of ours and each of them.
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+}
+
+/// All that a bench measures.
+struct Measured {
+    rounds: Vec<Round>,
+    ready: Ready,
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
@@ -32,45 +50,32 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
             return exit::NOT_GRADED;
         }
     };
-    let mut rounds = Vec::new();
-    let mut failed = None;
-    for n in 1..=args.rounds.max(1) {
-        eprintln!("  round {n} of {}", args.rounds.max(1));
-        match bench.round().await {
-            Ok(round) => rounds.push(round),
-            Err(text) => {
-                failed = Some(text);
-                break;
-            }
-        }
-    }
+    let measured = measure(&bench, &args).await;
     let closed = bench.close().await;
-    for text in failed.iter().chain(closed.as_ref().err()) {
+    for text in measured.as_ref().err().into_iter().chain(closed.as_ref().err()) {
         eprintln!("error: {}", text.get(ctx.lang));
     }
-    if rounds.is_empty() || failed.is_some() {
-        return exit::NOT_GRADED;
-    }
-    print!("{}", table(&rounds));
+    let Ok(measured) = measured else { return exit::NOT_GRADED };
+    print!("{}", table::show(&measured, closed.ok(), &load()));
     exit::OK
 }
 
-/// Medians, and the difference pair by pair: machines drift.
-fn table(rounds: &[Round]) -> String {
-    let median = |get: &dyn Fn(&Round) -> f64| -> f64 {
-        let mut values: Vec<f64> = rounds.iter().map(get).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    let row = |name: &str, get: &dyn Fn(&Round) -> f64| format!("{name:<44} {:>8.2} s\n", median(get));
-    let mut out = format!("medians of {} pairs, in one lab\n", rounds.len());
-    out += &row("by hand: up, first 200, quiet, down", &|r| r.by_hand);
-    out += &row("imparcial: the same, and every look", &|r| r.ours);
-    out += &row("overhead, pair by pair", &|r| r.ours - r.by_hand);
-    out += &format!("{:<44} {:>8}\n", "looks done besides", rounds.iter().map(|r| r.looks).min().unwrap_or(0));
-    out += &row("of it: resolve", &|r| r.resolve);
-    out += &row("of it: images (already there)", &|r| r.images);
-    out += &row("of it: evidence", &|r| r.evidence);
-    out += &row("apart: exercises", &|r| r.exercises);
-    out
+async fn measure(bench: &Bench<'_>, args: &Args) -> Result<Measured, Text> {
+    let count = args.rounds.max(1);
+    let mut rounds = Vec::new();
+    for n in 1..=count {
+        eprintln!("  round {n} of {count}");
+        rounds.push(bench.round().await?);
+    }
+    eprintln!("  looks at a ready stack");
+    let ready = bench.ready(&args.peers, args.pairs.max(1)).await?;
+    Ok(Measured { rounds, ready })
+}
+
+/// Figures of a busy machine are read otherwise.
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let averages: Vec<&str> = load.split(' ').take(3).collect();
+    format!("load averages {} on {cpus} cpus", averages.join(" "))
 }

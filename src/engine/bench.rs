@@ -1,5 +1,11 @@
 //! The harness against the same steps typed by hand, in one lab, in pairs: machines drift, so only a pair is compared.
+//! Then, at a stack that is ready: what looks cost, and the same checks written for other tools.
 
+pub mod looks;
+pub mod memory;
+pub mod peers;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Event, RunOptions, bring_up, items, live, schedule, site_of};
 use crate::backend::compose::tool::Tool;
 use crate::backend::{self, Site};
+use crate::docker::Engine;
 use crate::exec::Cmd;
 use crate::lab::{Lab, LabSpec, registry};
 use crate::plan::Plan;
@@ -37,7 +44,18 @@ pub struct Round {
     pub images: f64,
     pub evidence: f64,
     pub exercises: f64,
+    /// Of the stack.
+    pub down: f64,
     pub looks: u32,
+}
+
+/// What was measured at a stack that is ready.
+#[derive(Clone, Debug, Default)]
+pub struct Ready {
+    pub looks: looks::Looks,
+    /// None where nothing is written for this scenario.
+    pub peers: Option<peers::Peers>,
+    pub memory: memory::Memory,
 }
 
 impl<'a> Bench<'a> {
@@ -136,8 +154,44 @@ impl<'a> Bench<'a> {
         round.exercises = exercises.elapsed().as_secs_f64();
         let down = Instant::now();
         backend::compose::down(&stack).await.map_err(|e| e.text())?;
-        round.ours = looked + down.elapsed().as_secs_f64();
+        round.down = down.elapsed().as_secs_f64();
+        round.ours = looked + round.down;
         Ok(round)
+    }
+
+    /// Brings the stack up, waits until every check that looks holds, measures, and takes it down.
+    ///
+    /// # Errors
+    /// Some check does not hold, or cannot look: that would measure something else.
+    pub async fn ready(&self, peers: &Path, pairs: usize) -> Result<Ready, Text> {
+        let up = bring_up(self.plan, &self.options, &self.lab, &self.site).await?;
+        let stack = Arc::new(up.stack);
+        self.look(&stack, Phase::Look).await;
+        let measured = self.measure(&stack, peers, pairs).await;
+        backend::compose::down(&stack).await.map_err(|e| e.text())?;
+        measured
+    }
+
+    async fn measure(&self, stack: &Arc<Stack>, folder: &Path, pairs: usize) -> Result<Ready, Text> {
+        let host = Engine::host().await.map_err(|e| e.text())?;
+        let lab = host.container(self.lab.name()).await.map_err(|e| e.text())?;
+        let containers = stack.engine.project_containers(&stack.project).await.map_err(|e| e.text())?;
+        let named = |role: &str| {
+            let service = stack.roles.get(role).and_then(|b| b.service.as_ref());
+            containers.iter().find(|c| Some(&c.service) == service).map(|c| c.name.clone()).unwrap_or_default()
+        };
+        let told = peers::Told {
+            engine: format!("unix:///proc/{}/root/run/docker.sock", lab.pid),
+            page: self.url.clone(),
+            app: named("app"),
+            db: named("db"),
+        };
+        let looking = looks::Looking::at(stack.clone(), self.plan, self.options.progress.as_ref());
+        Ok(Ready {
+            looks: looking.all().await?,
+            peers: peers::compare(folder, self.plan, &looking, &told, pairs).await?,
+            memory: memory::now(lab.pid),
+        })
     }
 
     /// Runs the checks up to a phase and counts the looks; exercises stand alone, as if all that they need had passed.
@@ -159,11 +213,13 @@ impl<'a> Bench<'a> {
         outcomes.iter().filter_map(|o| o.waited.as_ref()).map(|w| w.attempts).sum()
     }
 
-    /// Removes the lab.
+    /// Removes the lab, and says in how many seconds.
     ///
     /// # Errors
     /// Something of it could not be removed.
-    pub async fn close(&self) -> Result<(), Text> {
-        self.lab.down().await.map_err(|e| e.text())
+    pub async fn close(&self) -> Result<f64, Text> {
+        let began = Instant::now();
+        self.lab.down().await.map_err(|e| e.text())?;
+        Ok(began.elapsed().as_secs_f64())
     }
 }

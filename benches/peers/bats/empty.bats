@@ -1,0 +1,6 @@
+#!/usr/bin/env bats
+# What the tool itself costs.
+
+@test "nothing" {
+  true
+}
