@@ -11,6 +11,7 @@ pub mod reaper;
 pub mod registry;
 mod removal;
 mod running;
+mod send;
 pub mod setup;
 pub mod sweep;
 mod upload;

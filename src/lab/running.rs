@@ -4,7 +4,6 @@
 //! `vagrant/images/lab`; its `lab-init` says what it takes and when it is ready.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +12,13 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, NetworkingConfig,
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions};
-use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::copy::{self, Caps, CopyError, ToStream};
+use super::copy::Caps;
 use super::left_out::NotCopied;
 use super::removal::Removal;
+use super::send::{send_binary, send_submission};
 use super::{LabError, cgroups, watch};
 use crate::agent::{AgentShell, Agents};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
@@ -32,9 +30,9 @@ use crate::owner::{KEEP, Owner};
 /// Where our own executable lies in a lab.
 pub const BINARY: &str = "/usr/local/bin/imparcial";
 /// Where a submission's copies lie in a lab.
-const WORK: &str = "/work";
+pub(super) const WORK: &str = "/work";
 /// The copy that is brought up.
-const COPY: &str = "submission";
+pub(super) const COPY: &str = "submission";
 
 /// What `lab-init` needs to mount, to route and to look; see there. `devices.allow` and the host's kernel stay within
 /// reach of these: a lab contains accidents, not attackers.
@@ -315,45 +313,4 @@ async fn address(host: &Engine, id: &str, network: &str) -> Result<String, LabEr
     let lab = host.container(id).await?;
     let own = lab.addresses.get(network).or_else(|| lab.addresses.values().next());
     own.cloned().ok_or_else(|| LabError::NotSetUp { what: format!("the network {network}") })
-}
-
-async fn send_binary(host: &Engine, id: &str, spec: &LabSpec) -> Result<(), LabError> {
-    let path = spec.binary.clone();
-    let tar = tokio::task::spawn_blocking(move || binary(&path)).await;
-    let tar = tar.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(LabError::Binary)?;
-    let folder = BINARY.rsplit_once('/').map_or("/", |(folder, _)| folder);
-    Ok(host.upload(id, folder, tar).await?)
-}
-
-fn binary(path: &std::path::Path) -> std::io::Result<Bytes> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.read_to_end(&mut bytes)?;
-    let mut tar = tar::Builder::new(Vec::with_capacity(bytes.len() + 4096));
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o755);
-    header.set_size(bytes.len() as u64);
-    tar.append_data(&mut header, BINARY.rsplit('/').next().unwrap_or(BINARY), bytes.as_slice())?;
-    Ok(tar.into_inner()?.into())
-}
-
-async fn send_submission(host: &Engine, id: &str, spec: &LabSpec) -> Result<Vec<NotCopied>, LabError> {
-    let (to, from) = mpsc::channel(8);
-    let (root, caps) = (spec.submission.clone(), spec.caps);
-    let packing = tokio::task::spawn_blocking(move || {
-        let packed = copy::tar_of(&root, COPY, caps, ToStream::new(to.clone()));
-        if packed.is_err() {
-            // Without this the engine would take the half tar for a whole one.
-            let _ = to.blocking_send(Err(std::io::Error::other("the copy was given up")));
-        }
-        packed
-    });
-    let stream = futures_util::stream::unfold(from, |mut from| async { from.recv().await.map(|item| (item, from)) });
-    let sent = host.upload_stream(id, WORK, stream).await;
-    let packed = packing.await.unwrap_or_else(|e| Err(CopyError::Write(std::io::Error::other(e))));
-    match (packed, sent) {
-        // The engine's own words, where it was the engine that gave the copy up.
-        (Err(CopyError::Write(_)) | Ok(_), Err(error)) => Err(error.into()),
-        (Err(error), _) => Err(error.into()),
-        (Ok(left_out), Ok(())) => Ok(left_out),
-    }
 }
