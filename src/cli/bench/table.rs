@@ -52,7 +52,7 @@ fn steps(rounds: &[Round]) -> String {
 
 fn compared(peers: &Peers) -> String {
     let ours = median(&peers.ours);
-    let mut out = format!("\nthe same {} checks at the same ready stack: {}\n", SAME.len(), SAME.join(", "));
+    let mut out = format!("\nthe same {} checks at the same ready stack, in pairs\n{}\n", SAME.len(), SAME.join(", "));
     out += "Others run on the host, DOCKER_HOST at the lab's engine: `bats seed.bats`, `pytest -q test_seed.py`.\n";
     out += &format!("{:<40} {:>10} {:>10} {:>15} {:>10}\n", "", "as typed", "ratio", "start-up apart", "ratio");
     let line = |name: &str, whole: f64, first: f64, apart: f64, second: f64| {
