@@ -73,8 +73,8 @@ pub(super) async fn compare(
 ) -> Result<Option<Peers>, Text> {
     let same: Option<Vec<usize>> = SAME.iter().map(|id| plan.index(id)).collect();
     let Some(same) = same.filter(|_| plan.scenario.name == SCENARIO) else { return Ok(None) };
-    let mut peers = Peers::default();
-    peers.tools = TOOLS.iter().map(|t| (t.name, Peer::Measured { whole: Vec::new(), empty: Vec::new() })).collect();
+    let unmeasured = || Peer::Measured { whole: Vec::new(), empty: Vec::new() };
+    let mut peers = Peers { ours: Vec::new(), tools: TOOLS.iter().map(|t| (t.name, unmeasured())).collect() };
     for _ in 0..pairs {
         peers.ours.push(looking.these(&same).await?);
         for (tool, (_, peer)) in TOOLS.iter().zip(&mut peers.tools) {
