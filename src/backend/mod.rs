@@ -2,8 +2,10 @@
 
 pub mod blame;
 pub mod compose;
+pub mod disk;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +51,8 @@ pub struct Request {
     pub bound: Vec<(String, String)>,
     /// By reference, for every image that the submission names.
     pub sources: BTreeMap<String, Source>,
+    /// Of the submission, what is not in the copy: too large for one, or the disk of a machine.
+    pub left_out: Vec<PathBuf>,
     /// Family of an image's name: `mysql:5.7` is of `mysql`.
     pub family: fn(&str) -> Option<String>,
     pub fetch: Duration,

@@ -1,6 +1,7 @@
 //! Looking at the real stack for the scheduler, and asking whether a failure may be a stand-in's.
 
 use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use super::eventually::Waited;
 use super::proof;
 use super::schedule::Looker;
 use super::settle::Raw;
-use crate::backend::blame;
+use crate::backend::{blame, disk};
 use crate::docker::Engine;
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::probe::{Attempt, Observation, ProbeError};
 use crate::stack::{Stack, StandIn};
+use crate::submission::paths;
 use crate::text::Text;
 
 /// What a look may take beyond its own bound before it is given up from outside.
@@ -56,6 +58,17 @@ impl Looker for Live<'_> {
         if let Some(why) = self.host_trouble().await {
             return Some((Reason::Host, why));
         }
+        let services = || probe.roles().into_iter().filter_map(|role| self.stack.roles.get(&role)?.service.clone());
+        if let Some((service, path)) = services().find_map(|s| self.lacks(&s).map(|path| (s, path))) {
+            let path = crate::sanitize::line(&path.to_string_lossy(), 200);
+            return Some((
+                Reason::NotHere,
+                Text::new(
+                    format!("undecided: {service} is given {path}, which was left out of this run's copy"),
+                    format!("sin decidir: a {service} se le da {path}, que quedó fuera de la copia de esta ejecución"),
+                ),
+            ));
+        }
         for role in probe.roles() {
             let Some(service) = self.stack.roles.get(&role).and_then(|b| b.service.clone()) else { continue };
             let Some(stand_in) = self.stack.services.get(&service).and_then(|s| s.image.stand_in.clone()) else {
@@ -92,13 +105,17 @@ impl Live<'_> {
         for service in self.stack.roles.values().filter_map(|b| b.service.as_ref()) {
             let Some(container) = containers.iter().find(|c| &c.service == service) else { continue };
             // At a limit of its own it is the limit's doing.
-            if container.oom_killed && container.memory_bytes == 0 {
+            if container.oom_killed && container.memory_bytes == 0 && !container.running() {
                 return Some(Text::new(
                     format!("undecided: the host had no memory left for {service}, which has no limit of its own"),
                     format!("sin decidir: al anfitrión le faltó memoria para {service}, que no tiene límite propio"),
                 ));
             }
-            if let Some(line) = blame::disk_line(&self.log_of(service).await) {
+            // Anybody can print such a line, and a service can fill a disk of its own.
+            let log = self.log_of(service).await;
+            if let Some(line) = blame::disk_line(&log)
+                && disk::full(self.stack.shell.as_ref()).await
+            {
                 let line = crate::sanitize::line(line, 200);
                 return Some(Text::new(
                     format!("undecided: the disk below {service} is full, and it says: {line}"),
@@ -107,6 +124,23 @@ impl Live<'_> {
             }
         }
         None
+    }
+
+    /// What a service is built with or finds in a mounted folder, and is not in the run's copy. Disks of machines lie about
+    /// in such folders: they count where they are mounted themselves.
+    fn lacks(&self, service: &str) -> Option<PathBuf> {
+        let submission = &self.stack.submission;
+        let compose = submission.compose.as_ref()?;
+        let folder = compose.path.parent().unwrap_or(Path::new(""));
+        let service = compose.services.iter().find(|s| s.name == service)?;
+        let mounts = service.mounts.iter().filter(|m| m.bind).filter_map(|m| m.source.as_ref());
+        let mounted: Vec<PathBuf> = mounts.map(|source| paths::clean(&folder.join(source))).collect();
+        let context = submission.builds.get(&service.name).and_then(|b| b.context.clone());
+        let given = |path: &&PathBuf| {
+            let data = !crate::lab::left_out::is_disk_image(path) && !crate::lab::left_out::is_bookkeeping(path);
+            mounted.contains(path) || (data && mounted.iter().chain(&context).any(|folder| path.starts_with(folder)))
+        };
+        self.stack.left_out.iter().find(given).cloned()
     }
 
     /// A service's log since its last start, or all of it where it is not up.

@@ -75,6 +75,7 @@ pub async fn run(
     let phases = plan::phases(items.iter().map(|i| i.phase).collect(), causes, order);
     let mut outcomes: Vec<Option<Outcome>> = items.iter().map(|_| None).collect();
     let mut started = vec![false; items.len()];
+    let mut half_seen = vec![false; items.len()];
     let (over_tx, over_rx) = tokio::sync::watch::channel(false);
     let mut steps: FuturesUnordered<Step<'_>> = FuturesUnordered::new();
     let stops: Vec<CancellationToken> = items.iter().map(|_| CancellationToken::new()).collect();
@@ -123,7 +124,11 @@ pub async fn run(
         }
         let next = tokio::select! {
             next = steps.next() => next,
-            () = cancel.cancelled() => return outcomes.into_iter().map(|o| o.unwrap_or_else(|| not_run(clock))).collect(),
+            () = cancel.cancelled() => {
+                // What was still being watched has not passed yet.
+                let seen = |(o, half): (Option<Outcome>, bool)| o.filter(|_| !half).unwrap_or_else(|| not_run(clock));
+                return outcomes.into_iter().zip(half_seen).map(seen).collect();
+            }
         };
         match next {
             Some((i, Half::First(outcome))) => {
@@ -131,6 +136,7 @@ pub async fn run(
                 let watched = outcome.raw == Raw::Pass && items[i].expect.iter().any(settled_last);
                 if watched {
                     watching += 1;
+                    half_seen[i] = true;
                     let (over, began) = (over_rx.clone(), outcome.started_ms);
                     steps.push(Box::pin(async move {
                         (i, Half::Second(Box::new(second(i, &items[i], looker, clock, over, began).await)))
@@ -142,6 +148,7 @@ pub async fn run(
             }
             Some((i, Half::Second(outcome))) => {
                 watching -= 1;
+                half_seen[i] = false;
                 looker.done(i, outcome.raw);
                 if outcome.raw != Raw::Pass {
                     // What needs it and has not passed by now never will.
@@ -331,8 +338,8 @@ mod tests {
             cancel.cancel();
         };
         let (outcomes, ()) = tokio::join!(run(&items, &[0, 1, 2], &looker, clock, &cancel), ended);
-        assert_eq!(outcomes[1].raw, Raw::Pass);
-        assert_eq!(outcomes[2].raw, Raw::NotRun);
+        let raw: Vec<Raw> = outcomes.iter().map(|o| o.raw).collect();
+        assert_eq!(raw, [Raw::NotRun, Raw::Pass, Raw::NotRun], "what was still watched has not passed");
         assert_eq!(clock.ms(), 6_000);
     }
 }

@@ -76,7 +76,10 @@ impl<W: Write> Copy<W> {
         for entry in entries {
             let (inner, name) = (inner.join(entry.file_name()), name.join(entry.file_name()));
             let kind = entry.file_type().map_err(read)?;
-            if kind.is_dir() && left_out::is_bookkeeping(&inner) {
+            if kind.is_dir()
+                && left_out::is_bookkeeping(&inner)
+                && !left_out::is_small_repository(&self.root.join(&inner))
+            {
                 self.left_out.push(NotCopied { path: inner, why: NotCopiedWhy::Bookkeeping });
             } else if kind.is_dir() {
                 self.folder(&inner, &name)?;
@@ -333,6 +336,15 @@ mod tests {
                 ("vm/node1.VDI", &NotCopiedWhy::DiskImage(size)),
             ]
         );
+    }
+
+    #[test]
+    fn a_small_repository_goes_along() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join(".git")).unwrap();
+        fs::write(dir.path().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        let (seen, left_out) = copied(dir.path(), Caps::default()).unwrap();
+        assert!(seen.contains_key("s/.git/HEAD") && left_out.is_empty(), "{left_out:?}");
     }
 
     #[test]

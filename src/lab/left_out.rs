@@ -29,13 +29,33 @@ pub enum NotCopiedWhy {
     TooLarge(u64),
 }
 
-/// What git and Vagrant keep for themselves: no service is built of it.
-pub(super) fn is_bookkeeping(folder: &Path) -> bool {
+impl NotCopiedWhy {
+    /// Whether it was there to be copied: what needs it may fail without the submission's doing.
+    pub fn is_missed(&self) -> bool {
+        matches!(self, Self::Bookkeeping | Self::DiskImage(_) | Self::TooLarge(_))
+    }
+}
+
+/// What git and Vagrant keep for themselves.
+pub fn is_bookkeeping(folder: &Path) -> bool {
     folder.file_name().is_some_and(|name| name == ".git" || name == ".vagrant")
 }
 
+/// Whether it goes along all the same: a build may ask git which version it is of.
+pub(super) fn is_small_repository(folder: &Path) -> bool {
+    const MOST: u64 = 64 << 20;
+    let mut entries = 20_000;
+    let bytes = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| weight(&entry.path(), &mut entries))
+        .sum::<u64>();
+    folder.file_name().is_some_and(|name| name == ".git") && entries > 0 && bytes <= MOST
+}
+
 /// The disk of a virtual machine, or a box of one.
-pub(super) fn is_disk_image(file: &Path) -> bool {
+pub fn is_disk_image(file: &Path) -> bool {
     const ENDS: [&str; 9] = ["box", "iso", "ova", "qcow", "qcow2", "vdi", "vhd", "vhdx", "vmdk"];
     file.extension().and_then(|e| e.to_str()).is_some_and(|e| ENDS.iter().any(|end| e.eq_ignore_ascii_case(end)))
 }

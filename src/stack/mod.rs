@@ -6,6 +6,7 @@ pub mod declared;
 pub mod table;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct Stack {
     pub compose_dir: String,
     pub compose_file: String,
     pub submission: Arc<Submission>,
+    /// Of the submission, what is not in that copy although it was handed in.
+    pub left_out: Vec<PathBuf>,
     /// What the compose tool made of the file.
     pub config: Config,
     pub policy: Vec<policy::Hit>,

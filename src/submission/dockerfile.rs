@@ -24,6 +24,8 @@ pub struct Stage {
     pub cmd: Option<String>,
     pub entrypoint: Option<String>,
     pub copies: Vec<Copied>,
+    /// `COPY --from=`, as written: a stage's name or number, or another image.
+    pub copied_from: Vec<String>,
 }
 
 /// A `COPY` or `ADD` from the build context.
@@ -59,10 +61,11 @@ pub fn parse(text: &str, args: &BTreeMap<String, Option<String>>) -> Dockerfile 
 }
 
 impl Dockerfile {
-    /// Every image that a build of it may pull: the bases that are no stages of its own.
+    /// Every image that a build of it may pull: what it stands on or copies from, and is no stage of its own.
     pub fn bases(&self) -> Vec<String> {
-        let own = |name: &str| self.stages.iter().any(|stage| stage.is(name));
-        self.stages.iter().map(|s| s.from.clone()).filter(|from| from != "scratch" && !own(from)).collect()
+        let own = |name: &str| name.parse::<usize>().is_ok() || self.stages.iter().any(|stage| stage.is(name));
+        let all = self.stages.iter().flat_map(|s| std::iter::once(&s.from).chain(&s.copied_from));
+        all.filter(|from| *from != "scratch" && !own(from)).cloned().collect()
     }
 
     /// The stage that is built: the one of this name, else the last.
@@ -104,7 +107,11 @@ impl Stage {
             "WORKDIR" => self.workdir = Some(self.absolute(unquoted(rest))),
             "CMD" => self.cmd = Some(rest.to_owned()),
             "ENTRYPOINT" => self.entrypoint = Some(rest.to_owned()),
-            "COPY" | "ADD" => self.copies.extend(self.copied(rest)),
+            "COPY" | "ADD" => {
+                let flags = rest.split_whitespace().take_while(|word| word.starts_with("--"));
+                self.copied_from.extend(flags.filter_map(|flag| flag.strip_prefix("--from=")).map(str::to_owned));
+                self.copies.extend(self.copied(rest));
+            }
             _ => {}
         }
     }
@@ -241,6 +248,12 @@ mod tests {
 
     fn read(text: &str) -> Dockerfile {
         parse(text, &BTreeMap::new())
+    }
+
+    #[test]
+    fn images_that_are_copied_from_are_pulled_too() {
+        let text = "FROM node AS build\nFROM python\nCOPY --from=build /a /a\nCOPY --chown=1:1 --from=0 /b /b\nCOPY --from=composer:2 /c /c\n";
+        assert_eq!(parse(text, &BTreeMap::new()).bases(), ["node", "python", "composer:2"]);
     }
 
     #[test]

@@ -187,6 +187,7 @@ fn stack(engine: Engine, project: String, root: &Path, submission: Submission) -
         compose_dir: root.display().to_string(),
         compose_file: "docker-compose.yml".into(),
         submission: Arc::new(submission),
+        left_out: Vec::new(),
         config: Config::default(),
         policy: Vec::new(),
         services: BTreeMap::from([

@@ -1,13 +1,14 @@
 //! Fetching and building, service by service: one image that cannot be had leaves the rest decided.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
 use super::order;
 use super::tool::Tool;
-use crate::backend::{BackendError, Request, Source, blame};
+use crate::backend::{BackendError, Request, Source, blame, disk};
 use crate::docker::Engine;
 use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell};
 use crate::notice::Reason;
@@ -201,12 +202,40 @@ async fn build(
         state.missing = Some(LeftOut { reason: Some(Reason::Host), text });
         return Ok(state);
     }
-    state.missing = Some(refused(service, &state.log, text.as_deref().unwrap_or_default(), state.stand_in.as_ref()));
+    let text = text.unwrap_or_default();
+    let full = blame::disk_line(&state.log).is_some() && disk::full(shell).await;
+    state.missing = Some(match not_copied(&request.left_out, &state.log, &text) {
+        Some(path) => LeftOut {
+            reason: Some(Reason::NotHere),
+            text: Text::new(
+                format!(
+                    "the image of {} does not build, and {path}, which it names, is not in the run's copy",
+                    service.name
+                ),
+                format!(
+                    "la imagen de {} no se construye, y {path}, que nombra, no está en la copia de esta ejecución",
+                    service.name
+                ),
+            ),
+        },
+        None => refused(service, &state.log, &text, state.stand_in.as_ref(), full),
+    });
     Ok(state)
 }
 
+/// What was left out of the run's copy and is named in a build's Dockerfile or output.
+fn not_copied(left_out: &[PathBuf], log: &str, dockerfile: &str) -> Option<String> {
+    let named = |path: &&PathBuf| {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        // A folder of git's is named by its program.
+        let name = if name == ".git" { "git".to_owned() } else { name };
+        !name.is_empty() && (log.contains(&name) || dockerfile.contains(&name))
+    };
+    left_out.iter().find(named).map(|path| crate::sanitize::line(&path.to_string_lossy(), 200))
+}
+
 /// Why a build failed, and whose doing it was.
-fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&StandIn>) -> LeftOut {
+fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&StandIn>, disk_full: bool) -> LeftOut {
     let name = &service.name;
     if blame::needs_newer_frontend(dockerfile) {
         return LeftOut {
@@ -228,7 +257,7 @@ fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&
             ),
         };
     }
-    if let Some(line) = blame::disk_line(log).or_else(|| log.lines().rev().find(|l| killed(l))) {
+    if let Some(line) = blame::disk_line(log).filter(|_| disk_full).or_else(|| log.lines().rev().find(|l| killed(l))) {
         return LeftOut {
             reason: Some(Reason::Host),
             text: Text::new(
@@ -237,7 +266,9 @@ fn refused(service: &ServiceDef, log: &str, dockerfile: &str, stand_in: Option<&
             ),
         };
     }
-    if let Some(line) = blame::network_line(log).or(blame::host_line(log)) {
+    if let Some(line) =
+        blame::network_line(log).or(blame::host_line(log).filter(|line| disk_full || blame::disk_line(line).is_none()))
+    {
         return LeftOut {
             reason: Some(Reason::Host),
             text: Text::new(
@@ -330,10 +361,21 @@ mod tests {
             "OSError: [Errno 28] No space left on device\nThe command '/bin/sh -c pip install flask' returned a non-zero code: 1",
             "The command '/bin/sh -c make' returned a non-zero code: 137",
         ] {
-            assert_eq!(refused(&service, log, "FROM x", None).reason, Some(Reason::Host), "{log}");
+            assert_eq!(refused(&service, log, "FROM x", None, true).reason, Some(Reason::Host), "{log}");
         }
         let own = "The command '/bin/sh -c false' returned a non-zero code: 1";
-        assert_eq!(refused(&service, own, "FROM x", None).reason, None);
+        assert_eq!(refused(&service, own, "FROM x", None, true).reason, None);
+        let printed = "No space left on device\nThe command '/bin/sh -c false' returned a non-zero code: 1";
+        assert_eq!(refused(&service, printed, "FROM x", None, false).reason, None, "the disk is not full");
+    }
+
+    #[test]
+    fn what_was_left_out_of_the_copy_is_not_missed_by_the_submission() {
+        let left_out = [PathBuf::from("data/dump.sql"), PathBuf::from(".git")];
+        let found = |log: &str, dockerfile: &str| not_copied(&left_out, log, dockerfile);
+        assert_eq!(found("COPY failed: data/dump.sql: not found", "FROM x").as_deref(), Some("data/dump.sql"));
+        assert_eq!(found("", "FROM x\nRUN git rev-parse HEAD").as_deref(), Some(".git"));
+        assert_eq!(found("a typo", "FROM x\nRUN flase"), None);
     }
 
     #[test]

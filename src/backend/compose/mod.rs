@@ -157,6 +157,7 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         compose_dir: tool.dir.clone(),
         compose_file: tool.file.clone(),
         submission: request.submission.clone(),
+        left_out: request.left_out.clone(),
         config: Config::default(),
         policy: Vec::new(),
         services: BTreeMap::new(),

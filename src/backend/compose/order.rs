@@ -70,12 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_that_is_copied_from_counts_and_a_circle_ends() {
+    fn an_image_that_is_copied_from_counts_and_a_circle_ends() {
         let compose =
             "services:\n  a: {build: ./a, image: team/a}\n  b: {build: ./b, image: team/b}\n  c: {build: ./c}\n";
         let circle = [("a", "FROM team/b\n"), ("b", "FROM team/a\n"), ("c", "FROM python:3.6\n")];
         assert_eq!(names(&circle, compose), [vec!["c"], vec!["a", "b"]]);
-        let staged = [("a", "FROM python:3.6\n"), ("b", "FROM team/a AS x\nFROM redis\n"), ("c", "FROM redis\n")];
+        let staged =
+            [("a", "FROM python:3.6\n"), ("b", "FROM redis\nCOPY --from=team/a /x /x\n"), ("c", "FROM redis\n")];
         assert_eq!(names(&staged, compose), [vec!["a", "c"], vec!["b"]]);
     }
 }
