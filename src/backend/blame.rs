@@ -47,7 +47,7 @@ const NETWORK: &[&str] = &[
     r"(?i)Network is unreachable|Connection timed out|Read timed out|TLS handshake timeout|i/o timeout|ETIMEDOUT|ECONNREFUSED",
     r"certificate verify failed|CERTIFICATE_VERIFY_FAILED|self.signed certificate|unable to get local issuer",
     r"50[234] (Bad Gateway|Service Unavailable|Gateway Time-?out)|Hash Sum mismatch|Failed to fetch",
-    r"(?i)no space left on device|connection reset by peer|cannot connect to the docker daemon",
+    r"(?i)connection reset by peer|cannot connect to the docker daemon",
 ];
 
 /// What the engine says where it cannot pull the base of a build.
@@ -89,7 +89,7 @@ pub fn version_line(log: &str) -> Option<&str> {
     last(log, &VERSION_RE)
 }
 
-/// The last line of a build that names the network or the host's disk.
+/// The last line of a build that names the network.
 pub fn network_line(log: &str) -> Option<&str> {
     last(log, &NETWORK_RE)
 }
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn the_network_of_a_build_is_the_hosts() {
         assert!(network_line("WARNING: Retrying after connection broken by 'NewConnectionError: Temporary failure in name resolution'").is_some());
-        assert!(network_line("OSError: [Errno 28] No space left on device").is_some());
+        assert!(network_line("OSError: [Errno 28] No space left on device").is_none(), "no network");
         assert!(unpulled_line("toomanyrequests: You have reached your pull rate limit.").is_some());
         assert!(unpulled_line("Get https://registry-1.docker.io/v2/: dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host").is_some());
         assert!(host_line("mkdir /var/lib/docker/overlay2/x: no space left on device").is_some());
