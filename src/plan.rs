@@ -34,6 +34,17 @@ pub struct Options {
     /// `--images`.
     pub images: Images,
     pub keep: bool,
+    /// `--place`.
+    pub place: Place,
+}
+
+/// Where the stack is brought up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    #[default]
+    Lab,
+    /// This machine's own engine: nothing contains what runs there.
+    Host,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

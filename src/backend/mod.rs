@@ -29,6 +29,17 @@ pub struct Site {
     pub address: String,
     /// The submission's copy there.
     pub workdir: String,
+    /// On the host's own engine, what a run there has to mark and to keep apart.
+    pub hosting: Option<Hosting>,
+}
+
+/// What tells a run's things from the user's own, where both are on one engine.
+#[derive(Clone, Debug, Default)]
+pub struct Hosting {
+    /// On everything that is made.
+    pub labels: BTreeMap<String, String>,
+    /// The compose project.
+    pub project: String,
 }
 
 /// Where an image comes from, decided before the run.

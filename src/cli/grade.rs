@@ -8,7 +8,7 @@ use super::planning::Planning;
 use super::{AudienceArg, Ctx, exit, github, screen};
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
-use crate::plan::Plan;
+use crate::plan::{Place, Plan};
 use crate::record::{Audience, RunRecord, shown_to};
 use crate::text::Text;
 use crate::{grade, report};
@@ -17,6 +17,9 @@ use crate::{grade, report};
 pub struct Args {
     #[command(flatten)]
     planning: Planning,
+    /// Where the stack is brought up. On the host nothing contains the submission's code: for throwaway machines only.
+    #[arg(long, value_enum, default_value_t = PlaceArg::Lab)]
+    place: PlaceArg,
     /// Leave the lab up, and say how to look inside and how to remove it.
     #[arg(long)]
     keep: bool,
@@ -29,8 +32,24 @@ pub struct Args {
     reports: PathBuf,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum PlaceArg {
+    /// A disposable container of its own.
+    Lab,
+    /// This machine's own engine.
+    Host,
+}
+
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let hushed = github::Hushed::begin();
+    if args.keep && args.place == PlaceArg::Host {
+        let text = Text::new(
+            "`--keep` needs a lab: on the host nothing is left behind",
+            "`--keep` necesita un laboratorio: en el anfitrión no se deja nada",
+        );
+        eprintln!("error: {}", text.get(ctx.lang));
+        return exit::USAGE;
+    }
     let guard = match guard(ctx) {
         Ok(guard) => guard,
         Err(code) => return code,
@@ -41,6 +60,10 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Err(code) => return code,
     };
     plan.options.keep = args.keep;
+    plan.options.place = match args.place {
+        PlaceArg::Lab => Place::Lab,
+        PlaceArg::Host => Place::Host,
+    };
     let lines = Arc::new(super::progress::Lines::new(ctx.quiet));
     super::prove::first(&plan, ctx, &args.reports, &cancel).await;
     let progress = lines.clone();

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ctx, exit};
 use crate::lab::Guard;
-use crate::plan::{self, Images, Options, Plan};
+use crate::plan::{self, Images, Options, Place, Plan};
 use crate::probe::PROBES;
 use crate::scenario::{self, diagnostics, units};
 use crate::submission::handed::{self, Fault, Given, TakeError};
@@ -113,7 +113,14 @@ impl Planning {
             ImagesArg::Pull => Images::Pull,
             ImagesArg::StandIn => Images::StandIn,
         };
-        Options { roles: self.roles.clone(), patience: self.patience, only: self.only.clone(), images, keep: false }
+        Options {
+            roles: self.roles.clone(),
+            patience: self.patience,
+            only: self.only.clone(),
+            images,
+            keep: false,
+            place: Place::Lab,
+        }
     }
 }
 

@@ -12,12 +12,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, RunOptions, bring_up, items, live, schedule, site_of};
+use super::place::Place;
+use super::{Event, RunOptions, bring_up, items, live, schedule};
 use crate::backend::compose::tool::Tool;
 use crate::backend::{self, Site};
 use crate::docker::Engine;
 use crate::exec::Cmd;
-use crate::lab::{Lab, LabSpec, registry};
+use crate::lab::{LabSpec, registry};
 use crate::plan::Plan;
 use crate::probe::Phase;
 use crate::stack::Stack;
@@ -27,7 +28,7 @@ use crate::time::Clock;
 /// A lab with everything fetched and built.
 pub struct Bench<'a> {
     plan: &'a Plan,
-    lab: Lab,
+    lab: Place,
     site: Site,
     options: RunOptions,
     tool: Tool,
@@ -70,8 +71,8 @@ impl<'a> Bench<'a> {
             mirrors: vec![registry::MIRROR.to_owned()],
             ..LabSpec::new(options.run.clone(), plan.submission.root.clone())
         };
-        let lab = super::open(spec).await.map_err(|e| e.text())?;
-        let site = site_of(&lab);
+        let lab = Place::open(plan.options.place, spec).await.map_err(|e| e.text())?;
+        let site = lab.site();
         match Self::prepare(plan, &options, &lab, &site).await {
             Ok((tool, url)) => Ok(Self { plan, lab, site, options, tool, url }),
             Err(text) => {
@@ -81,7 +82,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    async fn prepare(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> Result<(Tool, String), Text> {
+    async fn prepare(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -> Result<(Tool, String), Text> {
         let up = bring_up(plan, options, lab, site).await?;
         let said = |e: backend::BackendError| e.text();
         let tool = backend::compose::tool_of(&up.stack).await.map_err(said)?;
@@ -174,7 +175,7 @@ impl<'a> Bench<'a> {
 
     async fn measure(&self, stack: &Arc<Stack>, folder: &Path, pairs: usize) -> Result<Ready, Text> {
         let host = Engine::host().await.map_err(|e| e.text())?;
-        let lab = host.container(self.lab.name()).await.map_err(|e| e.text())?;
+        let lab = host.container(&self.lab.name()).await.map_err(|e| e.text())?;
         let containers = stack.engine.project_containers(&stack.project).await.map_err(|e| e.text())?;
         let named = |role: &str| {
             let service = stack.roles.get(role).and_then(|b| b.service.as_ref());

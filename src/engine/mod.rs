@@ -11,6 +11,7 @@ mod halves;
 mod host;
 mod live;
 mod lost;
+mod place;
 pub mod proof;
 pub mod prove;
 pub mod schedule;
@@ -24,11 +25,12 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use place::Place;
+
 use crate::backend::{self, Request, Site};
-use crate::docker::Engine;
-use crate::lab::{self, Lab, LabError, LabSpec, catalogue::Catalogue, registry};
+use crate::lab::{LabSpec, catalogue::Catalogue, registry};
 use crate::notice::{Level, Reason};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::record::{
     ImageRecord, PhaseRecord, RoleRecord, RunFolder, RunRecord, ScenarioRecord, StoreError, SubmissionRecord,
 };
@@ -77,7 +79,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
     };
     let started = clock.ms();
     let opened = tokio::select! {
-        opened = open(spec) => Some(opened),
+        opened = Place::open(plan.options.place, spec) => Some(opened),
         () = options.cancel.cancelled() => None,
     };
     phase(&mut record, "lab", started, clock);
@@ -91,10 +93,10 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
             (options.progress)(Event::Phase("teardown"));
             let started = clock.ms();
             if plan.options.keep {
-                record.errors.push(how_to_look(&lab));
+                record.errors.push(lab.how_to_look());
             } else if let Err(error) = lab.down().await {
                 record.errors.push(error.text());
-                record.errors.push(what_is_left(&lab));
+                record.errors.push(lab.what_is_left());
             }
             phase(&mut record, "teardown", started, clock);
         }
@@ -112,19 +114,19 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
 async fn inside(
     plan: &Plan,
     options: &RunOptions,
-    lab: &Lab,
+    lab: &Place,
     record: &mut RunRecord,
     clock: Clock,
     folder: &RunFolder,
 ) {
     record.notices.extend(crate::lab::left_out::notices(lab.left_out()));
-    let site = site_of(lab);
+    let site = lab.site();
     let began = clock.ms();
     let (loss, stop) = (lost::Loss::default(), options.cancel.child_token());
     let up = tokio::select! {
         up = bring_up(plan, options, lab, &site) => up,
         () = options.cancel.cancelled() => return interrupted(plan, record, folder),
-        () = loss.watch(lab, clock, &stop) => Err(loss.text().unwrap_or_default()),
+        () = lab.watch(&loss, clock, &stop) => Err(loss.text().unwrap_or_default()),
     };
     let up = match up {
         Ok(up) => up,
@@ -159,7 +161,7 @@ async fn inside(
     tokio::pin!(looking);
     let mut outcomes = tokio::select! {
         outcomes = &mut looking => outcomes,
-        () = loss.watch(lab, clock, &stop) => looking.await,
+        () = lab.watch(&loss, clock, &stop) => looking.await,
     };
     loss.excuse(&mut outcomes);
     let lost = loss.text();
@@ -183,9 +185,9 @@ async fn inside(
     }
 }
 
-async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> Result<backend::Up, Text> {
+async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -> Result<backend::Up, Text> {
     let references = sources::references(&plan.submission);
-    let sources = sources::find(&references, plan.options.images, lab).await?;
+    let sources = sources::find(&references, plan.options.images, lab.shell().as_ref(), site.hosting.is_none()).await?;
     backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
     let progress = options.progress.clone();
     let request = Request {
@@ -206,16 +208,6 @@ async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Lab, site: &Site) -> 
         step: Arc::new(move |name| progress(Event::Phase(name))),
     };
     backend::compose::up(site, &request).await.map_err(|e| e.text())
-}
-
-fn site_of(lab: &Lab) -> Site {
-    Site {
-        engine: lab.engine().clone(),
-        shell: lab.shell(),
-        agents: lab.agents().clone(),
-        address: lab.address().to_owned(),
-        workdir: lab.workdir(),
-    }
 }
 
 fn items(plan: &Plan) -> Vec<schedule::Item> {
@@ -271,7 +263,11 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
             compose_file: submission.compose.as_ref().map(|c| c.path.display().to_string()),
             source: submission.handed.as_ref().and_then(|handed| handed.source.clone()),
         },
-        place: "lab".to_owned(),
+        place: match plan.options.place {
+            plan::Place::Lab => "lab",
+            plan::Place::Host => "host",
+        }
+        .to_owned(),
         host: host::facts(),
         notices: submission.notices.clone(),
         ..RunRecord::empty()
@@ -309,43 +305,6 @@ fn give_up(plan: &Plan, record: &mut RunRecord, reason: Reason, text: Text, fold
 fn interrupted(plan: &Plan, record: &mut RunRecord, folder: &RunFolder) {
     record.interrupted = true;
     record.checks = conclude::unable(plan, Reason::Host, &Text::default(), true, folder);
-}
-
-/// A lab of our own; what dead runs left behind goes first.
-async fn open(spec: LabSpec) -> Result<Lab, LabError> {
-    match Engine::host().await {
-        Ok(host) => {
-            if let Err(error) = lab::sweep(&host).await {
-                tracing::warn!(%error, "what earlier runs left could not be swept");
-            }
-        }
-        Err(error) => return Err(error.into()),
-    }
-    Lab::start(spec).await
-}
-
-fn what_is_left(lab: &Lab) -> Text {
-    let (name, run) = (lab.name(), lab.run());
-    Text::new(
-        format!(
-            "the lab {name} may still be there; for ten minutes it is removed as soon as the engine answers, later by the next start or by `imparcial down {run}`"
-        ),
-        format!(
-            "el laboratorio {name} puede seguir ahí; durante diez minutos se retira en cuanto el motor responda, después con el próximo arranque o con `imparcial down {run}`"
-        ),
-    )
-}
-
-fn how_to_look(lab: &Lab) -> Text {
-    let (name, run) = (lab.name(), lab.run());
-    Text::new(
-        format!(
-            "the lab is still up: `docker exec -it {name} bash` looks inside (then `docker ps`), `imparcial down {run}` removes it"
-        ),
-        format!(
-            "el laboratorio sigue en marcha: `docker exec -it {name} bash` entra en él (y luego `docker ps`); `imparcial down {run}` lo elimina"
-        ),
-    )
 }
 
 fn phase(record: &mut RunRecord, name: &str, started: u64, clock: Clock) {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::backend::Source;
 use crate::docker::Engine;
-use crate::exec::Cmd;
+use crate::exec::{Cmd, Shell};
 use crate::lab::catalogue::Catalogue;
-use crate::lab::{Lab, registry};
+use crate::lab::registry;
 use crate::plan::Images;
 use crate::stack::StandIn;
 use crate::submission::Submission;
@@ -27,16 +27,18 @@ pub(super) fn references(submission: &Submission) -> BTreeSet<String> {
     references
 }
 
-/// Decides for each, and makes the stand-ins that are needed ready to be pulled under their own names.
+/// Decides for each, and, for an engine that has the registry as its mirror, makes the stand-ins that are needed ready to
+/// be pulled under the names that they serve for.
 pub(super) async fn find(
     references: &BTreeSet<String>,
     images: Images,
-    lab: &Lab,
+    shell: &dyn Shell,
+    mirrored: bool,
 ) -> Result<BTreeMap<String, Source>, Text> {
     let catalogue = Catalogue::shipped();
     let known: BTreeMap<&String, Option<StandIn>> = references.iter().map(|r| (r, catalogue.stand_in_for(r))).collect();
     // The real image wherever a registry has it: a stand-in leaves more undecided.
-    let open = images != Images::StandIn && !known.is_empty() && public_answers(lab).await;
+    let open = images != Images::StandIn && !known.is_empty() && public_answers(shell).await;
     let mut sources = BTreeMap::new();
     let mut needed = Vec::new();
     for (reference, stand_in) in known {
@@ -50,19 +52,19 @@ pub(super) async fn find(
         };
         sources.insert(reference.clone(), source);
     }
-    if !needed.is_empty() {
+    if mirrored && !needed.is_empty() {
         let host = Engine::host().await.map_err(|e| e.text())?;
         registry::ensure_in_registry(&host, &needed).await.map_err(|e| e.text())?;
     }
     Ok(sources)
 }
 
-/// Whether the public registry answers from within a lab: asked once, with a short bound.
-async fn public_answers(lab: &Lab) -> bool {
+/// Whether the public registry answers from where the stack is brought up: asked once, with a short bound.
+async fn public_answers(shell: &dyn Shell) -> bool {
     let url = "https://registry-1.docker.io/v2/";
     let ask =
         Cmd::new(["curl", "-s", "-o", "/dev/null", "--connect-timeout", "2", "-m", "4", "-w", "%{http_code}", url]);
     // 401 is how a registry greets who has not logged in.
-    let answer = lab.shell().run(&ask.timeout(Duration::from_secs(10))).await;
+    let answer = shell.run(&ask.timeout(Duration::from_secs(10))).await;
     answer.is_ok_and(|o| matches!(o.out().trim(), "200" | "401"))
 }

@@ -31,6 +31,9 @@ pub enum LabError {
     Agent(#[from] AgentError),
     #[error(transparent)]
     Run(Box<RunError>),
+    /// The place itself: what it lacks, in words.
+    #[error("{}", .0.en)]
+    Place(Text),
     #[error("could not read our own executable: {0}")]
     Binary(std::io::Error),
 }
@@ -115,6 +118,7 @@ impl LabError {
                 format!("el agente del laboratorio falla: {error}; ejecute `imparcial setup --check`"),
             ),
             Self::Run(error) => error.text(),
+            Self::Place(text) => text.clone(),
             Self::Binary(error) => Text::new(
                 format!("could not read our own executable: {error}"),
                 format!("no se puede leer el propio ejecutable de imparcial: {error}"),

@@ -7,6 +7,7 @@ mod error;
 pub mod guard;
 pub mod left_out;
 mod loops;
+mod on_host;
 pub mod reaper;
 pub mod registry;
 mod removal;
@@ -19,6 +20,7 @@ mod watch;
 
 pub use error::LabError;
 pub use guard::Guard;
+pub use on_host::OnHost;
 pub use registry::ensure_in_registry;
 pub use running::{BINARY, Lab, LabSpec};
 pub use sweep::sweep;

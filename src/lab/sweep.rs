@@ -8,7 +8,8 @@ use std::time::Duration;
 use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder,
+    ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveImageOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 
 use futures_util::StreamExt;
@@ -98,8 +99,8 @@ pub async fn left(engine: &Engine) -> Result<Vec<Left>, LabError> {
         known.running |= container.state.is_some_and(|s| !matches!(s.to_string().as_str(), "exited" | "dead"));
         known.keep |= labels.contains_key(KEEP);
     }
-    for labels in
-        networks(engine, None).await?.into_iter().chain(volumes(engine, None).await?).map(|(_, labels)| labels)
+    for (_, labels) in
+        [networks(engine, None).await?, volumes(engine, None).await?, images(engine, None).await?].concat()
     {
         let Some(run) = labels.get(RUN) else { continue };
         runs.entry(run.clone()).or_insert_with(|| Left {
@@ -127,6 +128,7 @@ pub async fn remove_run(engine: &Engine, run: &str) -> Result<Removed, LabError>
         missing_is_fine(gone.map_err(|e| engine.explain(tried, &e)))?;
         removed.volumes += 1;
     }
+    remove_images(engine, run).await?;
     let stays = cgroups::remove(run).await;
     if !stays.is_empty() {
         tracing::warn!(%run, ?stays, "cgroup folders that could not be removed");
@@ -149,7 +151,8 @@ async fn remove_containers(engine: &Engine, run: &str) -> Result<usize, LabError
         }
         for container in found {
             let Some(id) = container.id else { continue };
-            if container.state.is_some_and(|s| s.to_string() == "running") {
+            let lab = container.names.iter().flatten().any(|name| *name == format!("/imparcial-{run}"));
+            if lab && container.state.is_some_and(|s| s.to_string() == "running") {
                 empty(engine, &id).await;
             }
             engine.remove(&id).await?;
@@ -162,6 +165,16 @@ async fn remove_containers(engine: &Engine, run: &str) -> Result<usize, LabError
         }
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// What a run without a lab has built on this engine.
+async fn remove_images(engine: &Engine, run: &str) -> Result<(), EngineError> {
+    for (id, _) in images(engine, Some(run)).await? {
+        let options = RemoveImageOptionsBuilder::new().force(true).build();
+        let gone = engine.docker().remove_image(&id, Some(options), None).await.map(drop);
+        missing_is_fine(gone.map_err(|e| engine.explain(format!("remove image {id}"), &e)))?;
+    }
+    Ok(())
 }
 
 /// Lets a lab delete its images and layers before it ends, where it has no filesystem of its own (`lab-store` of its image
@@ -221,6 +234,13 @@ async fn networks(engine: &Engine, run: Option<&str>) -> Result<Vec<Labelled>, E
     let listed = engine.docker().list_networks(Some(options)).await;
     let listed = listed.map_err(|e| engine.explain("list the networks of runs", &e))?;
     Ok(listed.into_iter().filter_map(|n| Some((n.name?, n.labels.unwrap_or_default()))).collect())
+}
+
+async fn images(engine: &Engine, run: Option<&str>) -> Result<Vec<Labelled>, EngineError> {
+    let options = ListImagesOptionsBuilder::new().filters(&labelled(run)).build();
+    let listed = engine.docker().list_images(Some(options)).await;
+    let listed = listed.map_err(|e| engine.explain("list the images of runs", &e))?;
+    Ok(listed.into_iter().map(|image| (image.id, image.labels)).collect())
 }
 
 async fn volumes(engine: &Engine, run: Option<&str>) -> Result<Vec<Labelled>, EngineError> {

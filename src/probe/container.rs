@@ -124,6 +124,10 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
     }
     let age = container.age().unwrap_or(0.0);
     let built = stack.services.get(&name).and_then(|s| s.image.built.clone());
+    // On the host's own engine a stand-in runs under its own name.
+    let named = container.image_name.starts_with("imparcial/");
+    let asked = stack.services.get(&name).filter(|s| named && s.image.stand_in.is_some());
+    let image = asked.map_or(container.image_name.as_str(), |s| s.image.reference.as_str());
     let published: Vec<u16> = container.ports.values().flatten().map(|(_, port)| *port).collect();
     facts.extend([
         ("state".to_owned(), json!(container.state)),
@@ -132,7 +136,7 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         ("exit_code".to_owned(), json!(container.exit_code)),
         ("oom_killed".to_owned(), json!(container.oom_killed)),
         ("built_from_submission".to_owned(), json!(built.is_some_and(|id| id == container.image))),
-        ("image".to_owned(), json!(container.image_name)),
+        ("image".to_owned(), json!(image)),
         ("health".to_owned(), container.health.as_ref().map_or(Value::Null, |h| json!(h))),
         ("published".to_owned(), json!(published)),
     ]);

@@ -56,6 +56,8 @@ pub struct Stack {
     pub first_up: Option<FirstUp>,
     /// What the submission's SQL declares: found by `probe::mysql`, in the background.
     pub declared: declared::Declaring,
+    /// What everything that a look makes is labelled with; the lab itself bears it where there is one.
+    pub labels: BTreeMap<String, String>,
     /// Facts that one check found and later ones need (where the page is).
     pub notebook: Mutex<BTreeMap<String, serde_json::Value>>,
 }

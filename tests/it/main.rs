@@ -10,6 +10,7 @@ mod kill9;
 mod lab;
 mod live;
 mod mutants;
+mod place;
 mod planning;
 mod probes;
 mod report;

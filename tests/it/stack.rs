@@ -199,6 +199,7 @@ fn stack(engine: Engine, project: String, root: &Path, submission: Submission) -
         overrides: Vec::new(),
         first_up: None,
         declared: imparcial::stack::declared::Declaring::default(),
+        labels: BTreeMap::new(),
         notebook: tokio::sync::Mutex::default(),
     }
 }

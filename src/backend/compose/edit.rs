@@ -77,14 +77,20 @@ pub fn changes(file: &ComposeFile, hits: &[Hit]) -> Vec<Change> {
 }
 
 /// Writes the changed copy of the resolved file beside the submission's, and points the tool at it.
-pub async fn write(resolved: &str, changes: &[Change], tool: &Tool, shell: &dyn Shell) -> Result<Tool, BackendError> {
+pub async fn write(
+    resolved: &str,
+    changes: &[Change],
+    confine: impl FnOnce(Value) -> Value,
+    tool: &Tool,
+    shell: &dyn Shell,
+) -> Result<Tool, BackendError> {
     let root = tree::read(resolved).map_err(|e| {
         BackendError::Other(Text::new(
             format!("could not read the resolved file: {}", e.message),
             format!("no se pudo leer el archivo resuelto: {}", e.message),
         ))
     })?;
-    let edited = apply(root.root.to_json(), changes);
+    let edited = confine(apply(root.root.to_json(), changes));
     let file = format!("{}.imparcial.json", tool.file);
     let text = serde_json::to_vec_pretty(&edited).map_err(|e| BackendError::Other(Text::same(e.to_string())))?;
     shell.must(&Cmd::new(["tee", "--", &file]).stdin(text).timeout(Duration::from_secs(10))).await?;

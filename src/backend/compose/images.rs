@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use super::hosted::{self, Names};
 use super::order;
 use super::tool::Tool;
 use crate::backend::{BackendError, Request, Source, blame, disk};
 use crate::docker::Engine;
-use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell};
+use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell, ShellExt};
 use crate::notice::Reason;
 use crate::stack::{ImageState, LeftOut, StandIn};
 use crate::submission::{ServiceDef, dockerfile};
@@ -29,6 +30,7 @@ pub async fn all(
     shell: &dyn Shell,
     engine: &Engine,
     request: &Request,
+    names: Option<&Names>,
 ) -> Result<Vec<(String, ImageState)>, BackendError> {
     let mut states: Vec<(String, ImageState)> = Vec::new();
     for turn in order::turns(services, &request.submission) {
@@ -36,8 +38,8 @@ pub async fn all(
         let jobs = turn.into_iter().map(|service| async move {
             let state = match (&service.build, below(service, services, made, request)) {
                 (Some(_), Some(state)) => Ok(state),
-                (Some(_), None) => build(service, tool, shell, engine, request).await,
-                (None, _) => fetch(service, shell, request).await,
+                (Some(_), None) => build(service, tool, shell, engine, request, names).await,
+                (None, _) => fetch(service, shell, engine, request, names).await,
             };
             state.map(|state| (service.name.clone(), state))
         });
@@ -79,7 +81,13 @@ fn below(
     Some(ImageState { reference, missing, ..ImageState::default() })
 }
 
-async fn fetch(service: &ServiceDef, shell: &dyn Shell, request: &Request) -> Result<ImageState, BackendError> {
+async fn fetch(
+    service: &ServiceDef,
+    shell: &dyn Shell,
+    engine: &Engine,
+    request: &Request,
+    names: Option<&Names>,
+) -> Result<ImageState, BackendError> {
     let Some(reference) = service.image.clone() else {
         let text = Text::new(
             format!("service {} names neither an image nor a build", service.name),
@@ -98,6 +106,12 @@ async fn fetch(service: &ServiceDef, shell: &dyn Shell, request: &Request) -> Re
         }
         Some(Source::StandIn(stand_in)) => state.stand_in = Some(stand_in.clone()),
         Some(Source::Registry) | None => {}
+    }
+    if let Some(local) = names.and_then(|names| names.local(&reference)) {
+        // It is on this engine already, or set-up has to make it.
+        let there = engine.docker().inspect_image(local).await;
+        there.map_err(|e| engine.explain(format!("find the stand-in {local}: run `imparcial setup`"), &e))?;
+        return Ok(state);
     }
     let output = bounded(shell.run(&Cmd::new(["docker", "pull", "--quiet", &reference]).timeout(request.fetch)).await)?;
     state.log = output.both();
@@ -155,6 +169,7 @@ async fn build(
     shell: &dyn Shell,
     engine: &Engine,
     request: &Request,
+    names: Option<&Names>,
 ) -> Result<ImageState, BackendError> {
     let mut state =
         ImageState { reference: service.image.clone().unwrap_or_else(|| "build".to_owned()), ..ImageState::default() };
@@ -173,11 +188,15 @@ async fn build(
             Some(Source::Registry) | None => {}
         }
     }
+    if let (Some(names), Some(text)) = (names, &text) {
+        stand_on(service, text, names, shell).await?;
+    }
     let buildkit = text.as_deref().is_some_and(|t| t.contains("RUN --mount"));
     let output = bounded(tool.build(&service.name, buildkit, request.build).await)?;
     state.log = output.both();
     if output.ok() {
-        let tag = service.image.clone().unwrap_or_else(|| format!("{}_{}", tool.project, service.name));
+        let own = hosted::built(&tool.project, &service.name);
+        let tag = service.image.clone().filter(|_| names.is_none()).unwrap_or(own);
         state.built = image_id(engine, &tag, &tool.project, &service.name).await;
         if state.built.is_none() {
             let text = Text::new(
@@ -307,10 +326,22 @@ fn killed(line: &str) -> bool {
     line.contains("returned a non-zero code: 137") || line.contains("did not complete successfully: exit code: 137")
 }
 
-async fn dockerfile_text(service: &ServiceDef, shell: &dyn Shell) -> Option<String> {
+/// Puts what serves here into the copy of a Dockerfile.
+async fn stand_on(service: &ServiceDef, text: &str, names: &Names, shell: &dyn Shell) -> Result<(), BackendError> {
+    let args = service.build.as_ref().map(|b| b.args.clone()).unwrap_or_default();
+    let (Some(path), Some(text)) = (dockerfile_path(service), names.in_dockerfile(text, &args)) else { return Ok(()) };
+    shell.must(&Cmd::new(["tee", "--", &path]).stdin(text).timeout(Duration::from_secs(10))).await?;
+    Ok(())
+}
+
+fn dockerfile_path(service: &ServiceDef) -> Option<String> {
     let build = service.build.as_ref()?;
     let name = build.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned());
-    let path = if name.starts_with('/') { name } else { format!("{}/{name}", build.context.trim_end_matches('/')) };
+    Some(if name.starts_with('/') { name } else { format!("{}/{name}", build.context.trim_end_matches('/')) })
+}
+
+async fn dockerfile_text(service: &ServiceDef, shell: &dyn Shell) -> Option<String> {
+    let path = dockerfile_path(service)?;
     let output = shell.run(&Cmd::new(["cat", "--", &path]).timeout(Duration::from_secs(10))).await.ok()?;
     output.ok().then(|| output.out())
 }

@@ -3,7 +3,9 @@
 //! The file as handed in is what runs. Where something of it may not or cannot run here (a stripped key, the log driver of a
 //! collector that is not there), a resolved copy with that one change runs instead, and the change is said.
 
+pub mod clash;
 pub mod edit;
+pub mod hosted;
 pub mod images;
 pub mod newer;
 pub mod order;
@@ -33,6 +35,10 @@ use tool::Tool;
 pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     let mut log = Log::new();
     let own = request.submission.compose.clone().unwrap_or_default();
+    if site.hosting.is_some() {
+        readable(request)?;
+        hosted::admit(request, &own)?;
+    }
     let tool = find_tool(site, request, &own).await?;
 
     log.phase("resolve", request);
@@ -53,6 +59,9 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     };
     log.evidence.push(("compose-resolved.yml".to_owned(), resolved.output.clone().into_bytes()));
     stack.config = Config { valid: true, resolved: file.clone(), ..Config::default() };
+    if site.hosting.is_some() {
+        hosted::admit(request, &file)?;
+    }
 
     stack.policy = policy_hits(request, &own, &file);
     stack.roles = bind::bind(&request.roles, &file, &request.submission, &request.family, &request.bound);
@@ -72,18 +81,28 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         return Ok(log.up(stack));
     }
     let changes = edit::changes(&file, &stack.policy);
-    if !changes.is_empty() {
-        tool = edit::write(&resolved.output, &changes, &tool, site.shell.as_ref()).await?;
-        stack.overrides.extend(changes.iter().map(|c| c.said.clone()));
-    }
     let left_out: Vec<String> =
         stack.services.values().filter(|s| s.left_out.is_some()).map(|s| s.name.clone()).collect();
-    edit::prepare_host_paths(&left_out, &file, site.shell.as_ref(), &mut log.notices).await?;
+    let names = site.hosting.as_ref().map(|h| hosted::Names::of(&file, &request.sources, &h.project));
+    let confine = |value| match (&site.hosting, &names) {
+        (Some(hosting), Some(names)) => hosted::confine(value, &stack.policy, names, hosting, &folder(request)),
+        _ => value,
+    };
+    if !changes.is_empty() || site.hosting.is_some() {
+        tool = edit::write(&resolved.output, &changes, confine, &tool, site.shell.as_ref()).await?;
+        stack.overrides.extend(changes.iter().map(|c| c.said.clone()));
+    }
+    if site.hosting.is_some() {
+        clash::check(&site.engine, &file, &left_out).await?;
+    } else {
+        edit::prepare_host_paths(&left_out, &file, site.shell.as_ref(), &mut log.notices).await?;
+    }
 
     log.phase("images", request);
     let wanted: Vec<_> =
         file.services.iter().filter(|s| stack.services.get(&s.name).is_some_and(|s| s.left_out.is_none())).collect();
-    for (name, state) in images::all(&wanted, &tool, site.shell.as_ref(), &site.engine, request).await? {
+    for (name, state) in images::all(&wanted, &tool, site.shell.as_ref(), &site.engine, request, names.as_ref()).await?
+    {
         if !state.log.is_empty() {
             log.evidence.push((format!("image-{name}.txt"), state.log.clone().into_bytes()));
         }
@@ -131,19 +150,41 @@ pub async fn tool_of(stack: &Stack) -> Result<Tool, BackendError> {
 }
 
 async fn find_tool(site: &Site, request: &Request, own: &ComposeFile) -> Result<Tool, BackendError> {
-    // An unreadable file is still the file that was handed in: the tool says what it makes of it.
+    let path = handed_in(request, own);
+    let file = format!("{}/{path}", site.workdir);
+    let dir = file.rsplit_once('/').map_or_else(|| site.workdir.clone(), |(dir, _)| dir.to_owned());
+    let project = site.hosting.as_ref().map_or_else(|| folder(request), |hosting| hosting.project.clone());
+    Ok(Tool::find(site.shell.clone(), dir, file, project).await?)
+}
+
+/// An unreadable file is still the file that was handed in: the tool says what it makes of it.
+fn handed_in(request: &Request, own: &ComposeFile) -> String {
     let path = if own.path.as_os_str().is_empty() {
         request.submission.compose_files.first().cloned().unwrap_or_default()
     } else {
         own.path.clone()
     };
-    let path = path.to_string_lossy().into_owned();
-    let file = format!("{}/{path}", site.workdir);
-    let dir = file.rsplit_once('/').map_or_else(|| site.workdir.clone(), |(dir, _)| dir.to_owned());
+    path.to_string_lossy().into_owned()
+}
+
+/// The project as the student's own tool would name it.
+fn folder(request: &Request) -> String {
+    let path = handed_in(request, request.submission.compose.as_ref().unwrap_or(&ComposeFile::default()));
     let folder = path
         .rsplit_once('/')
         .map_or(request.submission.name.as_str(), |(dir, _)| dir.rsplit('/').next().unwrap_or(dir));
-    Ok(Tool::find(site.shell.clone(), dir, file, tool::project_name(folder)).await?)
+    tool::project_name(folder)
+}
+
+/// On the host nothing is given to the tool that the policy could not judge first.
+fn readable(request: &Request) -> Result<(), BackendError> {
+    match &request.submission.compose_error {
+        Some(notice) => Err(BackendError::Other(Text::new(
+            format!("a file that cannot be judged before it runs needs a lab: {}", notice.text.en),
+            format!("un archivo que no se puede juzgar antes de usarlo necesita un laboratorio: {}", notice.text.es),
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
@@ -166,6 +207,7 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         overrides: Vec::new(),
         first_up: None,
         declared: crate::stack::declared::Declaring::default(),
+        labels: site.hosting.as_ref().map(|h| h.labels.clone()).unwrap_or_default(),
         notebook: Mutex::default(),
     }
 }

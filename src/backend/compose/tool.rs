@@ -58,8 +58,9 @@ impl Tool {
         self.run(self.cmd(["config"]).timeout(Duration::from_secs(60))).await
     }
 
+    /// A step that fails leaves no container behind: on the host's engine it would bear nobody's label.
     pub async fn build(&self, service: &str, buildkit: bool, budget: Duration) -> Result<Output, RunError> {
-        let mut cmd = self.cmd(["build", service]).timeout(budget);
+        let mut cmd = self.cmd(["build", "--force-rm", service]).timeout(budget);
         if buildkit {
             cmd = cmd.env("DOCKER_BUILDKIT", "1").env("BUILDKIT_PROGRESS", "plain");
         }

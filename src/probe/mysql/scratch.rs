@@ -149,6 +149,11 @@ impl Scratch<'_> {
         !self.fed.is_empty() && !named("MYSQL_DATABASE") && !named("MARIADB_DATABASE")
     }
 
+    fn labels(&self) -> HashMap<String, String> {
+        let own = (LABEL.to_owned(), self.stack.project.clone());
+        self.stack.labels.clone().into_iter().chain([own]).collect()
+    }
+
     fn env(&self) -> Vec<String> {
         self.model.config.as_ref().and_then(|c| c.env.clone()).unwrap_or_default()
     }
@@ -192,7 +197,7 @@ impl Scratch<'_> {
             entrypoint: config.entrypoint,
             user: config.user,
             working_dir: config.working_dir,
-            labels: Some(HashMap::from([(LABEL.to_owned(), self.stack.project.clone())])),
+            labels: Some(self.labels()),
             networking_config: Some(NetworkingConfig {
                 endpoints_config: Some(HashMap::from([(network.to_owned(), EndpointSettings::default())])),
             }),
@@ -215,7 +220,7 @@ impl Scratch<'_> {
         let network = NetworkCreateRequest {
             name: name.clone(),
             internal: Some(true),
-            labels: Some(HashMap::from([(LABEL.to_owned(), self.stack.project.clone())])),
+            labels: Some(self.labels()),
             ..NetworkCreateRequest::default()
         };
         let made = engine.docker().create_network(network).await;

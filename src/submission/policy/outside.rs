@@ -70,7 +70,7 @@ pub(super) fn host_binds(view: &View<'_>, found: &mut Vec<Found>) {
                 if Path::new(bind.written) == path { String::new() } else { format!(" → `{}`", shown(path)) }
             };
             match view.follow(bind.written) {
-                Lead::Machine(path) if is_denied(&path, bind.read_only) => found.push(hit(
+                Lead::Machine(path) if view.denies(&path, bind.read_only) => found.push(hit(
                     service,
                     &bind,
                     format!(
@@ -218,6 +218,13 @@ fn is_denied(path: &Path, read_only: bool) -> bool {
     // A folder that holds one of them gives it away as well.
     let denied = DENIED.iter().any(|denied| path.starts_with(denied) || Path::new(denied).starts_with(path));
     denied || path.extension().is_some_and(|ending| ending == "sock")
+}
+
+impl View<'_> {
+    /// A lab makes what is no part of its system, empty; nobody does that on the host.
+    fn denies(&self, path: &Path, read_only: bool) -> bool {
+        is_denied(path, read_only) || (self.uncontained && !(read_only && is_harmless(path)))
+    }
 }
 
 fn is_harmless(path: &Path) -> bool {

@@ -279,3 +279,25 @@ fn the_table_is_well_formed() {
         assert!(super::rule(rule.name).is_some());
     }
 }
+
+#[test]
+fn what_only_a_lab_contains_is_told_from_what_is_refused_anywhere() {
+    let read =
+        |text: &str| compose::parse(Path::new(""), text, &BTreeMap::new(), &|_| None).expect("a compose file").file;
+    let only = |text: &str, actions: &[(String, Action)]| -> Vec<String> {
+        let hits = only_in_a_lab(&Submission::default(), &read(text), actions);
+        hits.into_iter().map(|hit| format!("{} {}", hit.rule, hit.text.en)).collect()
+    };
+    let srv =
+        "services:\n  a:\n    image: x\n    volumes: [\"/srv/data:/d\", \"/etc/localtime:/l:ro\", \"./own:/o\"]\n";
+    assert_eq!(only(srv, &[]), ["host_binds `a` asks for `/srv/data` of the machine's own system"]);
+    let privileged = "services:\n  a:\n    image: x\n    privileged: true\n    cap_add: [NET_ADMIN]\n";
+    assert!(only(privileged, &[]).is_empty(), "a lab refuses the one and strips the other as well");
+    let allowed = [("privileged".to_owned(), Action::Allow), ("cap_add".to_owned(), Action::Allow)];
+    assert_eq!(only(privileged, &allowed).len(), 2, "a scenario allows it for its labs");
+    let keys = "services:\n  a:\n    build: {context: ., network: host, ssh: [default]}\n    provider: {type: x}\n\
+                volumes:\n  far: {driver_opts: {type: nfs, device: \":/x\"}}\n";
+    let said = only(keys, &[]);
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert!(said.iter().all(|s| s.starts_with("uncontained ")), "{said:?}");
+}

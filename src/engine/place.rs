@@ -1,0 +1,128 @@
+//! Where a run's stack is brought up: a lab, or the host's own engine. What differs between the two is here.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::lost::Loss;
+use crate::backend::{Hosting, Site};
+use crate::docker::Engine;
+use crate::exec::Shell;
+use crate::lab::left_out::NotCopied;
+use crate::lab::{self, Lab, LabError, LabSpec, OnHost};
+use crate::plan;
+use crate::text::Text;
+use crate::time::Clock;
+
+pub(super) enum Place {
+    Lab(Lab),
+    Host(OnHost),
+}
+
+impl Place {
+    /// A place of our own; what dead runs left behind goes first.
+    pub(super) async fn open(kind: plan::Place, spec: LabSpec) -> Result<Self, LabError> {
+        let host = Engine::host().await?;
+        if let Err(error) = lab::sweep(&host).await {
+            tracing::warn!(%error, "what earlier runs left could not be swept");
+        }
+        match kind {
+            plan::Place::Lab => Lab::start(spec).await.map(Self::Lab),
+            plan::Place::Host => OnHost::start(spec).await.map(Self::Host),
+        }
+    }
+
+    pub(super) fn site(&self) -> Site {
+        match self {
+            Self::Lab(lab) => Site {
+                engine: lab.engine().clone(),
+                shell: lab.shell(),
+                agents: lab.agents().clone(),
+                address: lab.address().to_owned(),
+                workdir: lab.workdir(),
+                hosting: None,
+            },
+            Self::Host(host) => Site {
+                engine: host.engine().clone(),
+                shell: host.shell(),
+                agents: host.agents().clone(),
+                address: host.address().to_owned(),
+                workdir: host.workdir(),
+                hosting: Some(Hosting { labels: host.labels(), project: host.project() }),
+            },
+        }
+    }
+
+    pub(super) fn shell(&self) -> Arc<dyn Shell> {
+        match self {
+            Self::Lab(lab) => lab.shell(),
+            Self::Host(host) => host.shell(),
+        }
+    }
+
+    pub(super) fn left_out(&self) -> &[NotCopied] {
+        match self {
+            Self::Lab(lab) => lab.left_out(),
+            Self::Host(host) => host.left_out(),
+        }
+    }
+
+    /// Waits for as long as the place is there. The host is as long as we are; its engine's failures are told by each look.
+    pub(super) async fn watch(&self, loss: &Loss, clock: Clock, stop: &CancellationToken) {
+        match self {
+            Self::Lab(lab) => loss.watch(lab, clock, stop).await,
+            Self::Host(_) => std::future::pending().await,
+        }
+    }
+
+    pub(super) async fn down(&self) -> Result<(), LabError> {
+        match self {
+            Self::Lab(lab) => lab.down().await,
+            Self::Host(host) => host.down().await,
+        }
+    }
+
+    /// The lab's container, or the project on the host.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Lab(lab) => lab.name().to_owned(),
+            Self::Host(host) => host.project(),
+        }
+    }
+
+    fn run(&self) -> &str {
+        match self {
+            Self::Lab(lab) => lab.run(),
+            Self::Host(host) => host.run(),
+        }
+    }
+
+    /// Of a lab that was kept. On the host nothing is: the copy that its containers have mounted goes with us.
+    pub(super) fn how_to_look(&self) -> Text {
+        let (name, run) = (self.name(), self.run());
+        Text::new(
+            format!(
+                "the lab is still up: `docker exec -it {name} bash` looks inside (then `docker ps`), `imparcial down {run}` removes it"
+            ),
+            format!(
+                "el laboratorio sigue en marcha: `docker exec -it {name} bash` entra en él (y luego `docker ps`); `imparcial down {run}` lo elimina"
+            ),
+        )
+    }
+
+    pub(super) fn what_is_left(&self) -> Text {
+        let (name, run) = (self.name(), self.run());
+        let (en, es) = match self {
+            Self::Lab(_) => (format!("the lab {name}"), format!("el laboratorio {name}")),
+            Self::Host(_) => (format!("what project {name} made"), format!("lo que creó el proyecto {name}")),
+        };
+        Text::new(
+            format!(
+                "{en} may still be there; for ten minutes it is removed as soon as the engine answers, later by the next start or by `imparcial down {run}`"
+            ),
+            format!(
+                "{es} puede seguir ahí; durante diez minutos se retira en cuanto el motor responda, después con el próximo arranque o con `imparcial down {run}`"
+            ),
+        )
+    }
+}
