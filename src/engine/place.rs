@@ -15,7 +15,7 @@ use crate::text::Text;
 use crate::time::Clock;
 
 pub(super) enum Place {
-    Lab(Lab),
+    Lab(Box<Lab>),
     Host(OnHost),
 }
 
@@ -27,7 +27,7 @@ impl Place {
             tracing::warn!(%error, "what earlier runs left could not be swept");
         }
         match kind {
-            plan::Place::Lab => Lab::start(spec).await.map(Self::Lab),
+            plan::Place::Lab => Lab::start(spec).await.map(|lab| Self::Lab(Box::new(lab))),
             plan::Place::Host => OnHost::start(spec).await.map(Self::Host),
         }
     }
