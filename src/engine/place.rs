@@ -16,7 +16,7 @@ use crate::time::Clock;
 
 pub(super) enum Place {
     Lab(Box<Lab>),
-    Host(OnHost),
+    Host(Box<OnHost>),
 }
 
 impl Place {
@@ -28,7 +28,7 @@ impl Place {
         }
         match kind {
             plan::Place::Lab => Lab::start(spec).await.map(|lab| Self::Lab(Box::new(lab))),
-            plan::Place::Host => OnHost::start(spec).await.map(Self::Host),
+            plan::Place::Host => OnHost::start(spec).await.map(|host| Self::Host(Box::new(host))),
         }
     }
 
