@@ -24,6 +24,13 @@ pub enum Rows {
 
 const WHERE: &str = "WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'sys')";
 
+/// Each brand has its own, and what the other understands is slow there; a server that is older knows no such constraint.
+const MARIADB_CHECKS: &str =
+    "SELECT constraint_schema AS s, table_name AS t, check_clause AS c FROM information_schema.check_constraints";
+const MYSQL_CHECKS: &str = "SELECT tc.table_schema AS s, tc.table_name AS t, cc.check_clause AS c FROM information_schema.check_constraints cc \
+     JOIN information_schema.table_constraints tc ON tc.constraint_schema = cc.constraint_schema \
+     AND tc.constraint_name = cc.constraint_name WHERE tc.constraint_type = 'CHECK'";
+
 /// The tables that somebody made, with their rows; in the order of their names.
 pub async fn read(store: &Store, rows: Rows, timeout: Duration) -> Result<Vec<Table>, ProbeError> {
     let statements = [
@@ -41,15 +48,10 @@ pub async fn read(store: &Store, rows: Rows, timeout: Duration) -> Result<Vec<Ta
              WHERE k.table_schema NOT IN ('information_schema', 'performance_schema', 'sys', 'mysql') \
              ORDER BY k.table_schema, k.table_name, tc.constraint_type, k.constraint_name, k.ordinal_position"
             .to_owned(),
-        // MariaDB, and then MySQL 8; older ones know neither, and no such constraint.
-        "SELECT constraint_schema AS s, table_name AS t, check_clause AS c FROM information_schema.check_constraints".to_owned(),
-        "SELECT tc.table_schema AS s, tc.table_name AS t, cc.check_clause AS c FROM information_schema.check_constraints cc \
-         JOIN information_schema.table_constraints tc ON tc.constraint_schema = cc.constraint_schema \
-         AND tc.constraint_name = cc.constraint_name WHERE tc.constraint_type = 'CHECK'"
-            .to_owned(),
+        if store.version.contains("MariaDB") { MARIADB_CHECKS } else { MYSQL_CHECKS }.to_owned(),
     ];
     let answers = store.ask(statements.into_iter().map(Statement::new).collect(), timeout).await?;
-    let [tables, columns, keys, checks @ ..] = answers.as_slice() else {
+    let [tables, columns, keys, checks] = answers.as_slice() else {
         return Err(ProbeError::ours("the server left out an answer", "el servidor omitió una respuesta"));
     };
     for answer in [tables, columns] {
@@ -60,7 +62,7 @@ pub async fn read(store: &Store, rows: Rows, timeout: Duration) -> Result<Vec<Ta
             ));
         }
     }
-    let checks = checks.iter().find(|answer| answer.error.is_none());
+    let checks = Some(checks).filter(|answer| answer.error.is_none());
     let mut out = describe(tables, columns, keys, checks);
     out.truncate(MAX_TABLES);
     fill(store, &mut out, rows, timeout).await?;
@@ -160,33 +162,36 @@ async fn fill(store: &Store, tables: &mut [Table], rows: Rows, timeout: Duration
     if tables.is_empty() {
         return Ok(());
     }
-    let count = |table: &Table| Statement::new(format!("SELECT COUNT(*) FROM {}", table.quoted()));
-    let counts = store.ask(tables.iter().map(count).collect(), timeout).await?;
-    let mut statements = Vec::new();
-    for (table, answer) in tables.iter_mut().zip(&counts) {
-        table.total = answer.rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0);
+    let select = |table: &Table| {
         let columns: Vec<String> = table.columns.iter().map(selected).collect();
-        let select = format!("SELECT {} FROM {}", columns.join(", "), table.quoted());
-        match rows {
-            Rows::All => statements.push(Statement::new(select)),
-            Rows::Some => {
-                statements.push(Statement::new(format!("{select} LIMIT {FIRST_ROWS}")));
-                let key: Vec<String> =
-                    table.uniques.first().iter().flat_map(|k| k.iter().map(|c| format!("{} DESC", quote(c)))).collect();
-                if table.total > FIRST_ROWS && !key.is_empty() {
-                    let last = LAST_ROWS.min(table.total - FIRST_ROWS);
-                    statements.push(Statement::new(format!("{select} ORDER BY {} LIMIT {last}", key.join(", "))));
-                }
-            }
+        format!("SELECT {} FROM {}", columns.join(", "), table.quoted())
+    };
+    let mut statements = Vec::new();
+    for table in tables.iter() {
+        statements.push(Statement::new(format!("SELECT COUNT(*) FROM {}", table.quoted())));
+        let limit = if rows == Rows::Some { format!(" LIMIT {FIRST_ROWS}") } else { String::new() };
+        statements.push(Statement::new(select(table) + &limit));
+    }
+    let mut answers = store.ask(statements, timeout).await?.into_iter();
+    let mut longer = Vec::new();
+    for (at, table) in tables.iter_mut().enumerate() {
+        let count = answers.next().unwrap_or_default();
+        table.total = count.rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0);
+        table.rows.extend(answers.next().unwrap_or_default().rows);
+        let key: Vec<String> =
+            table.uniques.first().iter().flat_map(|k| k.iter().map(|c| format!("{} DESC", quote(c)))).collect();
+        if rows == Rows::Some && table.total > FIRST_ROWS && !key.is_empty() {
+            let last = LAST_ROWS.min(table.total - FIRST_ROWS);
+            let statement = format!("{} ORDER BY {} LIMIT {last}", select(table), key.join(", "));
+            longer.push((at, Statement::new(statement)));
         }
     }
-    let answers = store.ask(statements, timeout).await?;
-    let mut answers = answers.into_iter();
-    for table in tables {
-        let second = rows == Rows::Some && table.total > FIRST_ROWS && !table.uniques.is_empty();
-        for answer in answers.by_ref().take(1 + usize::from(second)) {
-            table.rows.extend(answer.rows);
-        }
+    if longer.is_empty() {
+        return Ok(());
+    }
+    let (at, statements): (Vec<usize>, Vec<Statement>) = longer.into_iter().unzip();
+    for (at, answer) in at.into_iter().zip(store.ask(statements, timeout).await?) {
+        tables[at].rows.extend(answer.rows);
     }
     Ok(())
 }
