@@ -17,6 +17,7 @@ pub mod screen;
 pub mod setup;
 pub mod shell;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -162,5 +163,13 @@ fn log(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("IMPARCIAL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // Colours are for terminals; `NO_COLOR` is honoured there.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let colour = std::io::stderr().is_terminal() && !plain;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .init();
 }
