@@ -19,6 +19,7 @@ use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::probe::{Attempt, Observation, ProbeError};
 use crate::stack::{Stack, StandIn};
+use crate::submission::no_part;
 use crate::submission::paths;
 use crate::text::Text;
 
@@ -137,7 +138,7 @@ impl Live<'_> {
         let mounted: Vec<PathBuf> = mounts.map(|source| paths::clean(&folder.join(source))).collect();
         let context = submission.builds.get(&service.name).and_then(|b| b.context.clone());
         let given = |path: &&PathBuf| {
-            let data = !crate::lab::left_out::is_disk_image(path) && !crate::lab::left_out::is_bookkeeping(path);
+            let data = !no_part::is_disk_image(path) && !no_part::is_bookkeeping(path);
             mounted.contains(path) || (data && mounted.iter().chain(&context).any(|folder| path.starts_with(folder)))
         };
         self.stack.left_out.iter().find(given).cloned()

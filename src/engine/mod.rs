@@ -196,7 +196,10 @@ async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -
         roles: plan.scenario.roles.clone(),
         bound: plan.options.roles.clone(),
         sources,
-        left_out: lab.left_out().iter().filter(|it| it.why.is_missed()).map(|it| it.path.clone()).collect(),
+        left_out: {
+            let copy = lab.left_out().iter().filter(|it| it.why.is_missed()).map(|it| it.path.clone());
+            copy.chain(plan.submission.not_unpacked.iter().cloned()).collect()
+        },
         family: |reference| Catalogue::shipped().family_of(reference),
         fetch: plan.scenario.budgets.fetch,
         build: plan.scenario.budgets.build,

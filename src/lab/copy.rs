@@ -14,6 +14,7 @@ use tar::{EntryType, Header};
 use tokio::sync::mpsc;
 
 use super::left_out::{self, NotCopied, NotCopiedWhy};
+use crate::submission::no_part;
 
 /// The most that is copied.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,7 @@ pub struct Caps {
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { entries: 100_000, bytes: 2 << 30, file: 512 << 20 }
+        Self { entries: 100_000, bytes: 2 << 30, file: no_part::LARGEST_FILE }
     }
 }
 
@@ -77,7 +78,7 @@ impl<W: Write> Copy<W> {
             let (inner, name) = (inner.join(entry.file_name()), name.join(entry.file_name()));
             let kind = entry.file_type().map_err(read)?;
             if kind.is_dir()
-                && left_out::is_bookkeeping(&inner)
+                && no_part::is_bookkeeping(&inner)
                 && !left_out::is_small_repository(&self.root.join(&inner))
             {
                 self.left_out.push(NotCopied { path: inner, why: NotCopiedWhy::Bookkeeping });
@@ -106,7 +107,7 @@ impl<W: Write> Copy<W> {
             return Ok(());
         }
         let size = about.len();
-        let why = if left_out::is_disk_image(inner) {
+        let why = if no_part::is_disk_image(inner) {
             Some(NotCopiedWhy::DiskImage(size))
         } else {
             (size > self.caps.file).then_some(NotCopiedWhy::TooLarge(size))

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::notice::{Level, Notice};
+use crate::submission::no_part::{is_bookkeeping, is_disk_image};
 use crate::text::Text;
 
 /// Something of the submission that was not copied, and why.
@@ -36,11 +37,6 @@ impl NotCopiedWhy {
     }
 }
 
-/// What git and Vagrant keep for themselves.
-pub fn is_bookkeeping(folder: &Path) -> bool {
-    folder.file_name().is_some_and(|name| name == ".git" || name == ".vagrant")
-}
-
 /// Whether it goes along all the same: a build may ask git which version it is of.
 pub(super) fn is_small_repository(folder: &Path) -> bool {
     const MOST: u64 = 64 << 20;
@@ -52,12 +48,6 @@ pub(super) fn is_small_repository(folder: &Path) -> bool {
         .map(|entry| weight(&entry.path(), &mut entries))
         .sum::<u64>();
     folder.file_name().is_some_and(|name| name == ".git") && entries > 0 && bytes <= MOST
-}
-
-/// The disk of a virtual machine, or a box of one.
-pub fn is_disk_image(file: &Path) -> bool {
-    const ENDS: [&str; 9] = ["box", "iso", "ova", "qcow", "qcow2", "vdi", "vhd", "vhdx", "vmdk"];
-    file.extension().and_then(|e| e.to_str()).is_some_and(|e| ENDS.iter().any(|end| e.eq_ignore_ascii_case(end)))
 }
 
 /// An observation for each, but for what nobody misses.
@@ -152,11 +142,5 @@ mod tests {
                 "dump.sql was left out of the run's copy: it is a single file of 1024 MB",
             ]
         );
-    }
-
-    #[test]
-    fn a_disk_is_known_by_its_ending() {
-        assert!(is_disk_image(Path::new("a/CentOS-7.ISO")) && is_disk_image(Path::new("x.qcow2")));
-        assert!(!is_disk_image(Path::new("box")) && !is_disk_image(Path::new("init.sql")));
     }
 }

@@ -8,6 +8,7 @@ pub mod decode;
 mod discover;
 pub mod dockerfile;
 pub mod handed;
+pub mod no_part;
 pub mod paths;
 pub mod policy;
 mod read;
@@ -32,6 +33,8 @@ pub struct Submission {
     pub name: String,
     /// Where it came from, if not from a folder.
     pub handed: Option<handed::Handed>,
+    /// Files of an archive that were left out though a build may ask for them.
+    pub not_unpacked: Vec<PathBuf>,
     /// The compose file that counts; the notices say how it was chosen, or why there is none.
     pub compose: Option<ComposeFile>,
     /// What our own reader made of it failing: the compose tool's answer decides, in the lab.

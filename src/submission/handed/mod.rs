@@ -6,6 +6,7 @@
 
 mod git;
 mod kind;
+mod names;
 mod stop;
 mod tar;
 mod target;
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use self::kind::{Form, Kind};
-use self::target::{Caps, Target};
+use self::target::{Caps, Target, Why};
 use super::discover::notice;
 use super::{ReadOptions, Submission, read};
 use crate::notice::{Level, Notice};
@@ -133,10 +134,12 @@ async fn take_within(
         _ => (kind::name_of(&path), kind::shown(&kind::full(&path))),
     };
     let (mut submission, source) = match unpacked {
-        Ok((Unpacked { root, notices }, source)) => {
+        Ok((Unpacked { root, missed, notices }, source)) => {
             let root = if matches!(kind, Kind::Git(_)) { folder.path().join("files") } else { root };
             let mut submission = read(&root, options)?;
             submission.notices.splice(0..0, notices);
+            let inner = |path: PathBuf| Some(path.strip_prefix(&submission.root).ok()?.to_owned());
+            submission.not_unpacked = missed.into_iter().filter_map(inner).collect();
             if matches!(kind, Kind::Git(_)) && root.join(".gitmodules").is_file() {
                 submission.notices.push(no_submodules());
             }
@@ -160,6 +163,7 @@ async fn take_within(
 
 struct Unpacked {
     root: PathBuf,
+    missed: Vec<PathBuf>,
     notices: Vec<Notice>,
 }
 
@@ -182,10 +186,11 @@ async fn unpack(
             Form::TarGz => tar::unpack(&path, true, &mut target)?,
         }
         let root = target.finish()?;
-        if target.files == 0 {
+        let with_disks = [Why::Disk, Why::Huge].iter().any(|why| target.left_out.contains_key(why));
+        if target.files == 0 && !with_disks {
             return Err(Stop::Empty);
         }
-        Ok(Unpacked { root, notices: stop::left_out(&target.left_out) })
+        Ok(Unpacked { root, missed: target.missed, notices: stop::left_out(&target.left_out) })
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(Stop::Bug(e.to_string())))
 }

@@ -88,9 +88,9 @@ impl Stop {
         }
     }
 
-    /// Another machine could take it.
+    /// It could be taken elsewhere, or as a folder.
     pub(super) fn is_our_limit(&self) -> bool {
-        matches!(self, Self::TooMany(_) | Self::TooLarge(_))
+        matches!(self, Self::TooMany(_) | Self::TooLarge(_) | Self::TooDeep(_) | Self::Bomb { .. })
     }
 
     /// What there is to say of the archive where it is its own fault.
@@ -164,6 +164,8 @@ pub(super) fn left_out(left_out: &BTreeMap<Why, (usize, Vec<String>)>) -> Vec<No
             Why::Outside => ("their names lead out of the archive", "sus nombres llevan fuera del paquete"),
             Why::Link => ("links that lead out of it, or to nothing", "enlaces que llevan fuera de él, o a nada"),
             Why::NoFile => ("neither files nor folders", "ni archivos ni carpetas"),
+            Why::Disk => ("disks of virtual machines", "discos de máquinas virtuales"),
+            Why::Huge => ("larger than any file that services need", "más grandes que lo que un servicio necesita"),
             Why::Name => ("no name for a file, or that of something else", "sin nombre válido, o con el de otra cosa"),
         };
         let text = Text::new(

@@ -38,7 +38,8 @@ fn entries(from: impl Read, target: &mut Target) -> Result<(), Stop> {
             EntryType::Directory => target.folder(&name)?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
-                target.file(&name, executable, &mut entry)?;
+                target.file(&name, entry.size(), executable, &mut entry)?;
+                target.read_past(&mut entry)?;
             }
             EntryType::Symlink => target.link(&name, &to)?,
             EntryType::Link => target.hard_link(&name, &to)?,

@@ -10,11 +10,12 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Stop;
+use super::names::{Relative, is_vagrants, no_part_of_it, relative, stays_inside};
 
 /// The most that is unpacked.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +28,15 @@ pub(super) struct Caps {
     /// So many bytes may come out of one byte of the archive, once more than `small` have.
     pub(super) ratio: u64,
     pub(super) small: u64,
+    /// What may be read past of files that are no part of the work, which count for nothing else.
+    pub(super) past: u64,
 }
 
 impl Default for Caps {
     fn default() -> Self {
         // As many entries and bytes as are sent into a lab. Text packs to a twentieth, zeros to a thousandth.
-        Self { entries: 100_000, bytes: 2 << 30, depth: 64, ratio: 200, small: 100 << 20 }
+        // The disks of a few virtual machines are read past in a minute.
+        Self { entries: 100_000, bytes: 2 << 30, depth: 64, ratio: 200, small: 100 << 20, past: 32 << 30 }
     }
 }
 
@@ -47,16 +51,14 @@ pub(super) enum Why {
     NoFile,
     /// No name that a file can have, or that of something else.
     Name,
+    /// The disk of a virtual machine.
+    Disk,
+    /// A file larger than any that services need.
+    Huge,
 }
 
-/// What the system writes beside a person's files.
-fn is_leftover(name: &OsStr) -> bool {
-    let name = name.as_bytes();
-    name == b"__MACOSX" || name == b".DS_Store" || name.starts_with(b"._")
-}
-
-const LONGEST_NAME: usize = 255;
-const LONGEST_PATH: usize = 2048;
+/// What an entry that is passed over costs at least: a tar may hold any number of them.
+const HEADER: u64 = 512;
 
 /// See the module.
 pub(super) struct Target {
@@ -67,9 +69,12 @@ pub(super) struct Target {
     cancel: CancellationToken,
     entries: usize,
     bytes: u64,
+    past: u64,
     pub(super) files: usize,
     /// For each reason how many, and the first names.
     pub(super) left_out: BTreeMap<Why, (usize, Vec<String>)>,
+    /// Files that a build may ask for all the same.
+    pub(super) missed: Vec<PathBuf>,
     links: Vec<(PathBuf, PathBuf)>,
     hard_links: Vec<(PathBuf, PathBuf)>,
 }
@@ -84,8 +89,10 @@ impl Target {
             cancel,
             entries: 0,
             bytes: 0,
+            past: 0,
             files: 0,
             left_out: BTreeMap::new(),
+            missed: Vec::new(),
             links: Vec::new(),
             hard_links: Vec::new(),
         }
@@ -96,6 +103,9 @@ impl Target {
     }
 
     pub(super) fn folder(&mut self, name: &[u8]) -> Result<(), Stop> {
+        if is_vagrants(name, true) {
+            return self.pass_over(HEADER);
+        }
         self.count(1)?;
         match self.inside(name)? {
             Some(path) if !self.make_folder(&path)? => self.leave_out(name, Why::Name),
@@ -104,7 +114,22 @@ impl Target {
         Ok(())
     }
 
-    pub(super) fn file(&mut self, name: &[u8], executable: bool, content: &mut dyn Read) -> Result<(), Stop> {
+    /// `size` is what the archive says: it decides only whether the file is looked at.
+    pub(super) fn file(
+        &mut self,
+        name: &[u8],
+        size: u64,
+        executable: bool,
+        content: &mut dyn Read,
+    ) -> Result<(), Stop> {
+        if is_vagrants(name, false) {
+            return self.pass_over(HEADER);
+        }
+        if let Some(why) = no_part_of_it(name, size) {
+            self.leave_out(name, why);
+            self.missed.push(PathBuf::from(OsStr::from_bytes(name)));
+            return self.pass_over(HEADER);
+        }
         self.count(1)?;
         let Some(path) = self.inside(name)? else { return self.skip(content) };
         let Some(full) = self.place(&path)? else {
@@ -121,6 +146,9 @@ impl Target {
 
     /// Made by [`Target::finish`], where it leads to something inside.
     pub(super) fn link(&mut self, name: &[u8], to: &[u8]) -> Result<(), Stop> {
+        if is_vagrants(name, false) {
+            return self.pass_over(HEADER);
+        }
         self.count(1)?;
         let Some(path) = self.inside(name)? else { return Ok(()) };
         let to = PathBuf::from(OsStr::from_bytes(to));
@@ -134,6 +162,9 @@ impl Target {
 
     /// A second name of a file of the archive.
     pub(super) fn hard_link(&mut self, name: &[u8], to: &[u8]) -> Result<(), Stop> {
+        if is_vagrants(name, false) {
+            return self.pass_over(HEADER);
+        }
         self.count(1)?;
         let Some(path) = self.inside(name)? else { return Ok(()) };
         match relative(to) {
@@ -152,6 +183,28 @@ impl Target {
     /// What may not be read yet has to be read past, within the same limits.
     fn skip(&mut self, content: &mut dyn Read) -> Result<(), Stop> {
         self.pass(content, |_| Ok(()))
+    }
+
+    /// The rest of an entry where there is no other way to the next one. None is left of what was counted.
+    pub(super) fn read_past(&mut self, content: &mut dyn Read) -> Result<(), Stop> {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match content.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(n) => self.pass_over(n as u64)?,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(Stop::reading(e)),
+            }
+        }
+    }
+
+    fn pass_over(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.past += bytes;
+        match self.past > self.caps.past {
+            true => Err(Stop::TooLarge(self.caps.past)),
+            false if self.cancel.is_cancelled() => Err(Stop::Interrupted),
+            false => Ok(()),
+        }
     }
 
     /// Makes the links, and gives the submission's root: the archive's one folder, where it has no more than that.
@@ -181,6 +234,7 @@ impl Target {
             fs::remove_file(&full).map_err(|e| Stop::disk(&full, e))?;
             self.leave_out(path.as_os_str().as_bytes(), Why::Link);
         }
+        self.missed.iter_mut().for_each(|path| *path = root.join(&*path));
         let entries = fs::read_dir(&root).and_then(|all| all.collect::<Result<Vec<_>, _>>());
         let entries = entries.map_err(|e| Stop::disk(&root, e))?;
         match entries.as_slice() {
@@ -277,50 +331,6 @@ impl Target {
             to(&buffer[..n])?;
         }
     }
-}
-
-enum Relative {
-    Inside(PathBuf),
-    Outside,
-    Leftover,
-    NoName,
-}
-
-/// An entry's name as a path below the root. Nothing is made of a name that leads out: it is no mistake that people make.
-fn relative(name: &[u8]) -> Relative {
-    let drive = name.len() >= 2 && name[0].is_ascii_alphabetic() && name[1] == b':';
-    if drive || name.starts_with(b"/") {
-        return Relative::Outside;
-    }
-    if name.contains(&0) || name.len() > LONGEST_PATH {
-        return Relative::NoName;
-    }
-    let mut path = PathBuf::new();
-    for part in Path::new(OsStr::from_bytes(name)).components() {
-        match part {
-            Component::CurDir => {}
-            Component::Normal(part) if is_leftover(part) => return Relative::Leftover,
-            Component::Normal(part) if part.len() > LONGEST_NAME => return Relative::NoName,
-            Component::Normal(part) => path.push(part),
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Relative::Outside,
-        }
-    }
-    Relative::Inside(path)
-}
-
-/// Whether a link in `path` to `to` stays below the root, as it is written.
-fn stays_inside(path: &Path, to: &Path) -> bool {
-    let mut depth = path.components().count().saturating_sub(1);
-    !to.as_os_str().is_empty()
-        && to.components().all(|part| match part {
-            Component::CurDir => true,
-            Component::Normal(_) => {
-                depth += 1;
-                true
-            }
-            Component::ParentDir => depth.checked_sub(1).map(|less| depth = less).is_some(),
-            Component::RootDir | Component::Prefix(_) => false,
-        })
 }
 
 impl Stop {

@@ -67,7 +67,9 @@ fn said(submission: &Submission) -> String {
 async fn hopeless(name: &str, bytes: &[u8], caps: Caps) -> String {
     let submission = taken_within(name, bytes, caps).await.unwrap();
     let problem = submission.problems().next().unwrap();
-    let large = ["it is larger than", "are more than"].iter().any(|words| problem.text.en.contains(words));
+    let large = ["it is larger than", "are more than", "deep in each", "was stopped"]
+        .iter()
+        .any(|words| problem.text.en.contains(words));
     // Too large is undecided, as for a folder; the rest is its own fault.
     assert_eq!(problem.id, if large { "submission.too_large" } else { "submission.archive" }, "{}", problem.text.en);
     assert!(!problem.text.es.is_empty() && problem.text.es != problem.text.en);
@@ -255,6 +257,61 @@ async fn what_grows_too_much_is_stopped_while_it_does() {
     // A name of megabytes would be held in memory.
     let long = Tar::default().entry(EntryType::GNULongName, b"././@LongLink", b"", &zeros).file("x", b"").gz();
     assert!(hopeless("a.tgz", &long, Caps::default()).await.contains("more headers than any file has"));
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_a_folder_is_left_out_of_an_archive_and_does_not_count() {
+    let zeros = vec![0; 3 << 20];
+    let caps = Caps { bytes: 1 << 20, small: 1 << 19, entries: 5, ..Caps::default() };
+    let zip = Zip::default()
+        .file("s/docker-compose.yml", COMPOSE)
+        .file("s/vm/node1.VDI", &zeros)
+        .file("s/.vagrant/box", &zeros)
+        .entry(b"s/.vagrant/", 0o040_755, 0, b"")
+        .entry(b"s/.vagrant/link", 0o120_777, 0, b"objects");
+    let tar = || {
+        Tar::default()
+            .file("s/vm/node1.VDI", &zeros)
+            .file("s/.vagrant/box", &zeros)
+            .entry(EntryType::Directory, b"s/.vagrant/", b"", b"")
+            .entry(EntryType::Link, b"s/.vagrant/link", b"s/.vagrant/box", b"")
+            .file("s/docker-compose.yml", COMPOSE)
+            .file("s/.vagrantfile/x", b"")
+    };
+    for (name, bytes) in [("a.zip", zip.done()), ("a.tgz", tar().gz()), ("a.tar", tar().done())] {
+        let submission = taken_within(name, &bytes, caps).await.unwrap();
+        assert!(submission.compose.is_some(), "{name}: {}", said(&submission));
+        let left =
+            "submission.left_out: left out of what was handed in (1; disks of virtual machines): `s/vm/node1.VDI`\n";
+        assert_eq!(said(&submission), left, "{name}");
+        assert_eq!(submission.not_unpacked, [Path::new("vm/node1.VDI")]);
+        assert!(!submission.root.join(".vagrant").exists());
+    }
+    // Reading past it has an end too.
+    let seen = hopeless("a.tgz", &tar().gz(), Caps { past: 4 << 20, ..caps }).await;
+    assert!(seen.contains("larger than 4 MiB"), "{seen}");
+    // What is not there because it was left out is not called empty.
+    let submission = taken("a.zip", &Zip::default().file("node1.vdi", b"x").done()).await;
+    assert!(!said(&submission).contains("there is no file in") && submission.problems().count() == 1);
+}
+
+#[tokio::test]
+async fn a_file_that_says_it_is_huge_is_left_out() {
+    let mut header = ::tar::Header::new_gnu();
+    header.set_path("dump.bin").unwrap();
+    header.set_size(600 << 20);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let zeros = vec![0; 1 << 20];
+    std::io::Write::write_all(&mut gz, header.as_bytes()).unwrap();
+    for _ in 0..600 {
+        std::io::Write::write_all(&mut gz, &zeros).unwrap();
+    }
+    std::io::Write::write_all(&mut gz, &Tar::default().file("docker-compose.yml", COMPOSE).done()).unwrap();
+    let submission = taken("a.tgz", &gz.finish().unwrap()).await;
+    assert_eq!(names(&submission), ["docker-compose.yml"]);
+    assert!(said(&submission).contains("(1; larger than any file that services need): `dump.bin`"));
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub(super) fn unpack(path: &Path, target: &mut Target) -> Result<(), Stop> {
                 target.link(&name, &to)?;
             }
             0o040_000 => target.folder(&name)?,
-            0 | 0o100_000 => target.file(&name, mode & 0o111 != 0, &mut entry)?,
+            0 | 0o100_000 => target.file(&name, entry.size(), mode & 0o111 != 0, &mut entry)?,
             _ => target.leave_out(&name, Why::NoFile),
         }
     }
