@@ -128,17 +128,21 @@ pub fn drive(
     };
     let interrupted = done.as_ref().is_ok_and(|record| record.interrupted);
     let done = Arc::new(done);
-    Ended { conclusion: libtest_mimic::run(&args, trials(listing, settings, Some(&done))), interrupted }
+    Ended { conclusion: libtest_mimic::run(&args, trials(listing, settings, Some((&done, &wanted)))), interrupted }
 }
 
+/// What came of the one run, for every trial to replay.
+type Done = Arc<Result<RunRecord, String>>;
+
 /// A trial for each check; without a record they are only good for listing, or for saying that nothing was started.
-fn trials(listing: &Listing, settings: &Settings, done: Option<&Arc<Result<RunRecord, String>>>) -> Vec<Trial> {
+fn trials(listing: &Listing, settings: &Settings, done: Option<(&Done, &[String])>) -> Vec<Trial> {
     let nextest = settings.nextest.is_some();
     let trial = |(n, id): (usize, &String)| {
-        let (name, done, lang) = (id.clone(), done.cloned(), settings.lang);
+        let (name, lang) = (id.clone(), settings.lang);
+        let (done, shown) = done.map_or((None, Vec::new()), |(done, shown)| (Some(done.clone()), shown.to_vec()));
         let trial = Trial::ignorable_test(id, move || match done.as_deref() {
             None => Ok(Completion::ignored_with("IMPARCIAL_SKIP_LIVE is set: nothing was started")),
-            Some(Ok(record)) => outcome(replay::of(record, &name, lang, nextest)),
+            Some(Ok(record)) => outcome(replay::of(record, &name, lang, &shown, nextest)),
             // The whole of it once is enough.
             Some(Err(why)) if n > 0 && !nextest => Err(why.lines().next().unwrap_or_default().into()),
             Some(Err(why)) => Err(why.into()),

@@ -45,4 +45,6 @@ pub enum Reason {
     Host,
     /// imparcial itself.
     Imparcial,
+    /// Somebody stopped the run.
+    Interrupted,
 }

@@ -37,6 +37,16 @@ async fn take_down(args: &Args, ctx: Ctx) -> Result<u8, LabError> {
         eprintln!("error: {}", text.get(ctx.lang));
         return Ok(exit::USAGE);
     }
+    if let Some(run) = run.filter(|run| before.iter().all(|left| left.run != *run)) {
+        let text = Text::new(
+            format!("nothing is left of a run `{run}`; `imparcial down` without a name takes down what dead runs left"),
+            format!(
+                "no queda nada de una ejecución `{run}`; `imparcial down` sin nombre retira lo que dejaron ejecuciones muertas"
+            ),
+        );
+        eprintln!("error: {}", text.get(ctx.lang));
+        return Ok(exit::USAGE);
+    }
     let removed = match run {
         Some(run) => sweep::remove_run(&engine, run).await?,
         None => sweep::remove_all(&engine, args.all).await?,

@@ -85,13 +85,15 @@ fn explain(settled: &Settled, outcome: &Outcome, waited: Option<&Waited>, interr
     match settled.verdict {
         Verdict::Pass => Text::default(),
         Verdict::Skip => settled.cause.as_ref().map(because).unwrap_or_default(),
-        Verdict::Error if outcome.raw == Raw::NotRun && interrupted => Text::new(
-            "the run was interrupted before this was decided",
-            "la ejecución se interrumpió antes de decidir esto",
-        ),
+        Verdict::Error if outcome.raw == Raw::NotRun && interrupted => stopped(),
         Verdict::Error if outcome.raw == Raw::NotRun => Text::new("this was not looked at", "esto no se llegó a mirar"),
         Verdict::Error | Verdict::Fail => outcome.said.clone().unwrap_or_else(|| not_so(waited)),
     }
+}
+
+/// What is said of a check that an interrupted run did not get to.
+fn stopped() -> Text {
+    Text::new("the run was interrupted before this was decided", "la ejecución se interrumpió antes de decidir esto")
 }
 
 fn because(cause: &Cause) -> Text {
@@ -153,9 +155,7 @@ pub fn unable(plan: &Plan, reason: Reason, text: &Text, interrupted: bool, folde
         check.verdict = Verdict::Error;
         check.cause = None;
         check.reason = Some(reason);
-        if !interrupted {
-            check.explanation = text.clone();
-        }
+        check.explanation = if interrupted { stopped() } else { text.clone() };
     }
     checks
 }

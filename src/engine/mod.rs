@@ -307,7 +307,7 @@ fn give_up(plan: &Plan, record: &mut RunRecord, reason: Reason, text: Text, fold
 
 fn interrupted(plan: &Plan, record: &mut RunRecord, folder: &RunFolder) {
     record.interrupted = true;
-    record.checks = conclude::unable(plan, Reason::Host, &Text::default(), true, folder);
+    record.checks = conclude::unable(plan, Reason::Interrupted, &Text::default(), true, folder);
 }
 
 fn phase(record: &mut RunRecord, name: &str, started: u64, clock: Clock) {

@@ -13,8 +13,9 @@ pub(super) enum Replay {
     Ignore(String),
 }
 
-/// The trial of one check. `nextest` shows a trial that is ignored while it runs as passed, so that a skip fails there.
-pub(super) fn of(record: &RunRecord, id: &str, lang: Lang, nextest: bool) -> Replay {
+/// The trial of one check. A skip is ignored where its root is among the trials `shown`, and fails where it was filtered out:
+/// else nothing would show that points are lost. `nextest` shows what is ignored while it runs as passed: it fails there too.
+pub(super) fn of(record: &RunRecord, id: &str, lang: Lang, shown: &[String], nextest: bool) -> Replay {
     let Some(check) = record.checks.iter().find(|c| c.id == id) else {
         let errors: Vec<_> = record.errors.iter().map(|e| e.get(lang)).collect();
         return Replay::Fail(sanitize::text(&format!(
@@ -29,7 +30,9 @@ pub(super) fn of(record: &RunRecord, id: &str, lang: Lang, nextest: bool) -> Rep
         Verdict::Pass => Replay::Pass,
         Verdict::Fail => Replay::Fail(text(record, check, lang)),
         Verdict::Error => Replay::Fail(format!("error: {}", text(record, check, lang))),
-        Verdict::Skip if nextest => Replay::Fail(format!("skipped: {}", report::skipped_because(check, lang))),
+        Verdict::Skip if nextest || check.cause.as_ref().is_none_or(|cause| !shown.contains(&cause.check)) => {
+            Replay::Fail(format!("skipped: {}", report::skipped_because(check, lang)))
+        }
         Verdict::Skip => Replay::Ignore(sanitize::line(&report::skipped_because(check, lang), 200)),
     }
 }

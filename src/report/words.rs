@@ -53,6 +53,7 @@ pub(super) fn reason_id(reason: Option<Reason>) -> &'static str {
         Some(Reason::NotHere) => "not_here",
         Some(Reason::Host) => "host",
         Some(Reason::Imparcial) => "imparcial",
+        Some(Reason::Interrupted) => "interrupted",
         None => "unknown",
     }
 }
@@ -71,6 +72,7 @@ pub(super) fn reason(reason: Option<Reason>, lang: Lang) -> &'static str {
         }
         Some(Reason::Host) => pick(lang, "the host", "la máquina anfitriona"),
         Some(Reason::Imparcial) => pick(lang, "imparcial itself", "el propio imparcial"),
+        Some(Reason::Interrupted) => pick(lang, "the run was interrupted", "la ejecución se interrumpió"),
         None => pick(lang, "it could not be told", "no se pudo determinar"),
     }
 }
@@ -101,6 +103,7 @@ pub(super) fn what_to_do(reason: Option<Reason>, lang: Lang) -> &'static str {
             "see that the host is well (disk, memory, engine) and grade again",
             "compruebe que la máquina está bien (disco, memoria, motor) y califique de nuevo",
         ),
+        Some(Reason::Interrupted) => pick(lang, "grade again", "califique de nuevo"),
         Some(Reason::Imparcial) | None => pick(
             lang,
             "grade again; if it stays, report it with this folder",

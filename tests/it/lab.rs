@@ -309,7 +309,7 @@ async fn down_is_a_command_of_a_fresh_process_and_says_what_it_did() {
     assert!(said.contains(&format!("retirado: {run}")), "{said}");
     nothing_left(&host, &run, &[]).await;
     let (code, said) = tokio::task::block_in_place(|| down(&["--lang", "en", "down", &run]));
-    assert!(code == Some(0) && said.contains("nothing to take down"), "{said}");
+    assert!(code == Some(2) && said.contains(&format!("nothing is left of a run `{run}`")), "{said}");
     // Whoever was still using it notices that its place is gone.
     let error = shell.run(&Cmd::new(["true"])).await.unwrap_err();
     assert!(matches!(error.kind, RunErrorKind::Gone(_)), "{error}");
