@@ -2,13 +2,14 @@
 //!
 //! A check's `visibility` says who sees that it is there; its `details`, where that is less, who sees what was looked for
 //! and seen. A check that is not seen is gone with its name, its evidence and its points; only how many such there are,
-//! and what they are worth, is left. The mark of those that are seen says nothing about the others.
+//! and what they are worth, is left. The mark of those that are seen says nothing about the others. Where anything is hidden,
+//! so is what the services had logged after the checks: a hidden request stands in it.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckRecord, RunRecord, Verdict};
+use super::{CheckRecord, RunRecord, Verdict, store};
 use crate::text::Text;
 
 /// Who reads: each sees what those before see.
@@ -78,7 +79,16 @@ pub fn shown_to(record: &RunRecord, audience: Audience) -> RunRecord {
     shown.scenario.points = shown.scenario.points.saturating_sub(points);
     let ids: BTreeSet<&str> = hidden.iter().map(|c| c.id.as_str()).collect();
     shown.checks = seen.into_iter().map(|check| one(check, &ids, audience)).collect();
+    if !hidden.is_empty() || shown.checks.iter().any(|check| !shows_details(check, audience)) {
+        let evidence = shown.checks.iter_mut().map(|check| &mut check.evidence);
+        evidence.chain([&mut shown.evidence]).for_each(|files| files.retain(|file| !store::is_late(file)));
+    }
     shown
+}
+
+/// A check that does not say who sees its details shows them to whom it is shown.
+fn shows_details(check: &CheckRecord, audience: Audience) -> bool {
+    check.details.is_empty() || audience.sees(&check.details)
 }
 
 fn one(mut check: CheckRecord, hidden: &BTreeSet<&str>, audience: Audience) -> CheckRecord {
@@ -89,8 +99,7 @@ fn one(mut check: CheckRecord, hidden: &BTreeSet<&str>, audience: Audience) -> C
             "no se miró, o no se cuenta aparte, por algo que aquí no se muestra",
         );
     }
-    // A check that does not say who sees its details shows them to whom it is shown.
-    if !check.details.is_empty() && !audience.sees(&check.details) {
+    if !shows_details(&check, audience) {
         check.explanation = match check.verdict {
             Verdict::Fail | Verdict::Error => {
                 Text::new("what was seen is not shown here", "lo que se vio no se muestra aquí")
@@ -151,6 +160,20 @@ mod tests {
         assert_eq!((again.audience, again.withheld), (Audience::Student, student.withheld));
         let twice = shown_to(&shown_to(&fixture::with_secrets(), Audience::AfterDue), Audience::Student);
         assert_eq!((twice.withheld, twice.checks.len()), (student.withheld, student.checks.len()));
+    }
+
+    #[test]
+    fn a_service_s_log_goes_where_anything_is_hidden_and_only_there() {
+        let late = |record: &RunRecord| record.all_evidence().into_iter().filter(|f| store::is_late(f)).count();
+        let student = shown_to(&fixture::with_secrets(), Audience::Student);
+        assert_eq!(late(&student), 0, "{:?}", student.all_evidence());
+        assert!(student.evidence.contains(&"evidence/stack/compose-resolved.yml".to_owned()), "taken before the checks");
+        let open = fixture::typical();
+        assert_eq!(shown_to(&open, Audience::Student).all_evidence(), open.all_evidence());
+        // Where all are seen, but not all that one saw.
+        let mut guarded = fixture::with_secrets();
+        guarded.checks.retain(|check| check.visibility == "student");
+        assert_eq!(late(&shown_to(&guarded, Audience::AfterDue)), 0);
     }
 
     #[test]

@@ -204,6 +204,10 @@ pub fn with_secrets() -> RunRecord {
     guarded.details = "teacher".to_owned();
     let observed = CheckRecord { id: "guarded-too".to_owned(), points: 0, ..guarded.clone() };
     record.checks.extend([after, teacher, behind, guarded, observed]);
+    // What the hidden checks asked for stands in the service's log, which backs one that is seen too.
+    let log = "evidence/stack/service-app-SECRET.log".to_owned();
+    record.checks.iter_mut().filter(|c| c.id == "db-runs").for_each(|c| c.evidence.push(log.clone()));
+    record.evidence.push(log);
     record.scenario.points = record.checks.iter().map(|c| c.points).sum();
     record
 }

@@ -23,6 +23,15 @@ const EVIDENCE: &str = "evidence";
 /// Where evidence is kept that is about no check but about the stack: logs, what the compose tool said.
 pub const STACK: &str = "stack";
 
+/// What is kept about the stack before the first look: what the compose tool said, and why an image is not there.
+const EARLY: [&str; 2] = ["compose-", "image-"];
+
+/// Whether this file of evidence is about the stack as it was after the checks: it may show what was asked of a service.
+pub(super) fn is_late(file: &str) -> bool {
+    let name = file.strip_prefix(EVIDENCE).and_then(|rest| rest.strip_prefix('/')?.strip_prefix(STACK)?.strip_prefix('/'));
+    name.is_some_and(|name| !EARLY.iter().any(|early| name.starts_with(early)))
+}
+
 /// A run's folder, `reports/<run>/`.
 #[derive(Debug)]
 pub struct RunFolder {

@@ -52,12 +52,14 @@ fn the_folder_for_a_student_holds_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(dir.path(), "run-1").unwrap();
     let mut record = fixture::with_secrets();
-    record.evidence = vec![folder.evidence("stack", "service-db.log", b"of the stack").unwrap()];
+    record.evidence = vec![folder.evidence("stack", "compose-up.txt", b"of the stack").unwrap()];
+    let log = folder.evidence("stack", "service-app.log", SECRET.as_bytes()).unwrap();
     for check in &mut record.checks {
         let said = if check.visibility == "student" && check.details.is_empty() { "open" } else { SECRET };
         check.evidence = vec![folder.evidence(&check.id, &format!("{}.txt", check.id), said.as_bytes()).unwrap()];
     }
-    record.checks[0].evidence.push("../../../etc/passwd".to_owned());
+    record.checks[0].evidence.extend(["../../../etc/passwd".to_owned(), log.clone()]);
+    record.evidence.push(log);
     write_all(&folder, &record, Lang::Es).unwrap();
     // Again, as when a run is graded again for somebody else: nothing stays of what was there.
     fs::create_dir(folder.path().join("student")).unwrap();
@@ -70,8 +72,8 @@ fn the_folder_for_a_student_holds_nothing_else() {
         assert!(!text.contains(SECRET) && !name.contains(SECRET), "{name}: {text}");
     }
     let seen = record.checks.iter().filter(|c| c.visibility == "student" && c.details.is_empty()).count();
-    assert_eq!(found.len(), 3 + 1 + seen, "three reports, the log, and what each check shown has: {found:#?}");
-    assert!(found.iter().any(|(name, text)| name.ends_with("evidence/stack/service-db.log") && text == "of the stack"));
+    assert_eq!(found.len(), 3 + 1 + seen, "three reports, how it came up, and what each check shown has: {found:#?}");
+    assert!(found.iter().any(|(name, text)| name.ends_with("evidence/stack/compose-up.txt") && text == "of the stack"));
     assert!(files(folder.path()).iter().any(|(_, text)| text.contains("teacher-SECRET")), "the teacher's are whole");
     let back = crate::record::store::load(&folder.path().join("student")).unwrap();
     assert_eq!((back.audience, back.withheld), (Audience::Student, shown.withheld));
