@@ -87,13 +87,16 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
             return exit::NOT_GRADED;
         }
     };
-    let written = report::write_all(&folder, &record, ctx.lang);
+    let written = report::write(&folder, &record, ctx.lang);
+    let saved = written.as_ref().err().and_then(|_| report::rescue(&record, ctx.lang));
+    let written = written.and_then(|()| Ok(folder.link_latest()?));
     let (written, shown) = match report::write_for(&folder, &record, audience, ctx.lang) {
         Ok(shown) => (written, shown),
         Err(error) => (written.and(Err(error)), shown_to(&record, audience)),
     };
-    let saved = written.as_ref().err().and_then(|_| report::rescue(&record, ctx.lang));
-    let shown = saved.as_ref().map_or(shown, |saved| shown_to(saved, audience));
+    // What was saved is the teacher's: nobody else is told where.
+    let saved = saved.filter(|_| audience == Audience::Teacher);
+    let shown = saved.clone().unwrap_or(shown);
     let code = grade::exit_code(&shown);
     let page = report::terminal::show(&shown, ctx.lang, screen::style());
     if let Err(error) = screen::put(page.as_bytes()) {

@@ -14,6 +14,8 @@ mod words;
 pub use about::about;
 pub use words::skipped_because;
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::grade::{Grade, grade};
 use crate::record::{Audience, RunFolder, RunRecord, StoreError, shown_to};
 use crate::text::{Lang, Text};
@@ -102,9 +104,11 @@ pub fn write_for(
 }
 
 /// Where a run's own folder could not be written, its record and reports go to one among the temporary files instead, without
-/// evidence: what was found out in minutes is not lost to a full disk.
+/// evidence: what was found out in minutes is not lost to a full disk. It is the teacher's, so nobody else may look into it.
 pub fn rescue(record: &RunRecord, lang: Lang) -> Option<RunRecord> {
     let folder = RunFolder::create(&std::env::temp_dir(), &format!("imparcial-{}", record.run)).ok()?;
+    // Nothing is in it yet.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).ok()?;
     let mut record = RunRecord { evidence: Vec::new(), ..record.clone() };
     for check in &mut record.checks {
         check.evidence.clear();
@@ -113,7 +117,11 @@ pub fn rescue(record: &RunRecord, lang: Lang) -> Option<RunRecord> {
     Some(folder.named(&record))
 }
 
-fn write(folder: &RunFolder, record: &RunRecord, lang: Lang) -> Result<(), WriteError> {
+/// Writes the record and the reports that a run's folder holds, `latest` left as it is.
+///
+/// # Errors
+/// The first of what could not be rendered or written.
+pub fn write(folder: &RunFolder, record: &RunRecord, lang: Lang) -> Result<(), WriteError> {
     let record = folder.named(record);
     let grade = grade(&record);
     let mut first = Ok(());

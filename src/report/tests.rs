@@ -123,7 +123,9 @@ fn what_a_full_disk_refused_is_kept_elsewhere() {
     let folder = Path::new(&saved.folder);
     let kept = crate::record::store::load(folder).unwrap();
     let text = fs::read_to_string(folder.join("report.txt")).unwrap();
+    let mode = fs::metadata(folder).unwrap().permissions().mode();
     fs::remove_dir_all(folder).unwrap();
+    assert_eq!(mode & 0o777, 0o700, "it is the teacher's");
     assert_eq!(grade(&kept), grade(&record));
     assert!(kept.all_evidence().is_empty() && text.contains(&record.run), "{text}");
 }
