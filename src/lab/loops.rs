@@ -1,7 +1,8 @@
 //! Loop devices of labs: they belong to the kernel, which lets go of them with the last mount; here that is helped along.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::exec::local::Local;
@@ -13,7 +14,13 @@ const STORE: &str = "imparcial-store";
 /// Lets go of every device whose file is that of a lab that is gone: a file that is deleted is no living lab's. Where
 /// something still uses one, the kernel keeps it until that ends.
 pub(crate) async fn release() {
-    for device in left(Path::new("/sys/block")) {
+    let block = Path::new("/sys/block");
+    for name in left(block) {
+        // Numbers are given out again, and the ones before may have taken seconds: it is looked at anew.
+        if !is_left(&block.join(&name)) {
+            continue;
+        }
+        let device = Path::new("/dev").join(name);
         let detach = Cmd::new(["losetup", "--detach"]).arg(device.to_string_lossy()).timeout(Duration::from_secs(5));
         match Local.run(&detach).await {
             Ok(output) if output.ok() => tracing::info!(device = %device.display(), "let go of a lab's loop device"),
@@ -23,15 +30,17 @@ pub(crate) async fn release() {
     }
 }
 
-/// Devices whose file is a lab's and deleted.
-fn left(block: &Path) -> Vec<PathBuf> {
+/// Names of the devices whose file is a lab's and deleted.
+fn left(block: &Path) -> Vec<OsString> {
     let devices = fs::read_dir(block).into_iter().flatten().flatten();
-    let held = devices.filter(|device| {
-        let behind = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
-        let file = behind.trim_end().strip_suffix(" (deleted)").and_then(|path| path.rsplit('/').next());
-        file == Some(STORE)
-    });
-    held.map(|device| Path::new("/dev").join(device.file_name())).collect()
+    devices.filter(|device| is_left(&device.path())).map(|device| device.file_name()).collect()
+}
+
+/// Whether the file of this device, a folder of `/sys/block`, is a lab's and deleted.
+fn is_left(device: &Path) -> bool {
+    let behind = fs::read_to_string(device.join("loop/backing_file")).unwrap_or_default();
+    let file = behind.trim_end().strip_suffix(" (deleted)").and_then(|path| path.rsplit('/').next());
+    file == Some(STORE)
 }
 
 #[cfg(test)]
@@ -50,6 +59,8 @@ mod tests {
             fs::write(block.path().join(device).join("loop/backing_file"), behind).unwrap();
         }
         fs::create_dir_all(block.path().join("sda")).unwrap();
-        assert_eq!(left(block.path()), [Path::new("/dev/loop0")]);
+        assert_eq!(left(block.path()), ["loop0"]);
+        fs::write(block.path().join("loop0/loop/backing_file"), "/srv/disk.img\n").unwrap();
+        assert!(!is_left(&block.path().join("loop0")), "its number was given to another");
     }
 }
