@@ -21,8 +21,9 @@ pub(super) struct Loss(Mutex<Option<(Text, u64)>>);
 impl Loss {
     /// Watches the lab until it is lost, then notes it and cancels `stop`. Ends only then.
     pub(super) async fn watch(&self, lab: &Lab, clock: Clock, stop: &CancellationToken) {
-        let why = lab.lost().await;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((text(lab.name(), &why), clock.ms()));
+        let (why, ago) = lab.lost().await;
+        let at = clock.ms().saturating_sub(ago.as_millis() as u64);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((text(lab.name(), &why), at));
         stop.cancel();
     }
 

@@ -206,8 +206,9 @@ impl Lab {
         self.host.logs(&self.id, None, Some(1000)).await.unwrap_or_else(|e| e.to_string())
     }
 
-    /// Waits for as long as the lab is there, and says what became of it: somebody killed it, or its engine.
-    pub async fn lost(&self) -> String {
+    /// Waits for as long as the lab is there, and says what became of it: somebody killed it, or its engine. It may have
+    /// been as long ago as is said.
+    pub async fn lost(&self) -> (String, Duration) {
         watch::lost(&self.host, &self.id, self.since).await
     }
 
