@@ -62,8 +62,23 @@ async fn take_down(args: &Args, ctx: Ctx) -> Result<u8, LabError> {
 
 /// A run that is being graded is taken down only by who asks for it: its grade would be lost.
 fn in_use(left: &Left) -> Option<Text> {
-    let owner = left.owner.as_ref().filter(|owner| owner.life() == Life::Alive && !left.keep)?;
+    let owner = left.owner.as_ref().filter(|_| !left.keep)?;
     let (run, pid) = (&left.run, owner.pid);
+    match owner.life() {
+        Life::Alive => {}
+        Life::Dead => return None,
+        Life::Unknown if !left.running => return None,
+        Life::Unknown => {
+            return Some(Text::new(
+                format!(
+                    "{run} may be being graded by process {pid} of another machine or container; `imparcial down --force {run}` takes it down all the same"
+                ),
+                format!(
+                    "el proceso {pid} de otra máquina o contenedor quizá esté calificando {run}; `imparcial down --force {run}` lo retira igualmente"
+                ),
+            ));
+        }
+    }
     Some(Text::new(
         format!("{run} is being graded by process {pid}; `imparcial down --force {run}` takes it down all the same"),
         format!("el proceso {pid} está calificando {run}; `imparcial down --force {run}` lo retira igualmente"),
@@ -112,6 +127,11 @@ mod tests {
                 format!("r2 is being graded by process {pid}; `imparcial down --force r2` takes it down all the same"),
             ]
         );
+        let elsewhere = Some(Owner { space: "pid:[1]".into(), ..Owner::this() });
+        let unknown = Left { owner: elsewhere, running: true, keep: false, run: "r3".into() };
+        assert!(in_use(&unknown).is_some_and(|text| text.en.starts_with("r3 may be being graded")));
+        assert!(in_use(&Left { running: false, ..unknown.clone() }).is_none(), "nothing of it runs");
+        assert!(in_use(&Left { keep: true, ..unknown }).is_none(), "it was to be taken down this way");
         assert_eq!(told(&Removed::default(), &[])[0].es, "no hay nada que retirar");
     }
 }
