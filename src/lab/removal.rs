@@ -31,15 +31,18 @@ impl Removal {
     pub(super) async fn remove(&self, host: &Engine) -> Result<(), LabError> {
         let removed = sweep::remove_run(host, &self.run).await;
         if removed.is_ok() {
-            self.disarm();
+            self.disarm().await;
         }
         removed.map(drop)
     }
 
     /// It is removed, or to stay.
-    pub(super) fn disarm(&self) {
+    pub(super) async fn disarm(&self) {
         self.armed.store(false, Ordering::SeqCst);
-        drop(self.reaper());
+        if let Some(reaper) = self.reaper() {
+            // Its end is waited for, which may take seconds.
+            let _ = tokio::task::spawn_blocking(move || drop(reaper)).await;
+        }
     }
 
     fn reaper(&self) -> Option<Reaper> {

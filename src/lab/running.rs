@@ -114,7 +114,7 @@ impl Lab {
         match Self::bring_up(&spec, &name, &host).await {
             Ok(Up { id, address, left_out, engine, shell, agents }) => {
                 if spec.keep {
-                    removal.disarm();
+                    removal.disarm().await;
                 }
                 let since = time::OffsetDateTime::now_utc().unix_timestamp();
                 Ok(Self { spec, name, id, address, since, left_out, host, engine, shell, agents, removal })
@@ -122,7 +122,7 @@ impl Lab {
             Err(error) => {
                 if taken(&error) {
                     // Of another run of the same name, which may be using it.
-                    removal.disarm();
+                    removal.disarm().await;
                 } else if let Err(remains) = removal.remove(&host).await {
                     tracing::warn!(lab = %name, error = %remains, "the lab that did not start could not be removed");
                 }
