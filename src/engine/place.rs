@@ -116,6 +116,16 @@ impl Place {
             Self::Lab(_) => (format!("the lab {name}"), format!("el laboratorio {name}")),
             Self::Host(_) => (format!("what project {name} made"), format!("lo que creó el proyecto {name}")),
         };
+        let has_reaper = match self {
+            Self::Lab(lab) => lab.has_reaper(),
+            Self::Host(host) => host.has_reaper(),
+        };
+        if !has_reaper {
+            return Text::new(
+                format!("{en} may still be there; the next start removes it, or `imparcial down {run}`"),
+                format!("{es} puede seguir ahí; lo retira el próximo arranque, o `imparcial down {run}`"),
+            );
+        }
         Text::new(
             format!(
                 "{en} may still be there; for ten minutes it is removed as soon as the engine answers, later by the next start or by `imparcial down {run}`"

@@ -60,7 +60,7 @@ impl OnHost {
         let (run, (folder, left_out)) = match copied {
             Ok(copied) => copied,
             Err(error) => {
-                removal.disarm();
+                removal.disarm().await;
                 return Err(error.into());
             }
         };
@@ -114,6 +114,11 @@ impl OnHost {
     /// What everything that the run makes is labelled with.
     pub fn labels(&self) -> BTreeMap<String, String> {
         Owner::this().labels(&self.run).into_iter().collect()
+    }
+
+    /// Whether something of ours goes on removing it where that does not succeed at once.
+    pub(crate) fn has_reaper(&self) -> bool {
+        self.removal.has_reaper()
     }
 
     /// Removes all that bears the run's labels, and its folder. Any number of times.

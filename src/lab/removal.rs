@@ -45,6 +45,11 @@ impl Removal {
         }
     }
 
+    /// Whether something goes on trying where it cannot be removed now.
+    pub(super) fn has_reaper(&self) -> bool {
+        self.reaper.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn reaper(&self) -> Option<Reaper> {
         self.reaper.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

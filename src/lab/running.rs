@@ -212,6 +212,11 @@ impl Lab {
         watch::lost(&self.host, &self.id, self.since).await
     }
 
+    /// Whether something of ours goes on removing it where that does not succeed at once.
+    pub fn has_reaper(&self) -> bool {
+        self.removal.has_reaper()
+    }
+
     /// Removes the lab and all that belongs to it, one that was to be kept too. May be called any number of times.
     /// Where it is not called, dropping the lab does the same, unless it was to be kept.
     pub async fn down(&self) -> Result<(), LabError> {
