@@ -11,9 +11,11 @@ pub struct Args {
     kinds: bool,
 }
 
-pub async fn run(args: Args, _ctx: Ctx) -> u8 {
+pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let text = if args.kinds { Ok(reference::kinds::page(PROBES)) } else { document() };
-    match text.and_then(|text| screen::put(text.as_bytes()).map_err(|error| format!("could not write: {error}"))) {
+    match text.and_then(|text| {
+        screen::put(text.as_bytes()).map_err(|error| screen::unwritten(&error).get(ctx.lang).to_owned())
+    }) {
         Ok(()) => exit::OK,
         Err(error) => {
             eprintln!("error: {error}");

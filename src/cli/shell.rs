@@ -12,10 +12,10 @@ pub struct Completions {
     shell: Shell,
 }
 
-pub async fn completions(args: Completions, _ctx: Ctx) -> u8 {
+pub async fn completions(args: Completions, ctx: Ctx) -> u8 {
     let mut out = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "imparcial", &mut out);
-    put(&out)
+    put(&out, ctx)
 }
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Man {
     subcommand: Option<String>,
 }
 
-pub async fn man(args: Man, _ctx: Ctx) -> u8 {
+pub async fn man(args: Man, ctx: Ctx) -> u8 {
     let mut command = Cli::command();
     command.build();
     let page = match &args.subcommand {
@@ -40,7 +40,7 @@ pub async fn man(args: Man, _ctx: Ctx) -> u8 {
     };
     let mut out = Vec::new();
     match clap_mangen::Man::new(page).render(&mut out) {
-        Ok(()) => put(&out),
+        Ok(()) => put(&out, ctx),
         Err(error) => {
             eprintln!("error: {error}");
             exit::NOT_GRADED
@@ -48,11 +48,11 @@ pub async fn man(args: Man, _ctx: Ctx) -> u8 {
     }
 }
 
-fn put(bytes: &[u8]) -> u8 {
+fn put(bytes: &[u8], ctx: Ctx) -> u8 {
     match screen::put(bytes) {
         Ok(()) => exit::OK,
         Err(error) => {
-            eprintln!("error: could not write: {error}");
+            eprintln!("error: {}", screen::unwritten(&error).get(ctx.lang));
             exit::NOT_GRADED
         }
     }
