@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{AudienceArg, Ctx, exit, screen};
 use crate::grade::grade;
 use crate::nearest;
-use crate::record::{RunRecord, shown_to, store};
+use crate::record::{Audience, RunRecord, shown_to, store};
 use crate::report::{self, FORMATS, Format, RenderError, WriteError, terminal};
 use crate::text::Text;
 
@@ -94,7 +94,10 @@ fn not_there(reports: &Path, run: &str) -> Text {
 fn runs(reports: &Path) -> Vec<String> {
     let entries =
         walkdir::WalkDir::new(reports).min_depth(1).max_depth(2).sort_by(|a, b| b.file_name().cmp(a.file_name()));
-    let folders = entries.into_iter().flatten().filter(|entry| entry.path().join(store::RECORD).is_file());
+    // What a run's folder holds for others is a part of it, and no run.
+    let parts = [Audience::Student, Audience::AfterDue].map(Audience::name);
+    let entries = entries.into_iter().filter_entry(|entry| !parts.iter().any(|part| entry.file_name() == *part));
+    let folders = entries.flatten().filter(|entry| entry.path().join(store::RECORD).is_file());
     folders.filter_map(|entry| Some(entry.path().strip_prefix(reports).ok()?.to_str()?.to_owned())).collect()
 }
 
@@ -137,6 +140,7 @@ mod tests {
         for n in 1..=6 {
             let run = RunFolder::create(dir.path(), &format!("run-{n}")).unwrap();
             report::write_all(&run, &fixture::typical(), Lang::En).unwrap();
+            report::write_for(&run, &fixture::typical(), Audience::Student, Lang::En).unwrap();
         }
         let said = not_there(dir.path(), "rum-3").en;
         let folder = dir.path().display();
