@@ -101,7 +101,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
             phase(&mut record, "teardown", started, clock);
         }
         Some(Err(error)) => {
-            give_up(plan, &mut record, error.reason().unwrap_or(Reason::Imparcial), error.text(), &folder);
+            give_up(plan, &mut record, error.reason(), error.text(), &folder);
         }
         None => {
             interrupted(plan, &mut record, &folder);

@@ -45,15 +45,15 @@ impl From<RunError> for LabError {
 }
 
 impl LabError {
-    /// Whose it is; none where it is the submission's own fault.
-    pub fn reason(&self) -> Option<Reason> {
+    /// Whose it is: never the submission's own fault.
+    pub fn reason(&self) -> Reason {
         match self {
             // What is asked of it may be all right: nobody saw it run.
-            Self::Copy(CopyError::TooMany(_) | CopyError::TooLarge(..)) => Some(Reason::NotHere),
+            Self::Copy(CopyError::TooMany(_) | CopyError::TooLarge(..)) => Reason::NotHere,
             Self::Engine(EngineError { kind: EngineErrorKind::Other(_), .. }) | Self::Agent(_) | Self::Binary(_) => {
-                Some(Reason::Imparcial)
+                Reason::Imparcial
             }
-            _ => Some(Reason::Host),
+            _ => Reason::Host,
         }
     }
 
@@ -133,14 +133,14 @@ mod tests {
 
     #[test]
     fn a_submission_that_is_too_large_is_undecided_and_a_full_disk_is_the_host_s() {
-        assert_eq!(LabError::from(CopyError::TooMany(5)).reason(), Some(Reason::NotHere));
+        assert_eq!(LabError::from(CopyError::TooMany(5)).reason(), Reason::NotHere);
         let large = LabError::from(CopyError::TooLarge(2 << 30, vec![("datos".into(), 3 << 30)]));
-        assert_eq!(large.reason(), Some(Reason::NotHere));
+        assert_eq!(large.reason(), Reason::NotHere);
         assert!(large.text().en.contains("datos (3072 MB)"), "{}", large.text().en);
         let kind = EngineErrorKind::Full("no space left on device".into());
         let full = EngineError { place: "this host's engine".into(), tried: "start the lab x".into(), kind };
         let full = LabError::from(full);
-        assert_eq!(full.reason(), Some(Reason::Host));
+        assert_eq!(full.reason(), Reason::Host);
         assert!(full.text().en.contains("free some disk space"), "{}", full.text().en);
         assert!(full.text().es.contains("libere espacio"));
     }

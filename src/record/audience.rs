@@ -167,7 +167,10 @@ mod tests {
         let late = |record: &RunRecord| record.all_evidence().into_iter().filter(|f| store::is_late(f)).count();
         let student = shown_to(&fixture::with_secrets(), Audience::Student);
         assert_eq!(late(&student), 0, "{:?}", student.all_evidence());
-        assert!(student.evidence.contains(&"evidence/stack/compose-resolved.yml".to_owned()), "taken before the checks");
+        assert!(
+            student.evidence.contains(&"evidence/stack/compose-resolved.yml".to_owned()),
+            "taken before the checks"
+        );
         let open = fixture::typical();
         assert_eq!(shown_to(&open, Audience::Student).all_evidence(), open.all_evidence());
         // Where all are seen, but not all that one saw.

@@ -28,7 +28,8 @@ const EARLY: [&str; 2] = ["compose-", "image-"];
 
 /// Whether this file of evidence is about the stack as it was after the checks: it may show what was asked of a service.
 pub(super) fn is_late(file: &str) -> bool {
-    let name = file.strip_prefix(EVIDENCE).and_then(|rest| rest.strip_prefix('/')?.strip_prefix(STACK)?.strip_prefix('/'));
+    let name =
+        file.strip_prefix(EVIDENCE).and_then(|rest| rest.strip_prefix('/')?.strip_prefix(STACK)?.strip_prefix('/'));
     name.is_some_and(|name| !EARLY.iter().any(|early| name.starts_with(early)))
 }
 
