@@ -50,6 +50,17 @@ impl Zip {
         self
     }
 
+    /// As Windows packs it: made by DOS, which knows no mode.
+    pub(super) fn of_windows(mut self) -> Self {
+        let starts: Vec<usize> =
+            (0..self.list.len()).filter(|at| self.list[*at..].starts_with(b"PK\x01\x02")).collect();
+        for at in starts {
+            self.list[at + 5] = 0;
+            self.list[at + 38..at + 42].copy_from_slice(&0x20_u32.to_le_bytes());
+        }
+        self
+    }
+
     pub(super) fn done(self) -> Vec<u8> {
         let Self { mut bytes, list, count } = self;
         let at = bytes.len() as u32;

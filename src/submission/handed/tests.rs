@@ -205,6 +205,18 @@ async fn only_regular_files_and_without_special_bits() {
 }
 
 #[tokio::test]
+async fn what_windows_packs_may_be_run_and_modes_are_kept() {
+    let zip = || Zip::default().file("docker-compose.yml", COMPOSE).file("start.sh", b"#!/bin/sh\n");
+    let run = zip().entry(b"run", 0o100_755, 0, b"");
+    for (zip, modes) in [(zip().of_windows().done(), [0o755, 0o755]), (run.done(), [0o644, 0o644])] {
+        let submission = taken("a.zip", &zip).await;
+        let mode = |name: &str| submission.root.join(name).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!([mode("start.sh"), mode("docker-compose.yml")], modes);
+        assert!(!submission.root.join("run").exists() || mode("run") == 0o755);
+    }
+}
+
+#[tokio::test]
 async fn hostile_names_are_harmless() {
     let raw: [&[u8]; 6] = [
         b"'quotes\"`$(id)`",

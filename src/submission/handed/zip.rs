@@ -31,6 +31,8 @@ pub(super) fn unpack(path: &Path, target: &mut Target) -> Result<(), Stop> {
         let mut entry = archive.by_index(index).map_err(unreadable)?;
         let name = name(entry.name_raw(), &entry.name().unwrap_or_default());
         let mode = entry.unix_mode().unwrap_or_default();
+        // Packed on Windows, where every file may be run: docker sends contexts from there as such.
+        let no_mode = entry.external_attributes() >> 16 == 0;
         match mode & 0o170_000 {
             _ if name.ends_with(b"/") => target.folder(&name)?,
             0o120_000 => {
@@ -39,7 +41,7 @@ pub(super) fn unpack(path: &Path, target: &mut Target) -> Result<(), Stop> {
                 target.link(&name, &to)?;
             }
             0o040_000 => target.folder(&name)?,
-            0 | 0o100_000 => target.file(&name, entry.size(), mode & 0o111 != 0, &mut entry)?,
+            0 | 0o100_000 => target.file(&name, entry.size(), no_mode || mode & 0o111 != 0, &mut entry)?,
             _ => target.leave_out(&name, Why::NoFile),
         }
     }
