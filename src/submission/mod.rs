@@ -31,6 +31,8 @@ pub struct Submission {
     pub root: PathBuf,
     /// The name of the folder, the archive or the repository, for people.
     pub name: String,
+    /// The folder's name as its author saw it, also inside of an archive: compose names the project by it.
+    pub folder: String,
     /// Where it came from, if not from a folder.
     pub handed: Option<handed::Handed>,
     /// Files of an archive that were left out though a build may ask for them.

@@ -42,8 +42,10 @@ impl ReadError {
 pub fn read(folder: &Path, options: &ReadOptions) -> Result<Submission, ReadError> {
     let root = open(folder)?;
     let found = discover::walk(&root);
+    let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_else(|| "/".to_owned());
     let mut submission = Submission {
-        name: root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_else(|| "/".to_owned()),
+        folder: name.clone(),
+        name,
         dockerfiles: found.dockerfiles.clone(),
         requirements: found.requirements.clone(),
         sql: found.sql.clone(),

@@ -172,7 +172,7 @@ fn folder(request: &Request) -> String {
     let path = handed_in(request, request.submission.compose.as_ref().unwrap_or(&ComposeFile::default()));
     let folder = path
         .rsplit_once('/')
-        .map_or(request.submission.name.as_str(), |(dir, _)| dir.rsplit('/').next().unwrap_or(dir));
+        .map_or(request.submission.folder.as_str(), |(dir, _)| dir.rsplit('/').next().unwrap_or(dir));
     tool::project_name(folder)
 }
 

@@ -156,6 +156,10 @@ async fn take_within(
     {
         submission.notices.push(wrong_ending(&path, *form));
     }
+    // An archive's one folder is the one that its author worked in.
+    if submission.root.parent() == Some(folder.path()) || submission.folder.is_empty() {
+        submission.folder.clone_from(&name);
+    }
     submission.name = name;
     submission.handed = Some(Handed { source, shown, _folder: Arc::new(folder) });
     Ok(submission)

@@ -88,7 +88,7 @@ async fn archives_of_every_form_are_read_as_their_folder_is() {
         ("ana.TGZ", tar().gz(), "tar.gz"),
     ] {
         let submission = taken(name, &bytes).await;
-        assert_eq!(submission.name, "ana");
+        assert_eq!((submission.name.as_str(), submission.folder.as_str()), ("ana", "work"));
         assert_eq!(names(&submission), ["app/Dockerfile", "docker-compose.yml"], "the one folder is the root");
         assert_eq!(said(&submission), "", "{name}");
         assert!(submission.compose.as_ref().is_some_and(|file| file.service("a").is_some()));
@@ -101,6 +101,8 @@ async fn archives_of_every_form_are_read_as_their_folder_is() {
 #[tokio::test]
 async fn the_folder_is_ours_alone_and_goes_with_the_submission() {
     let submission = taken("a.zip", &Zip::default().file("docker-compose.yml", COMPOSE).done()).await;
+    // Without a folder of its own it is unpacked into one of its name.
+    assert_eq!(submission.folder, "a");
     let folder = submission.root.parent().unwrap().to_owned();
     assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     let copy = submission.clone();

@@ -71,6 +71,7 @@ async fn the_newest_commit_is_read_and_named() {
     repository.write("not-committed.yml", COMPOSE);
     let submission = taken(&repository.url(), None, Caps::default()).await.unwrap();
     assert_eq!((submission.name.as_str(), submission.place()), ("work", repository.url()));
+    assert_eq!(submission.folder, "work");
     assert_eq!(names(&submission), ["docker-compose.yml"]);
     assert!(submission.compose.is_some() && submission.notices.is_empty(), "{:?}", submission.notices);
     let Handed { source, .. } = submission.handed.as_ref().unwrap();
