@@ -68,14 +68,17 @@ pub(super) async fn fetch(
 
     let git_dir = format!("--git-dir={dir}");
     let log = ["log", "-1", "--no-show-signature", "--format=%H %cI", "HEAD", "--"].map(str::to_owned);
-    let said = match git.run([git_dir.clone()].into_iter().chain(log), WRITING).await {
-        Ok(said) => said.out(),
-        // A repository in which nothing has been committed is one too.
-        Err(Stop::Other(said)) if said.text.en.contains("HEAD") || said.text.en.contains("commits yet") => {
-            return Err(Stop::Empty);
+    // A repository in which nothing has been committed is one too.
+    let head = ["rev-parse", "--verify", "-q", "HEAD"].map(str::to_owned);
+    if git.run([git_dir.clone()].into_iter().chain(head), WRITING).await.is_err() {
+        let refs = [git_dir.clone(), "for-each-ref".to_owned()];
+        if git.run(refs, WRITING).await?.out().trim().is_empty() {
+            let heads = ["ls-remote", "--heads", "--", url.whole()].map(str::to_owned);
+            let there = git.run(heads, FETCHING).await?.out();
+            return Err(if there.trim().is_empty() { Stop::Empty } else { Stop::Other(no_default(url)) });
         }
-        Err(stop) => return Err(stop),
-    };
+    }
+    let said = git.run([git_dir.clone()].into_iter().chain(log), WRITING).await?.out();
     let (commit, date) = said.trim().split_once(' ').ok_or(Stop::Empty)?;
     let source = Source::Git {
         url: url.shown.clone(),
@@ -156,7 +159,9 @@ impl Git<'_> {
     fn explain(&self, output: &Output) -> Stop {
         // Progress stands on a line of its own, over and over.
         let said = self.url.cleaned(&output.err().replace('\r', "\n"));
-        let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        // The URL's own words say nothing.
+        let without = said.replace(&self.url.shown, "").replace(self.url.folder().unwrap_or(&self.url.shown), "");
+        let has = |words: &[&str]| words.iter().any(|word| without.contains(word));
         if has(&["File too large"]) {
             return Stop::TooLarge(self.most);
         }
@@ -198,6 +203,15 @@ fn in_path(program: &str) -> bool {
     let runs = |file: io::Result<fs::Metadata>| file.is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| runs(dir.join(program).metadata())))
+}
+
+/// It has branches, but not the one that it says is its own.
+fn no_default(url: &GitUrl) -> TakeError {
+    let shown = &url.shown;
+    TakeError::caller(
+        format!("`{shown}` does not say which of its branches counts: name one with `--branch`"),
+        format!("`{shown}` no dice cuál de sus ramas cuenta: indique una con `--branch`"),
+    )
 }
 
 fn no_program(program: &str, package: &str) -> TakeError {

@@ -23,6 +23,13 @@ impl Repository {
         this
     }
 
+    /// The same one under another name.
+    fn renamed(&self, name: &str) -> String {
+        let to = self.dir.path().join(name);
+        fs::rename(self.path(""), &to).unwrap();
+        format!("file://{}", to.display())
+    }
+
     async fn git(&self, args: &[&str]) -> String {
         let who = ["-c", "user.name=Ana", "-c", "user.email=ana@example.org"];
         let cmd = Cmd::new(["git"]).args(who).args(args.iter().copied()).cwd(self.path("").display().to_string());
@@ -175,4 +182,28 @@ async fn what_is_empty_too_large_or_not_there_is_told_apart() {
     cancel.cancel();
     let error = take(&given, &ReadOptions::default(), &cancel).await.unwrap_err();
     assert_eq!(error.fault, Fault::Interrupted);
+}
+
+#[tokio::test]
+async fn no_words_of_a_url_or_of_git_make_a_repository_empty() {
+    // Its commit is gone.
+    let broken = Repository::new().await;
+    broken.write("docker-compose.yml", COMPOSE);
+    let commit = broken.commit().await;
+    fs::remove_file(broken.path(".git/objects").join(&commit[..2]).join(&commit[2..])).unwrap();
+    let error = taken(&broken.renamed("HEAD does not exist"), None, Caps::default()).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Ours, "{error}");
+    let whole = Repository::new().await;
+    whole.write("docker-compose.yml", COMPOSE);
+    whole.commit().await;
+    // Its own branch is not there, another is.
+    whole.git(&["symbolic-ref", "HEAD", "refs/heads/none"]).await;
+    let url = whole.renamed("HEAD-team");
+    let error = taken(&url, None, Caps::default()).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Caller, "{error}");
+    assert!(error.text.en.contains("name one with `--branch`"), "{error}");
+    assert!(taken(&url, Some("main"), Caps::default()).await.unwrap().compose.is_some());
+    let empty = Repository::new().await;
+    let submission = taken(&empty.renamed("HEAD-empty"), None, Caps::default()).await.unwrap();
+    assert!(submission.problems().any(|p| p.text.en.contains("no file")), "{:?}", submission.notices);
 }
