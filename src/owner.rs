@@ -67,17 +67,18 @@ impl Owner {
     /// In a word that may be part of a file's name.
     pub fn tag(&self) -> String {
         let number = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
-        format!("{}.{}.{}.{}", self.pid, self.started, number(&self.space), number(&self.boot))
+        format!("{}.{}.{}.{}.{}", self.pid, self.started, number(&self.space), number(&self.boot), number(&host()))
     }
 
-    /// Whether the process of a tag has ended, for what only this machine can have made. None where it is no tag, or one of
-    /// another process namespace.
+    /// Whether the process of a tag has ended. None where it is no tag, or one of another machine (with which a disk may be
+    /// shared) or process namespace.
     pub fn ended(tag: &str) -> Option<bool> {
         let this = Self::this().tag();
-        let [pid, started, space, boot] = parts(tag)?;
-        let [_, _, own_space, own_boot] = parts(&this)?;
+        let [pid, started, space, boot, host] = parts(tag)?;
+        let [_, _, own_space, own_boot, own_host] = parts(&this)?;
         let alive = boot == own_boot && self::started(pid.parse().ok()?) == Some(started.parse().ok()?);
-        (space == own_space).then_some(!alive)
+        // The first namespace has the same number on every machine.
+        (space == own_space && host == own_host && !host.is_empty()).then_some(!alive)
     }
 
     pub fn life(&self) -> Life {
@@ -88,12 +89,19 @@ impl Owner {
     }
 }
 
-fn parts(tag: &str) -> Option<[&str; 4]> {
+fn parts(tag: &str) -> Option<[&str; 5]> {
     tag.split('.').collect::<Vec<_>>().try_into().ok()
 }
 
 fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// What names this machine, whichever time it was started.
+fn host() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let id = Some(read("/etc/machine-id")).filter(|id| !id.is_empty() && id != "uninitialized");
+    id.unwrap_or_else(|| read("/proc/sys/kernel/hostname"))
 }
 
 fn space() -> String {
@@ -136,11 +144,18 @@ mod tests {
     #[test]
     fn a_tag_says_whether_its_process_has_ended() {
         let this = Owner::this();
+        let dead = Owner { started: this.started + 1, ..this.clone() }.tag();
         assert_eq!(Owner::ended(&this.tag()), Some(false));
         assert_eq!(Owner::ended(&Owner { started: this.started + 1, ..this.clone() }.tag()), Some(true));
         // The machine was started anew: what lies on its disk is nobody's.
         assert_eq!(Owner::ended(&Owner { boot: "earlier".into(), ..this.clone() }.tag()), Some(true));
         assert_eq!(Owner::ended(&Owner { space: "pid:[1]".into(), ..this }.tag()), None);
         assert_eq!(Owner::ended("1.2"), None);
+        // Another machine's, on a disk that both see: its processes are not seen from here.
+        let (rest, host) = dead.rsplit_once('.').unwrap();
+        assert!(!host.is_empty() && Owner::ended(&dead) == Some(true));
+        assert_eq!(Owner::ended(&format!("{rest}.x{host}")), None);
+        assert_eq!(Owner::ended(&format!("{rest}.")), None);
+        assert_eq!(Owner::ended(rest), None, "of a version that named no machine");
     }
 }
