@@ -9,9 +9,9 @@ use super::TakeError;
 use super::url::GitUrl;
 use crate::sanitize;
 
+/// What has to be unpacked or fetched.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Folder,
     Archive(Form),
     Git(GitUrl),
 }
@@ -78,12 +78,12 @@ fn is_old_tar(head: &[u8]) -> bool {
     written == Ok(sum) && header[0] != 0
 }
 
-/// Looks at what was named; opens a file to see what it is.
-pub(super) fn sort(given: &OsStr, branch: Option<&str>) -> Result<Kind, TakeError> {
+/// Looks at what was named; opens a file to see what it is. None for a folder.
+pub(super) fn sort(given: &OsStr, branch: Option<&str>) -> Result<Option<Kind>, TakeError> {
     let path = Path::new(given);
     let url = given.to_str().filter(|_| path.symlink_metadata().is_err()).map(|text| GitUrl::parse(text, branch));
     match url.transpose()?.flatten() {
-        Some(url) => return Ok(Kind::Git(url)),
+        Some(url) => return Ok(Some(Kind::Git(url))),
         None if branch.is_some() => {
             return Err(TakeError::caller(
                 "`--branch` is for a submission that is the URL of a git repository",
@@ -95,9 +95,9 @@ pub(super) fn sort(given: &OsStr, branch: Option<&str>) -> Result<Kind, TakeErro
     match path.metadata() {
         Err(e) if e.kind() == ErrorKind::NotFound => Err(absent(path)),
         // The reader of folders says what is the matter.
-        Err(_) => Ok(Kind::Folder),
-        Ok(meta) if meta.is_dir() => Ok(Kind::Folder),
-        Ok(meta) if meta.is_file() => archive(path).map(Kind::Archive),
+        Err(_) => Ok(None),
+        Ok(meta) if meta.is_dir() => Ok(None),
+        Ok(meta) if meta.is_file() => archive(path).map(|form| Some(Kind::Archive(form))),
         Ok(_) => Err(no_archive(path)),
     }
 }

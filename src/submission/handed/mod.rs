@@ -108,10 +108,9 @@ async fn take_within(
     caps: Caps,
 ) -> Result<Submission, TakeError> {
     let path = PathBuf::from(&given.what);
-    let kind = kind::sort(&given.what, given.branch.as_deref())?;
-    if kind == Kind::Folder {
+    let Some(kind) = kind::sort(&given.what, given.branch.as_deref())? else {
         return read(&path, options).map_err(TakeError::from);
-    }
+    };
     // What an `inspect` left that was killed is not known to any engine.
     temp::remove_abandoned();
     let folder = temp::folder("submission").map_err(|e| TakeError::disk(&std::env::temp_dir(), &e))?;
@@ -127,7 +126,6 @@ async fn take_within(
             let source = Source::Archive { path: kind::shown(&kind::full(&path)), form: form.name().to_owned() };
             unpack(path.clone(), *form, folder.path().join("files"), caps, cancel).await.map(|done| (done, source))
         }
-        Kind::Folder => return read(&path, options).map_err(TakeError::from),
     };
     let (name, shown) = match &kind {
         Kind::Git(url) => (url.name(), url.shown.clone()),
