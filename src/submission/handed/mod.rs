@@ -155,7 +155,7 @@ async fn take_within(
         submission.notices.push(wrong_ending(&path, *form));
     }
     // An archive's one folder is the one that its author worked in.
-    if submission.root.parent() == Some(folder.path()) || submission.folder.is_empty() {
+    if submission.root.parent() == folder.path().canonicalize().ok().as_deref() || submission.folder.is_empty() {
         submission.folder.clone_from(&name);
     }
     submission.name = name;
