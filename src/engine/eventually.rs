@@ -22,6 +22,19 @@ pub struct Waited {
     pub observation: Observation,
 }
 
+impl Waited {
+    /// Before the first look.
+    pub(super) fn unlooked() -> Self {
+        Self {
+            end: End::Patience,
+            attempts: 0,
+            held_after: None,
+            findings: Vec::new(),
+            observation: Observation::default(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub enum End {
     Held,
@@ -42,13 +55,7 @@ where
 {
     let began = Instant::now();
     let deadline = began + patience.within;
-    let mut waited = Waited {
-        end: End::Patience,
-        attempts: 0,
-        held_after: None,
-        findings: Vec::new(),
-        observation: Observation::default(),
-    };
+    let mut waited = Waited::unlooked();
     let mut row = 0;
     let mut row_began = Duration::ZERO;
     loop {

@@ -9,7 +9,7 @@ use super::schedule::{Item, Looker, Outcome};
 use super::settle::Raw;
 use crate::expect::Expectation;
 use crate::notice::Reason;
-use crate::probe::{Attempt, EXERCISE, Observation, Phase, settled_last};
+use crate::probe::{Attempt, EXERCISE, Phase, settled_last};
 use crate::scenario::Patience;
 use crate::stack::LIVE_FOR;
 use crate::time::Clock;
@@ -49,13 +49,7 @@ pub(super) async fn second(
 ) -> Outcome {
     // What is watched must have lived so long, beyond the check's patience.
     let deadline = Instant::now() + item.patience.within + LIVE_FOR;
-    let mut waited = Waited {
-        end: End::Patience,
-        attempts: 0,
-        held_after: None,
-        findings: Vec::new(),
-        observation: Observation::default(),
-    };
+    let mut waited = Waited::unlooked();
     loop {
         let started = Instant::now();
         // Taken before the look: a look that began while others still looked is not the last one.

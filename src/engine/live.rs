@@ -14,7 +14,7 @@ use super::proof;
 use super::schedule::Looker;
 use super::settle::Raw;
 use crate::backend::{blame, disk};
-use crate::docker::Engine;
+use crate::docker::{Container, Engine};
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::probe::{Attempt, Observation, ProbeError};
@@ -70,8 +70,7 @@ impl Looker for Live<'_> {
                 ),
             ));
         }
-        for role in probe.roles() {
-            let Some(service) = self.stack.roles.get(&role).and_then(|b| b.service.clone()) else { continue };
+        for service in services() {
             let Some(stand_in) = self.stack.services.get(&service).and_then(|s| s.image.stand_in.clone()) else {
                 continue;
             };
@@ -113,7 +112,7 @@ impl Live<'_> {
                 ));
             }
             // Anybody can print such a line, and a service can fill a disk of its own.
-            let log = self.log_of(service).await;
+            let log = self.log_since_start(container).await;
             if let Some(line) = blame::disk_line(&log)
                 && disk::full(self.stack.shell.as_ref()).await
             {
@@ -149,7 +148,13 @@ impl Live<'_> {
         let Ok(containers) = self.stack.engine.project_containers(&self.stack.project).await else {
             return String::new();
         };
-        let Some(container) = containers.into_iter().find(|c| c.service == service) else { return String::new() };
+        match containers.iter().find(|c| c.service == service) {
+            Some(container) => self.log_since_start(container).await,
+            None => String::new(),
+        }
+    }
+
+    async fn log_since_start(&self, container: &Container) -> String {
         let since = container.running().then_some(container.started_at);
         self.stack.engine.logs(&container.id, since, Some(400)).await.unwrap_or_default()
     }

@@ -146,11 +146,7 @@ impl Target {
 
     /// Made by [`Target::finish`], where it leads to something inside.
     pub(super) fn link(&mut self, name: &[u8], to: &[u8]) -> Result<(), Stop> {
-        if is_vagrants(name, false) {
-            return self.pass_over(HEADER);
-        }
-        self.count(1)?;
-        let Some(path) = self.inside(name)? else { return Ok(()) };
+        let Some(path) = self.linked(name)? else { return Ok(()) };
         let to = PathBuf::from(OsStr::from_bytes(to));
         if stays_inside(&path, &to) {
             self.links.push((path, to));
@@ -160,13 +156,19 @@ impl Target {
         Ok(())
     }
 
-    /// A second name of a file of the archive.
-    pub(super) fn hard_link(&mut self, name: &[u8], to: &[u8]) -> Result<(), Stop> {
+    /// Where a link of either kind would stand; none if it is passed over.
+    fn linked(&mut self, name: &[u8]) -> Result<Option<PathBuf>, Stop> {
         if is_vagrants(name, false) {
-            return self.pass_over(HEADER);
+            self.pass_over(HEADER)?;
+            return Ok(None);
         }
         self.count(1)?;
-        let Some(path) = self.inside(name)? else { return Ok(()) };
+        self.inside(name)
+    }
+
+    /// A second name of a file of the archive.
+    pub(super) fn hard_link(&mut self, name: &[u8], to: &[u8]) -> Result<(), Stop> {
+        let Some(path) = self.linked(name)? else { return Ok(()) };
         match relative(to) {
             Relative::Inside(to) => self.hard_links.push((path, to)),
             _ => self.leave_out(name, Why::Link),
