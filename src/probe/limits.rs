@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::common::bound;
-use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
+use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::stack::{AsWritten, LeftOut, Stack};
 use crate::text::Text;
@@ -86,6 +86,8 @@ impl Probe for Limits {
             all.subjects.push((role.clone(), facts));
         }
         if !without.is_empty() {
+            // What a file does not say, no waiting adds.
+            all.conditions.push(SETTLED.to_owned());
             let (names, what) = (without.join(", "), if self.memory { ("memory", "memoria") } else { ("cpu", "cpu") });
             all.explanation = Some(Text::new(
                 format!("no {} limit is declared for {names}", what.0),

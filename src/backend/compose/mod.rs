@@ -4,6 +4,7 @@
 //! collector that is not there), a resolved copy with that one change runs instead, and the change is said.
 
 pub mod clash;
+pub mod dialect;
 pub mod edit;
 pub mod hosted;
 pub mod images;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::backend::BackendError;
 use crate::exec::{Cmd, Output, Shell, ShellExt};
 use crate::notice::{Level, Notice};
+use crate::submission::compose::read_env;
 use crate::text::Text;
 
+use super::dialect;
 use super::tool::Tool;
 
 /// What the name of a copy ends with.
@@ -25,35 +27,63 @@ pub struct Resolved {
 }
 
 pub async fn resolve(tool: Tool, shell: &dyn Shell) -> Result<Resolved, BackendError> {
-    let output = could_run(tool.config().await?)?;
-    if output.ok() {
-        return Ok(Resolved { tool, valid: true, output: output.out(), notices: Vec::new() });
-    }
-    let mut refused = output.both();
-    if about_version(&refused) {
-        let text = shell.must(&Cmd::new(["cat", "--", &tool.file]).timeout(Duration::from_secs(10))).await?.out();
-        let normal = tool.with_file(format!("{}{COPY}", tool.file));
-        let write =
-            Cmd::new(["tee", "--", &normal.file]).stdin(without_version(&text)).timeout(Duration::from_secs(10));
-        shell.must(&write).await?;
-        let again = could_run(normal.config().await?)?;
-        if again.ok() {
-            let notice = Notice {
-                id: "compose.version_normalised".to_owned(),
-                level: Level::Info,
-                text: Text::new(
-                    "the version key is one that this compose tool refuses; a copy without it was used",
-                    "esta versión de la herramienta compose rechaza la clave version; se usó una copia sin ella",
-                ),
-                at: None,
-                service: None,
-            };
-            return Ok(Resolved { tool: normal, valid: true, output: again.out(), notices: vec![notice] });
+    let text = read(shell, &tool.file).await?;
+    let mut current = text.clone();
+    let mut notices = Vec::new();
+    if text.contains("${") {
+        let env = read(shell, &format!("{}/.env", tool.dir)).await.map(|env| read_env(&env)).unwrap_or_default();
+        if let Some(plain) = dialect::unnested(&text, &env) {
+            current = plain;
+            notices.push(notice(
+                "compose.variables_unnested",
+                "variables stand inside variables' defaults, which this compose tool reads only in part; a copy with their values was used",
+                "hay variables dentro de los valores por defecto de otras, que esta versión de la herramienta compose lee solo en parte; se usó una copia con sus valores",
+            ));
         }
-        // The version is nobody's fault: what is minded without it is.
-        refused = again.both().replace(&normal.file, &tool.file).replace(COPY, "");
     }
-    Ok(Resolved { tool, valid: false, output: refused, notices: Vec::new() })
+    let copy = tool.with_file(format!("{}{COPY}", tool.file));
+    // Each change is made at most once, and only for what the tool said.
+    let (mut versioned, mut spelt) = (false, false);
+    loop {
+        let asked = if current == text { &tool } else { &copy };
+        if current != text {
+            let write = Cmd::new(["tee", "--", &copy.file]).stdin(current.clone()).timeout(Duration::from_secs(10));
+            shell.must(&write).await?;
+        }
+        let output = could_run(asked.config().await?)?;
+        if output.ok() {
+            return Ok(Resolved { tool: asked.clone(), valid: true, output: output.out(), notices });
+        }
+        // What is minded in a copy is minded in the file: nobody is blamed for what was changed.
+        let refused = output.both().replace(&copy.file, &tool.file).replace(COPY, "");
+        if !versioned && about_version(&refused) {
+            versioned = true;
+            current = without_version(&current);
+            notices.push(notice(
+                "compose.version_normalised",
+                "the version key is one that this compose tool refuses; a copy without it was used",
+                "esta versión de la herramienta compose rechaza la clave version; se usó una copia sin ella",
+            ));
+        } else if !spelt && dialect::minded(&refused) {
+            spelt = true;
+            current = dialect::rewritten(&current);
+            notices.push(notice(
+                "compose.respelt",
+                "`restart: no` without quotes, or an empty command, is read by docker compose 2 and not by this tool; a copy was used in which it is written for both",
+                "docker compose 2 admite `restart: no` sin comillas y un command vacío, pero esta herramienta no; se usó una copia escrita para ambas",
+            ));
+        } else {
+            return Ok(Resolved { tool, valid: false, output: refused, notices: Vec::new() });
+        }
+    }
+}
+
+async fn read(shell: &dyn Shell, path: &str) -> Result<String, BackendError> {
+    Ok(shell.must(&Cmd::new(["cat", "--", path]).timeout(Duration::from_secs(10))).await?.out())
+}
+
+fn notice(id: &str, en: &str, es: &str) -> Notice {
+    Notice { id: id.to_owned(), level: Level::Info, text: Text::new(en, es), at: None, service: None }
 }
 
 /// A tool that was killed or never began says nothing of the file.
@@ -102,6 +132,7 @@ mod tests {
     async fn told(reply: Reply) -> Result<Resolved, BackendError> {
         let shell = Scripted::default()
             .on(["which"], vec![Reply::out("/usr/bin/docker-compose")])
+            .on(["cat"], vec![Reply::out("services: {}\n")])
             .on(["docker-compose"], vec![reply]);
         let shell: Arc<dyn Shell> = Arc::new(shell);
         let tool = Tool::find(shell.clone(), "/s".into(), "/s/docker-compose.yml".into(), "s".into()).await?;

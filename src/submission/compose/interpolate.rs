@@ -1,6 +1,7 @@
 //! Variables in a compose file (`${VAR:-default}`), with what `.env` beside it says and nothing of this host's environment.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::Reading;
 use crate::submission::tree::{Kind, Node};
@@ -70,7 +71,7 @@ fn substitute(text: &str, env: &BTreeMap<String, String>) -> (String, Vec<Troubl
             rest = after;
             continue;
         }
-        if let Some(inner) = rest.strip_prefix('{').and_then(|braced| braced.find('}').map(|end| &braced[..end])) {
+        if let Some(inner) = rest.strip_prefix('{').and_then(|braced| closing(braced).map(|end| &braced[..end])) {
             let name_len = name_length(inner);
             if name_len > 0 && (name_len == inner.len() || inner[name_len..].starts_with([':', '-', '?', '+'])) {
                 out.push_str(&braced(&inner[..name_len], &inner[name_len..], env, &mut troubles));
@@ -95,6 +96,56 @@ fn substitute(text: &str, env: &BTreeMap<String, String>) -> (String, Vec<Troubl
     (out, troubles)
 }
 
+/// Deeper than anybody writes: what a file nests further is left as it is.
+const DEPTH: usize = 16;
+
+/// Where the brace closes that was opened before this text.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 1;
+    let mut before = None;
+    for (i, c) in text.char_indices() {
+        match c {
+            '{' if before == Some('$') => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(i);
+        }
+        if depth > DEPTH || c == '\n' {
+            return None;
+        }
+        before = Some(c);
+    }
+    None
+}
+
+/// The first variable with another inside it: where it stands, and its value.
+pub fn nested(text: &str, env: &BTreeMap<String, String>) -> Option<(Range<usize>, String)> {
+    let mut from = 0;
+    while let Some(i) = text[from..].find('$').map(|i| i + from) {
+        let rest = &text[i + 1..];
+        from = i + 1;
+        if let Some(plain) = rest.strip_prefix('$') {
+            // Two are a plain one; what follows is text, and is passed over with it.
+            from += 1;
+            if let Some(end) = plain.strip_prefix('{').and_then(closing) {
+                from += 1 + end;
+            }
+        } else if let Some(end) = rest.strip_prefix('{').and_then(closing) {
+            let whole = i..i + 2 + end + 1;
+            if rest[1..=end].contains("${") {
+                let (value, troubles) = substitute(&text[whole.clone()], env);
+                if troubles.is_empty() {
+                    return Some((whole, value));
+                }
+            }
+            from = whole.end;
+        }
+    }
+    None
+}
+
 fn name_length(text: &str) -> usize {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return 0;
@@ -106,17 +157,23 @@ fn braced(name: &str, operator: &str, env: &BTreeMap<String, String>, troubles: 
     let set = env.get(name);
     let filled = set.filter(|value| !value.is_empty());
     let value = |v: Option<&String>| v.cloned().unwrap_or_default();
+    // A default may hold variables of its own.
+    let mut inner = |text: &str| {
+        let (value, more) = substitute(text, env);
+        troubles.extend(more);
+        value
+    };
     if let Some(default) = operator.strip_prefix(":-") {
-        return filled.cloned().unwrap_or_else(|| default.to_owned());
+        return filled.cloned().unwrap_or_else(|| inner(default));
     }
     if let Some(default) = operator.strip_prefix('-') {
-        return set.cloned().unwrap_or_else(|| default.to_owned());
+        return set.cloned().unwrap_or_else(|| inner(default));
     }
     if let Some(instead) = operator.strip_prefix(":+") {
-        return filled.map(|_| instead.to_owned()).unwrap_or_default();
+        return filled.map(|_| inner(instead)).unwrap_or_default();
     }
     if let Some(instead) = operator.strip_prefix('+') {
-        return set.map(|_| instead.to_owned()).unwrap_or_default();
+        return set.map(|_| inner(instead)).unwrap_or_default();
     }
     let (required, why) = match (operator.strip_prefix(":?"), operator.strip_prefix('?')) {
         (Some(why), _) => (filled, why),
@@ -187,6 +244,9 @@ mod tests {
             ("pa$$word", "pa$word"),
             ("${PORT:?must}", "5000"),
             ("${NO:-http://x:1/}", "http://x:1/"),
+            ("${NO:-${PORT:-1}}:80", "5000:80"),
+            ("${NO:-a${NEITHER:-{b}}", "a{b"),
+            ("${PORT:-${NO}}", "5000"),
         ] {
             let (out, troubles) = substitute(text, &env());
             assert_eq!((out.as_str(), troubles.len()), (want, 0), "{text}");

@@ -20,7 +20,7 @@ use crate::expect::Place;
 use crate::notice::{Level, Notice};
 use crate::text::Text;
 
-pub use interpolate::read_env;
+pub use interpolate::{nested, read_env};
 pub use limits::parse_bytes;
 
 /// Reads another file of the submission, for `extends`: a path relative to the compose file's folder in, its text out.
