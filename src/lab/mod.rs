@@ -8,6 +8,7 @@ pub mod guard;
 pub mod left_out;
 mod loops;
 mod on_host;
+pub mod projects;
 pub mod reaper;
 pub mod registry;
 mod removal;
