@@ -15,8 +15,10 @@ use tokio::time::Instant;
 
 use crate::agent::{Look, Sight};
 use crate::backend::blame;
+use crate::docker::container::{PROJECT, SERVICE};
 use crate::docker::{Container, Engine, EngineError};
 use crate::notice::Reason;
+use crate::owner::RUN;
 use crate::probe::common::{Found, look, service_of};
 use crate::probe::store::{self, schema};
 use crate::probe::{ProbeError, greeting};
@@ -151,7 +153,9 @@ impl Scratch<'_> {
 
     fn labels(&self) -> HashMap<String, String> {
         let own = (LABEL.to_owned(), self.stack.project.clone());
-        self.stack.labels.clone().into_iter().chain([own]).collect()
+        // An image that compose has built hands its labels on, and this is no container of the project.
+        let none = [PROJECT, SERVICE].map(|label| (label.to_owned(), String::new()));
+        self.stack.labels.clone().into_iter().chain(none).chain([own]).collect()
     }
 
     fn env(&self) -> Vec<String> {
@@ -214,7 +218,8 @@ impl Scratch<'_> {
 
     async fn run(&self) -> Result<Ran, ProbeError> {
         let engine = &self.stack.engine;
-        let name = format!("{NAME}-{}", self.stack.project);
+        // A project that was there already may be looked at by two runs at a time.
+        let name = format!("{NAME}-{}", self.stack.labels.get(RUN).unwrap_or(&self.stack.project));
         // Of a run of this name that was killed.
         discard(engine, &name).await;
         let network = NetworkCreateRequest {
