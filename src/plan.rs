@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::expect::Expectation;
+use crate::lab::projects::Project;
 use crate::nearest;
 use crate::probe::{Probe, ProbeKind};
 use crate::scenario::{self, CheckSpec, Decoder, Problem, Read, Scenario};
@@ -34,17 +35,38 @@ pub struct Options {
     /// `--images`.
     pub images: Images,
     pub keep: bool,
-    /// `--place`.
+    /// `--place`, `--attach`.
     pub place: Place,
 }
 
 /// Where the stack is brought up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Place {
     #[default]
     Lab,
     /// This machine's own engine: nothing contains what runs there.
     Host,
+    /// Nowhere: it is up already, on this machine's own engine.
+    Attached(Attached),
+}
+
+impl Place {
+    /// As records name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Lab => "lab",
+            Self::Host => "host",
+            Self::Attached(_) => "attached",
+        }
+    }
+}
+
+/// A stack that is up already: it is looked at, and stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    pub project: Project,
+    /// `--allow-exercises`: checks that write into it or start services of it anew are run all the same.
+    pub exercises: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::attach::{self, Clash};
 use super::planning::Planning;
 use super::{AudienceArg, Ctx, exit, github, screen};
 use crate::engine::{self, RunOptions};
@@ -17,9 +18,18 @@ use crate::{grade, report};
 pub struct Args {
     #[command(flatten)]
     planning: Planning,
-    /// Where the stack is brought up. On the host nothing contains the submission's code: for throwaway machines only.
-    #[arg(long, value_enum, default_value_t = PlaceArg::Lab)]
-    place: PlaceArg,
+    /// Where the stack is brought up: in a lab, where nothing is said. On the host nothing contains the submission's code:
+    /// for throwaway machines only.
+    #[arg(long, value_enum)]
+    place: Option<PlaceArg>,
+    /// Grade a compose project that is up already on this machine's own engine: found by the submission's folder, or by its
+    /// name. Nothing of it is created, started, stopped or removed; what only a bring-up shows stays undecided.
+    #[arg(long, value_name = "PROJECT", num_args = 0..=1, default_missing_value = "")]
+    attach: Option<String>,
+    /// With `--attach`: run the checks that disturb the stack too. They write rows and take them back, and may restart
+    /// services.
+    #[arg(long, requires = "attach")]
+    allow_exercises: bool,
     /// Leave the lab up, and say how to look inside and how to remove it.
     #[arg(long)]
     keep: bool,
@@ -42,7 +52,13 @@ enum PlaceArg {
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let hushed = github::Hushed::begin();
-    if args.keep && args.place == PlaceArg::Host {
+    if args.attach.is_some() && args.place == Some(PlaceArg::Lab) {
+        return attach::clash(Clash::Lab, ctx);
+    }
+    if args.attach.is_some() && args.keep {
+        return attach::clash(Clash::Keep, ctx);
+    }
+    if args.keep && args.place == Some(PlaceArg::Host) {
         let text = Text::new(
             "`--keep` needs a lab: on the host nothing is left behind",
             "`--keep` necesita un laboratorio: en el anfitrión no se deja nada",
@@ -50,7 +66,8 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         eprintln!("error: {}", text.get(ctx.lang));
         return exit::USAGE;
     }
-    let guard = match guard(ctx) {
+    let guarded = if args.attach.is_some() { guard_attached(ctx) } else { guard(ctx) };
+    let guard = match guarded {
         Ok(guard) => guard,
         Err(code) => return code,
     };
@@ -60,12 +77,19 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Err(code) => return code,
     };
     plan.options.keep = args.keep;
-    plan.options.place = match args.place {
-        PlaceArg::Lab => Place::Lab,
-        PlaceArg::Host => Place::Host,
+    plan.options.place = match (&args.attach, args.place) {
+        (Some(named), _) => match attach::find(&plan, named, args.allow_exercises, ctx).await {
+            Ok(attached) => Place::Attached(attached),
+            Err(code) => return code,
+        },
+        (None, None | Some(PlaceArg::Lab)) => Place::Lab,
+        (None, Some(PlaceArg::Host)) => Place::Host,
     };
     let lines = Arc::new(super::progress::Lines::new(ctx.quiet));
-    super::prove::first(&plan, ctx, &args.reports, &cancel).await;
+    // That takes a lab, which looking at what is up does not.
+    if args.attach.is_none() {
+        super::prove::first(&plan, ctx, &args.reports, &cancel).await;
+    }
     let progress = lines.clone();
     let audience = args.audience.audience();
     let hidden = hidden(&plan, audience);
@@ -134,21 +158,35 @@ fn hidden(plan: &Plan, audience: Audience) -> BTreeSet<String> {
 
 /// Ctrl-C and SIGTERM end the run and not the process: what was made is removed, and the record is written.
 pub fn guard(ctx: Ctx) -> Result<Guard, u8> {
-    Guard::watch(move |times| {
-        let text = if times == 1 {
-            Text::new(
-                "interrupted: taking the lab down and writing what is known",
-                "interrumpido: se retira el laboratorio y se escribe lo que se sabe",
-            )
-        } else {
-            Text::new(
-                "still removing what this run made; a lab takes some seconds",
-                "aún se retira lo que hizo esta ejecución; un laboratorio tarda unos segundos",
-            )
-        };
-        eprintln!("{}", text.get(ctx.lang));
-    })
-    .map_err(|error| no_signals(&error, ctx))
+    let first = Text::new(
+        "interrupted: taking the lab down and writing what is known",
+        "interrumpido: se retira el laboratorio y se escribe lo que se sabe",
+    );
+    let then = Text::new(
+        "still removing what this run made; a lab takes some seconds",
+        "aún se retira lo que hizo esta ejecución; un laboratorio tarda unos segundos",
+    );
+    watch(first, then, ctx)
+}
+
+fn guard_attached(ctx: Ctx) -> Result<Guard, u8> {
+    let first = Text::new(
+        "interrupted: writing what is known; the stack stays as it is",
+        "interrumpido: se escribe lo que se sabe; la pila queda como está",
+    );
+    watch(
+        first,
+        Text::new(
+            "still removing what this run made beside the stack",
+            "aún se retira lo que esta ejecución hizo junto a la pila",
+        ),
+        ctx,
+    )
+}
+
+fn watch(first: Text, then: Text, ctx: Ctx) -> Result<Guard, u8> {
+    Guard::watch(move |times| eprintln!("{}", if times == 1 { &first } else { &then }.get(ctx.lang)))
+        .map_err(|error| no_signals(&error, ctx))
 }
 
 pub(super) fn no_signals(error: &std::io::Error, ctx: Ctx) -> u8 {

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its `Args` and `run`; data on stdout, progress on stderr.
 
+mod attach;
 pub mod bench;
 pub mod down;
 pub mod exit;

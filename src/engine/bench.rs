@@ -71,7 +71,7 @@ impl<'a> Bench<'a> {
             mirrors: vec![registry::MIRROR.to_owned()],
             ..LabSpec::new(options.run.clone(), plan.submission.root.clone())
         };
-        let lab = Place::open(plan.options.place, spec).await.map_err(|e| e.text())?;
+        let lab = Place::open(&plan.options.place, spec).await.map_err(|e| e.text())?;
         let site = lab.site();
         match Self::prepare(plan, &options, &lab, &site).await {
             Ok((tool, url)) => Ok(Self { plan, lab, site, options, tool, url }),

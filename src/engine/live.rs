@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 
 use super::Progress;
+use super::attached;
 use super::eventually::Waited;
 use super::proof;
 use super::schedule::Looker;
@@ -36,6 +37,9 @@ pub(super) struct Live<'a> {
 #[async_trait]
 impl Looker for Live<'_> {
     async fn look(&self, check: usize, attempt: Attempt) -> Result<Observation, ProbeError> {
+        if let Some(refused) = attached::refused(self.plan, &self.stack, check) {
+            return Err(refused);
+        }
         let probe = &self.plan.checks[check].probe;
         let look = AssertUnwindSafe(probe.observe(&self.stack, attempt)).catch_unwind();
         match tokio::time::timeout(attempt.timeout + GRACE, look).await {

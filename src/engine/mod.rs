@@ -3,6 +3,7 @@
 //! Whatever happens between the lab's start and its end (a panic of ours, Ctrl-C, an engine that goes away), the lab is taken
 //! down and a record is written.
 
+mod attached;
 pub mod bench;
 pub mod conclude;
 pub mod eventually;
@@ -79,7 +80,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
     };
     let started = clock.ms();
     let opened = tokio::select! {
-        opened = Place::open(plan.options.place, spec) => Some(opened),
+        opened = Place::open(&plan.options.place, spec) => Some(opened),
         () = options.cancel.cancelled() => None,
     };
     phase(&mut record, "lab", started, clock);
@@ -119,7 +120,11 @@ async fn inside(
     clock: Clock,
     folder: &RunFolder,
 ) {
-    record.notices.extend(crate::lab::left_out::notices(lab.left_out()));
+    match &plan.options.place {
+        // Of the copy, only its compose files are read: the stack has what it was brought up with.
+        plan::Place::Attached(to) => record.notices.extend(attached::notices(to, &plan.submission)),
+        _ => record.notices.extend(crate::lab::left_out::notices(lab.left_out())),
+    }
     let site = lab.site();
     let began = clock.ms();
     let (loss, stop) = (lost::Loss::default(), options.cancel.child_token());
@@ -187,8 +192,13 @@ async fn inside(
 
 async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -> Result<backend::Up, Text> {
     let references = sources::references(&plan.submission);
-    let sources = sources::find(&references, plan.options.images, lab.shell().as_ref(), site.hosting.is_none()).await?;
-    backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
+    let attached = matches!(plan.options.place, plan::Place::Attached(_));
+    let sources = if attached {
+        sources::possible(&references)
+    } else {
+        backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
+        sources::find(&references, plan.options.images, lab.shell().as_ref(), site.hosting.is_none()).await?
+    };
     let progress = options.progress.clone();
     let request = Request {
         submission: plan.submission.clone(),
@@ -196,7 +206,9 @@ async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -
         roles: plan.scenario.roles.clone(),
         bound: plan.options.roles.clone(),
         sources,
-        left_out: {
+        left_out: if attached {
+            Vec::new()
+        } else {
             let copy = lab.left_out().iter().filter(|it| it.why.is_missed()).map(|it| it.path.clone());
             copy.chain(plan.submission.not_unpacked.iter().cloned()).collect()
         },
@@ -210,7 +222,12 @@ async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -
         demanded_memory: plan.scenario.demanded_memory_bytes,
         step: Arc::new(move |name| progress(Event::Phase(name))),
     };
-    backend::compose::up(site, &request).await.map_err(|e| e.text())
+    let up = if attached {
+        backend::compose::attached::look(site, &request).await
+    } else {
+        backend::compose::up(site, &request).await
+    };
+    up.map_err(|e| e.text())
 }
 
 fn items(plan: &Plan) -> Vec<schedule::Item> {
@@ -266,11 +283,11 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
             compose_file: submission.compose.as_ref().map(|c| c.path.display().to_string()),
             source: submission.handed.as_ref().and_then(|handed| handed.source.clone()),
         },
-        place: match plan.options.place {
-            plan::Place::Lab => "lab",
-            plan::Place::Host => "host",
-        }
-        .to_owned(),
+        place: plan.options.place.name().to_owned(),
+        project: match &plan.options.place {
+            plan::Place::Attached(to) => Some(to.project.name.clone()),
+            _ => None,
+        },
         host: host::facts(),
         notices: submission.notices.clone(),
         ..RunRecord::empty()

@@ -1,4 +1,5 @@
-//! Where a run's stack is brought up: a lab, or the host's own engine. What differs between the two is here.
+//! Where a run's stack is brought up: a lab, or the host's own engine, where it may also be up already. What differs between
+//! them is here.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub(super) enum Place {
 
 impl Place {
     /// A place of our own; what dead runs left behind goes first.
-    pub(super) async fn open(kind: plan::Place, spec: LabSpec) -> Result<Self, LabError> {
+    pub(super) async fn open(kind: &plan::Place, spec: LabSpec) -> Result<Self, LabError> {
         let host = Engine::host().await?;
         if let Err(error) = lab::sweep(&host).await {
             tracing::warn!(%error, "what earlier runs left could not be swept");
@@ -29,6 +30,9 @@ impl Place {
         match kind {
             plan::Place::Lab => Lab::start(spec).await.map(|lab| Self::Lab(Box::new(lab))),
             plan::Place::Host => OnHost::start(spec).await.map(|host| Self::Host(Box::new(host))),
+            plan::Place::Attached(to) => {
+                OnHost::attached(spec, to.project.name.clone()).await.map(|host| Self::Host(Box::new(host)))
+            }
         }
     }
 
@@ -114,6 +118,10 @@ impl Place {
         let (name, run) = (self.name(), self.run());
         let (en, es) = match self {
             Self::Lab(_) => (format!("the lab {name}"), format!("el laboratorio {name}")),
+            Self::Host(host) if host.is_attached() => (
+                format!("what run {run} made beside project {name}"),
+                format!("lo que creó la ejecución {run} junto al proyecto {name}"),
+            ),
             Self::Host(_) => (format!("what project {name} made"), format!("lo que creó el proyecto {name}")),
         };
         let has_reaper = match self {

@@ -59,6 +59,12 @@ pub(super) async fn find(
     Ok(sources)
 }
 
+/// Every stand-in that could serve, for a stack that somebody else brought up: its images say whether one does.
+pub(super) fn possible(references: &BTreeSet<String>) -> BTreeMap<String, Source> {
+    let catalogue = Catalogue::shipped();
+    references.iter().filter_map(|r| Some((r.clone(), Source::StandIn(catalogue.stand_in_for(r)?)))).collect()
+}
+
 /// Whether the public registry answers from where the stack is brought up: asked once, with a short bound.
 async fn public_answers(shell: &dyn Shell) -> bool {
     let url = "https://registry-1.docker.io/v2/";

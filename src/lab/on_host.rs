@@ -1,5 +1,6 @@
 //! A run on the host's own engine, without a lab: a copy of the submission in a folder of the run's own, a reaper beside it,
-//! and labels by which everything that it makes is found and removed. Nothing contains what runs there.
+//! and labels by which everything that it makes is found and removed. Nothing contains what runs there. A run that attaches to
+//! a project that is up has the same place, and touches nothing of the project's.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -31,6 +32,8 @@ const ENGINE: [&str; 4] = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH
 /// The host as a run's place.
 pub struct OnHost {
     run: String,
+    /// Of somebody else, where this run only looks at it.
+    attached: Option<String>,
     folder: Mutex<Option<TempDir>>,
     workdir: String,
     address: String,
@@ -46,11 +49,24 @@ impl OnHost {
     /// # Errors
     /// There is no engine here, or it cannot be copied.
     pub async fn start(spec: LabSpec) -> Result<Self, LabError> {
+        Self::open(spec, None).await
+    }
+
+    /// The same beside a compose project that is up already. The copy is read, and nothing is brought up from it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn attached(spec: LabSpec, project: String) -> Result<Self, LabError> {
+        Self::open(spec, Some(project)).await
+    }
+
+    async fn open(spec: LabSpec, attached: Option<String>) -> Result<Self, LabError> {
         let elsewhere = std::env::var("DOCKER_HOST").ok().filter(|at| !at.is_empty() && !at.starts_with("unix://"));
         if let Some(at) = elsewhere {
+            let option = if attached.is_some() { "--attach" } else { "--place host" };
             return Err(LabError::Place(Text::new(
-                format!("`--place host` needs this machine's own engine, and DOCKER_HOST is {at}"),
-                format!("`--place host` necesita el motor de esta máquina, y DOCKER_HOST es {at}"),
+                format!("`{option}` needs this machine's own engine, and DOCKER_HOST is {at}"),
+                format!("`{option}` necesita el motor de esta máquina, y DOCKER_HOST es {at}"),
             )));
         }
         let engine = Engine::host().await?;
@@ -67,6 +83,7 @@ impl OnHost {
         let shell: Arc<dyn Shell> = Arc::new(HostShell);
         Ok(Self {
             run,
+            attached,
             workdir: folder.path().join(COPY).display().to_string(),
             folder: Mutex::new(Some(folder)),
             address: address(),
@@ -81,9 +98,14 @@ impl OnHost {
         &self.run
     }
 
-    /// The compose project of the run.
+    /// The compose project of the run, or the one that it is attached to.
     pub fn project(&self) -> String {
-        format!("imparcial-{}", self.run.to_lowercase())
+        self.attached.clone().unwrap_or_else(|| format!("imparcial-{}", self.run.to_lowercase()))
+    }
+
+    /// Whether the project is somebody else's.
+    pub fn is_attached(&self) -> bool {
+        self.attached.is_some()
     }
 
     pub fn engine(&self) -> &Engine {

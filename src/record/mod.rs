@@ -150,8 +150,11 @@ pub struct RunRecord {
     pub elapsed_ms: u64,
     pub scenario: ScenarioRecord,
     pub submission: SubmissionRecord,
-    /// `lab` or `host`, and what is claimed of it.
+    /// `lab`, `host` or `attached`, and what is claimed of it.
     pub place: String,
+    /// The compose project that was there already, where the run attached to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     pub host: Vec<(String, String)>,
     pub phases: Vec<PhaseRecord>,
     pub notices: Vec<Notice>,
@@ -187,6 +190,7 @@ impl RunRecord {
             scenario,
             submission,
             place: String::new(),
+            project: None,
             host: Vec::new(),
             phases: Vec::new(),
             notices: Vec::new(),

@@ -250,9 +250,18 @@ pub(super) fn place(record: &RunRecord, lang: Lang) -> String {
             "not contained: the submission's code has run on this machine",
             "sin contención: el código de la entrega se ejecutó en esta máquina",
         ),
+        "attached" => pick(
+            lang,
+            "looked at as it was found: brought up by somebody else, not taken down",
+            "observado tal como estaba: lo levantó otra persona y no se retira",
+        ),
         _ => return record.place.clone(),
     };
-    format!("{} ({claim})", record.place)
+    let project = record.project.as_ref().map(|name| {
+        let of = pick(lang, "to project", "al proyecto");
+        format!(" {of} {}", crate::sanitize::line(name, 80))
+    });
+    format!("{}{} ({claim})", record.place, project.unwrap_or_default())
 }
 
 /// A stand-in in use: `db: mysql:5.7 is served by MariaDB 10.11`.

@@ -2,6 +2,7 @@
 //!
 //! A backend fills it, probes read it. It holds no expectation and no verdict.
 
+pub mod attached;
 pub mod declared;
 pub mod table;
 
@@ -20,6 +21,7 @@ use crate::submission::{ComposeFile, Submission, policy};
 use crate::text::Text;
 
 pub use crate::submission::bind::Binding;
+pub use attached::Doubt;
 
 /// How long a service must have lived since its last start when all looking is over.
 pub const LIVE_FOR: Duration = Duration::from_secs(15);
@@ -52,6 +54,8 @@ pub struct Stack {
     pub as_written: BTreeMap<String, AsWritten>,
     /// What was overridden, in words; empty where the stack runs as handed in.
     pub overrides: Vec<Text>,
+    /// What cannot be told of it because it was up before we came.
+    pub doubts: Vec<Doubt>,
     /// How the first `up` went; `None` where nothing could be started.
     pub first_up: Option<FirstUp>,
     /// What the submission's SQL declares: found by `probe::mysql`, in the background.

@@ -18,6 +18,9 @@ pub(crate) async fn engine() -> Option<Engine> {
     }
 }
 
+/// Tests that publish the exam's ports on this machine itself: one at a time.
+pub(crate) static PORTS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A name that no other run of these tests has.
 pub(crate) fn run_name(what: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "figures that a test measured are shown with --nocapture")]
 
+mod attach;
 mod docker;
 mod handed;
 mod inspect;

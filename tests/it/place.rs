@@ -14,9 +14,6 @@ use super::live;
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/seed/reference");
 
-/// These tests publish the same ports of the same machine: one at a time.
-static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 fn grade(submission: &Path, reports: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_imparcial"))
         .args(["--lang", "en", "grade", "--scenario", "seed", "--place", "host", "--patience", "20s", "--reports"])
@@ -74,7 +71,7 @@ fn changed(from: &str, to: &str) -> tempfile::TempDir {
 #[tokio::test]
 async fn the_reference_passes_on_the_hosts_own_engine() {
     let Some(engine) = live::engine().await else { return };
-    let _one = ONE.lock().await;
+    let _one = live::PORTS.lock().await;
     let reports = tempfile::tempdir().unwrap();
     let (output, record) = graded(Path::new(REFERENCE), reports.path(), &engine).await;
     let page = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -89,7 +86,7 @@ async fn the_reference_passes_on_the_hosts_own_engine() {
 #[tokio::test]
 async fn a_port_that_is_taken_is_the_hosts_and_nothing_starts() {
     let Some(engine) = live::engine().await else { return };
-    let _one = ONE.lock().await;
+    let _one = live::PORTS.lock().await;
     let taken = TcpListener::bind("0.0.0.0:5000").unwrap();
     let handed_in = changed("    mem_limit: 256m", "    container_name: imparcial-registry\n    mem_limit: 256m");
     let reports = tempfile::tempdir().unwrap();
@@ -106,7 +103,7 @@ async fn a_port_that_is_taken_is_the_hosts_and_nothing_starts() {
 #[tokio::test]
 async fn what_only_a_lab_contains_never_starts_here_and_is_nobodys_failure() {
     let Some(engine) = live::engine().await else { return };
-    let _one = ONE.lock().await;
+    let _one = live::PORTS.lock().await;
     let outside = tempfile::tempdir().unwrap();
     let path = outside.path().join("data");
     let bind = format!("      - {}:/data\n      - ./db:", path.display());
@@ -122,7 +119,7 @@ async fn what_only_a_lab_contains_never_starts_here_and_is_nobodys_failure() {
 #[tokio::test]
 async fn a_run_that_is_killed_leaves_nothing_on_the_host() {
     let Some(engine) = live::engine().await else { return };
-    let _one = ONE.lock().await;
+    let _one = live::PORTS.lock().await;
     let reports = tempfile::tempdir().unwrap();
     let mut child = grade(Path::new(REFERENCE), reports.path());
     let pid = child.id().unwrap();

@@ -197,6 +197,7 @@ fn stack(engine: Engine, project: String, root: &Path, submission: Submission) -
         roles: BTreeMap::from([("app".to_owned(), binding("app")), ("db".to_owned(), binding("db"))]),
         as_written: BTreeMap::new(),
         overrides: Vec::new(),
+        doubts: Vec::new(),
         first_up: None,
         declared: imparcial::stack::declared::Declaring::default(),
         labels: BTreeMap::new(),

@@ -3,6 +3,7 @@
 //! The file as handed in is what runs. Where something of it may not or cannot run here (a stripped key, the log driver of a
 //! collector that is not there), a resolved copy with that one change runs instead, and the change is said.
 
+pub mod attached;
 pub mod clash;
 pub mod dialect;
 pub mod edit;
@@ -40,44 +41,11 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         readable(request)?;
         hosted::admit(request, &own)?;
     }
-    let tool = find_tool(site, request, &own).await?;
-
-    log.phase("resolve", request);
-    let resolved = resolve::resolve(tool, site.shell.as_ref()).await?;
-    log.notices.extend(resolved.notices);
-    let mut tool = resolved.tool;
-    let mut stack = empty(site, request, &tool);
-    if !resolved.valid {
-        log.evidence.push(("compose-config.txt".to_owned(), resolved.output.clone().into_bytes()));
-        stack.config.message = as_handed_in(&why_refused(&resolved.output), &site.workdir);
-        stack.config.for_newer = newer::only(&resolved.output);
-        return Ok(log.up(stack));
-    }
-    let file = match compose::parse_resolved(&resolved.output, Path::new(&site.workdir)) {
-        Ok(file) => file,
-        // The tool took it and we cannot read the tool: ours.
-        Err(notice) => return Err(BackendError::Other(notice.text)),
-    };
-    log.evidence.push(("compose-resolved.yml".to_owned(), resolved.output.clone().into_bytes()));
-    stack.config = Config { valid: true, resolved: file.clone(), ..Config::default() };
+    let (mut tool, mut stack, read) = read(site, request, &own, &mut log).await?;
+    let Some((file, text)) = read else { return Ok(log.up(stack)) };
     if site.hosting.is_some() {
         hosted::admit(request, &file)?;
     }
-
-    stack.policy = policy_hits(request, &own, &file);
-    stack.roles = bind::bind(&request.roles, &file, &request.submission, &request.family, &request.bound);
-    for binding in stack.roles.values_mut() {
-        binding.why = said_as_handed_in(&binding.why, &site.workdir);
-    }
-    for hit in &mut stack.policy {
-        hit.text = said_as_handed_in(&hit.text, &site.workdir);
-    }
-    stack.services = file
-        .services
-        .iter()
-        .map(|s| (s.name.clone(), Service { name: s.name.clone(), ..Service::default() }))
-        .collect();
-    leave_out_refused(&mut stack);
     if refused_role(&stack) {
         return Ok(log.up(stack));
     }
@@ -90,7 +58,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         _ => value,
     };
     if !changes.is_empty() || site.hosting.is_some() {
-        tool = edit::write(&resolved.output, &changes, confine, &tool, site.shell.as_ref()).await?;
+        tool = edit::write(&text, &changes, confine, &tool, site.shell.as_ref()).await?;
         stack.overrides.extend(changes.iter().map(|c| c.said.clone()));
     }
     if site.hosting.is_some() {
@@ -116,6 +84,51 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     log.phase("start", request);
     start::start(site, request, &tool, &file, &mut stack, &mut log).await?;
     Ok(log.up(stack))
+}
+
+/// What the compose tool makes of the file, judged and bound: the stack before anything of it is there. No file, and the
+/// reason in the stack, where the tool refuses it.
+async fn read(
+    site: &Site,
+    request: &Request,
+    own: &ComposeFile,
+    log: &mut Log,
+) -> Result<(Tool, Stack, Option<(ComposeFile, String)>), BackendError> {
+    let tool = find_tool(site, request, own).await?;
+    log.phase("resolve", request);
+    let resolved = resolve::resolve(tool, site.shell.as_ref()).await?;
+    log.notices.extend(resolved.notices);
+    let tool = resolved.tool;
+    let mut stack = empty(site, request, &tool);
+    if !resolved.valid {
+        log.evidence.push(("compose-config.txt".to_owned(), resolved.output.clone().into_bytes()));
+        stack.config.message = as_handed_in(&why_refused(&resolved.output), &site.workdir);
+        stack.config.for_newer = newer::only(&resolved.output);
+        return Ok((tool, stack, None));
+    }
+    let file = match compose::parse_resolved(&resolved.output, Path::new(&site.workdir)) {
+        Ok(file) => file,
+        // The tool took it and we cannot read the tool: ours.
+        Err(notice) => return Err(BackendError::Other(notice.text)),
+    };
+    log.evidence.push(("compose-resolved.yml".to_owned(), resolved.output.clone().into_bytes()));
+    stack.config = Config { valid: true, resolved: file.clone(), ..Config::default() };
+
+    stack.policy = policy_hits(request, own, &file);
+    stack.roles = bind::bind(&request.roles, &file, &request.submission, &request.family, &request.bound);
+    for binding in stack.roles.values_mut() {
+        binding.why = said_as_handed_in(&binding.why, &site.workdir);
+    }
+    for hit in &mut stack.policy {
+        hit.text = said_as_handed_in(&hit.text, &site.workdir);
+    }
+    stack.services = file
+        .services
+        .iter()
+        .map(|s| (s.name.clone(), Service { name: s.name.clone(), ..Service::default() }))
+        .collect();
+    leave_out_refused(&mut stack);
+    Ok((tool, stack, Some((file, resolved.output))))
 }
 
 /// Evidence before the stack goes: every service's log and what the engine says of its container.
@@ -206,6 +219,7 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         roles: BTreeMap::new(),
         as_written: BTreeMap::new(),
         overrides: Vec::new(),
+        doubts: Vec::new(),
         first_up: None,
         declared: crate::stack::declared::Declaring::default(),
         labels: site.hosting.as_ref().map(|h| h.labels.clone()).unwrap_or_default(),
