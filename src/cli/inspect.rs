@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::planning::{color, not_taken, pair, quiet_guard, say};
 use super::{Ctx, exit, screen};
 use crate::lab::catalogue::Catalogue;
+use crate::lab::reaper;
 use crate::plan::roles_named;
 use crate::scenario::diagnostics;
 use crate::submission::handed::{self, Given};
@@ -40,7 +41,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(guard) => guard,
         Err(code) => return code,
     };
-    let given = Given { what: args.submission.into_os_string(), branch: args.branch };
+    let given = Given { what: args.submission.into_os_string(), branch: args.branch, watch: Some(reaper::of_folders) };
     let submission = match handed::take(&given, &options, &guard.token()).await {
         Ok(submission) => submission,
         Err(error) => return not_taken(&error, ctx),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ctx, exit};
-use crate::lab::Guard;
+use crate::lab::{Guard, reaper};
 use crate::plan::{self, Images, Options, Place, Plan};
 use crate::probe::PROBES;
 use crate::scenario::{self, diagnostics, units};
@@ -79,7 +79,11 @@ impl Planning {
     /// The plan for a submission of any form.
     pub async fn plan_any(&self, ctx: Ctx, cancel: &CancellationToken) -> Result<Plan, u8> {
         let file = self.file(ctx)?;
-        let given = Given { what: self.submission.clone().into_os_string(), branch: self.branch.clone() };
+        let given = Given {
+            what: self.submission.clone().into_os_string(),
+            branch: self.branch.clone(),
+            watch: Some(reaper::of_folders),
+        };
         let submission = handed::take(&given, &self.reading(), cancel).await;
         self.resolve(&file, submission.map_err(|error| not_taken(&error, ctx))?)
     }

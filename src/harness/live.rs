@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Listing, Settings};
 use crate::engine::prove::{self, Proving};
 use crate::engine::{self, Event, RunOptions};
-use crate::lab::Guard;
+use crate::lab::{Guard, reaper};
 use crate::plan::{self, Options, Plan};
 use crate::probe::PROBES;
 use crate::record::RunRecord;
@@ -50,7 +50,7 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
     let guard = Guard::watch(|_| say("interrupted: taking the lab down and writing what is known"));
     let guard = guard.map_err(|error| format!("could not listen for signals: {error}"))?;
     let cancel = guard.token();
-    let given = Given { what: folder.into_os_string(), branch: None };
+    let given = Given { what: folder.into_os_string(), branch: None, watch: Some(reaper::of_folders) };
     let submission = handed::take(&given, &ReadOptions::default(), &cancel).await;
     let submission = submission.map_err(|error| error.text.get(settings.lang).to_owned())?;
     let plan = resolve(&known.file, submission, Options { only: only.to_vec(), ..Options::default() })?;

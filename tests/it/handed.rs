@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use zip::ZipWriter;
@@ -160,7 +161,7 @@ fn what_is_too_large_to_be_unpacked_here_is_undecided() {
 }
 
 #[test]
-fn what_a_killed_one_left_goes_with_the_next() {
+fn what_a_killed_one_left_is_gone_within_ten_seconds() {
     let desk = Desk::new();
     // Enough files that it is not done before it is seen to have begun.
     let tar = desk.path("many.tar");
@@ -180,11 +181,16 @@ fn what_a_killed_one_left_goes_with_the_next() {
         .spawn()
         .expect("it starts");
     let left = || fs::read_dir(desk.path("tmp")).expect("a folder").count();
-    while left() == 0 && child.try_wait().expect("a state").is_none() {
+    while left() == 0 {
+        assert!(child.try_wait().expect("a state").is_none(), "it ended before it was killed");
         std::thread::yield_now();
     }
     child.kill().expect("it is there");
     child.wait().expect("it ends");
-    assert_eq!(left(), 1, "it was killed too late");
-    desk.run(&[&"inspect", &desk.zip("a.zip")]);
+    // Its reaper is at work already, so that the folder may be gone by now: what counts is that it was there.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while left() > 0 {
+        assert!(Instant::now() < deadline, "the submission's folder is still there after ten seconds");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -14,9 +14,11 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::owner::Owner;
+use crate::submission::handed::Watch;
 
 pub use serve::dispatched;
 
@@ -42,6 +44,21 @@ const ENVIRONMENT: [&str; 10] = [
     "SSH_AUTH_SOCK",
     "IMPARCIAL_LOG",
 ];
+
+/// In the place of a run's name: there is no run yet, only temporary folders.
+const FOLDERS: &str = "-";
+
+/// A reaper of this process's temporary folders alone, for the time in which there is no run. Where it cannot be started, the
+/// next start of imparcial removes what is left.
+pub fn of_folders() -> Watch {
+    match Reaper::start(Path::new("/proc/self/exe"), FOLDERS, None) {
+        Ok(reaper) => Arc::new(reaper),
+        Err(error) => {
+            tracing::warn!(%error, "nobody removes the submission's folder if this process is killed");
+            Arc::new(())
+        }
+    }
+}
 
 /// A run's reaper, as the run has it. Dropping it tells it that there is nothing to remove; [`Reaper::leave`] does not.
 pub(crate) struct Reaper {

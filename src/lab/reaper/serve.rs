@@ -14,7 +14,7 @@ use nix::unistd::{Pid, getppid, getsid, setsid};
 use tokio::time::{Instant, sleep};
 
 use super::super::{loops, sweep};
-use super::{DONE, NAME, READY, clients};
+use super::{DONE, FOLDERS, NAME, READY, clients};
 use crate::docker::Engine;
 use crate::owner::Owner;
 use crate::temp;
@@ -134,6 +134,9 @@ async fn once(run: &Run) -> Result<sweep::Removed, super::super::LabError> {
         if let Some(folder) = &run.folder {
             half_written(folder, &run.owner);
         }
+    }
+    if run.run == FOLDERS {
+        return Ok(sweep::Removed::default());
     }
     let engine = Engine::host().await?;
     let removed = sweep::remove_run(&engine, &run.run).await?;

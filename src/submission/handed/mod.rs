@@ -1,7 +1,7 @@
 //! What was handed in, as it was handed in: a folder, an archive, or the URL of a git repository.
 //!
 //! Archives and repositories are unpacked into a folder of this process that goes with the [`Submission`] (or, after a
-//! sudden end, with the next look for abandoned ones), and are then read like a folder. What is wrong with an archive is a
+//! sudden end, by whoever watches or at the next start), and are then read like a folder. What is wrong with an archive is a
 //! problem of the submission; a path or a form that cannot be read here is a mistake of the caller's.
 
 mod git;
@@ -13,6 +13,7 @@ mod target;
 mod url;
 mod zip;
 
+use std::any::Any;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,12 @@ pub struct Given {
     pub what: OsString,
     /// `--branch`
     pub branch: Option<String>,
+    /// Called where a folder has to be made: what it gives is kept as long as the folder is.
+    pub watch: Option<fn() -> Watch>,
 }
+
+/// Whoever removes the folder where this process is killed before it could.
+pub type Watch = Arc<dyn Any + Send + Sync>;
 
 /// Where a submission that is no folder came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +90,17 @@ pub struct Handed {
     /// The path or URL, for people.
     pub shown: String,
     _folder: Arc<TempDir>,
+    /// After the folder: it is told that there is nothing left.
+    _watch: Option<Kept>,
+}
+
+#[derive(Clone)]
+struct Kept(#[expect(dead_code, reason = "kept for when it is dropped")] Watch);
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
 }
 
 impl Submission {
@@ -113,6 +130,7 @@ async fn take_within(
     };
     // What an `inspect` left that was killed is not known to any engine.
     temp::remove_abandoned();
+    let watch = given.watch.map(|watch| Kept(watch()));
     let folder = temp::folder("submission").map_err(|e| TakeError::disk(&std::env::temp_dir(), &e))?;
     let unpacked = match &kind {
         Kind::Git(url) => match git::fetch(url, folder.path(), caps.bytes, cancel).await {
@@ -159,7 +177,7 @@ async fn take_within(
         submission.folder.clone_from(&name);
     }
     submission.name = name;
-    submission.handed = Some(Handed { source, shown, _folder: Arc::new(folder) });
+    submission.handed = Some(Handed { source, shown, _folder: Arc::new(folder), _watch: watch });
     Ok(submission)
 }
 

@@ -29,7 +29,7 @@ fn handed(name: &str, bytes: &[u8]) -> Handed {
 
 async fn taken_within(name: &str, bytes: &[u8], caps: Caps) -> Result<Submission, TakeError> {
     let handed = handed(name, bytes);
-    let given = Given { what: handed.path.clone().into(), branch: None };
+    let given = Given { what: handed.path.clone().into(), branch: None, watch: None };
     let taken = take_within(&given, &ReadOptions::default(), &CancellationToken::new(), caps).await;
     assert_eq!(fs::read_dir(handed.path.parent().unwrap()).unwrap().count(), 1, "something was written beside it");
     taken
@@ -395,7 +395,8 @@ async fn what_is_no_archive_is_the_callers_mistake() {
     assert!(error.text.en.contains("(gzip)"), "{error}");
     let submission = taken("a.zip", &Tar::default().file("docker-compose.yml", COMPOSE).gz()).await;
     assert!(submission.compose.is_some() && said(&submission).contains("is a tar.gz by its content"));
-    let given = |what: &str, branch: Option<&str>| Given { what: what.into(), branch: branch.map(str::to_owned) };
+    let given =
+        |what: &str, branch: Option<&str>| Given { what: what.into(), branch: branch.map(str::to_owned), watch: None };
     for given in
         [given("/nowhere/a.zip", None), given("/tmp", Some("main")), given("http://h/x", None), given("-x", None)]
     {
@@ -409,7 +410,7 @@ async fn it_can_be_interrupted() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let handed = handed("a.zip", &Zip::default().file("docker-compose.yml", COMPOSE).done());
-    let given = Given { what: handed.path.clone().into(), branch: None };
+    let given = Given { what: handed.path.clone().into(), branch: None, watch: None };
     let error = take(&given, &ReadOptions::default(), &cancel).await.unwrap_err();
     assert_eq!(error.fault, Fault::Interrupted);
 }

@@ -58,7 +58,7 @@ impl Repository {
 }
 
 async fn taken(url: &str, branch: Option<&str>, caps: Caps) -> Result<Submission, TakeError> {
-    let given = Given { what: url.into(), branch: branch.map(str::to_owned) };
+    let given = Given { what: url.into(), branch: branch.map(str::to_owned), watch: None };
     take_within(&given, &ReadOptions::default(), &CancellationToken::new(), caps).await
 }
 
@@ -177,7 +177,7 @@ async fn what_is_empty_too_large_or_not_there_is_told_apart() {
     let error = taken("https://ana:t0ken@127.0.0.1:9/x.git", None, Caps::default()).await.unwrap_err();
     assert_eq!(error.fault, Fault::Ours, "{error}");
     assert!(!error.text.en.contains("t0ken") && error.text.en.contains("127.0.0.1"), "{error}");
-    let given = Given { what: large.url().into(), branch: None };
+    let given = Given { what: large.url().into(), branch: None, watch: None };
     let cancel = CancellationToken::new();
     cancel.cancel();
     let error = take(&given, &ReadOptions::default(), &cancel).await.unwrap_err();
