@@ -21,7 +21,8 @@ const REMOVAL: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// Every container of a compose project, one-off and dead ones included, in the order of their names.
+    /// Every container of a compose project's services, dead ones included, in the order of their names. What `run` of the
+    /// tool made for one command is none: it says nothing of the service.
     pub async fn project_containers(&self, project: &str) -> Result<Vec<Container>, EngineError> {
         let labels = vec![format!("{PROJECT}={project}")];
         let options =
@@ -36,6 +37,7 @@ impl Engine {
         // than all the answers.
         for id in listed.into_iter().filter_map(|c| c.id) {
             match self.container(&id).await {
+                Ok(container) if container.one_off => {}
                 Ok(container) => containers.push(container),
                 // Removed between the list and the look.
                 Err(error) if error.is_missing() => {}

@@ -9,12 +9,17 @@ pub const PROJECT: &str = "com.docker.compose.project";
 /// And the service.
 pub const SERVICE: &str = "com.docker.compose.service";
 
+/// Says `True` of what `run` of the tool made beside a service's own containers.
+pub const ONE_OFF: &str = "com.docker.compose.oneoff";
+
 /// A container of a service as it is now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Container {
     pub id: String,
     pub name: String,
     pub service: String,
+    /// Made by `run` of the tool for one command: none of the service's own.
+    pub one_off: bool,
     /// `created`, `running`, `restarting`, `exited`, `dead`, `paused`.
     pub state: String,
     pub pid: i64,
@@ -87,7 +92,9 @@ impl Container {
         let network = inspect.network_settings.unwrap_or_default();
         let id = inspect.id.unwrap_or_default();
         let name = inspect.name.unwrap_or_default().trim_start_matches('/').to_owned();
-        let service = config.labels.unwrap_or_default().remove(SERVICE).unwrap_or_default();
+        let mut labels = config.labels.unwrap_or_default();
+        let service = labels.remove(SERVICE).unwrap_or_default();
+        let one_off = labels.get(ONE_OFF).is_some_and(|value| value.eq_ignore_ascii_case("true"));
 
         let mut links: BTreeSet<(String, String)> = host.links.iter().flatten().filter_map(|l| link(l)).collect();
         let mut names: Vec<String> = Vec::new();
@@ -145,6 +152,7 @@ impl Container {
             id,
             name,
             service,
+            one_off,
             ports,
             addresses,
             names,
@@ -205,7 +213,7 @@ mod tests {
     fn an_inspection_becomes_plain_facts() {
         let app = app();
         assert_eq!((app.name.as_str(), app.service.as_str(), app.image.as_str()), ("x_app_1", "app", "sha256:aa"));
-        assert!(app.running());
+        assert!(app.running() && !app.one_off);
         assert_eq!(app.started_at, 1_795_550_400.5);
         assert_eq!(app.names, ["app", "web", "x_app_1"], "its own id is no name that anyone uses");
         assert_eq!(app.ports["5000/tcp"], [("0.0.0.0".to_owned(), 32000)]);
@@ -214,6 +222,13 @@ mod tests {
         assert_eq!((app.memory_bytes, app.nano_cpus, app.restarts), (20_971_520, 100_000_000, 2));
         assert_eq!(app.health.as_deref(), Some("starting"));
         assert_eq!(app.links, [("x_db_1".to_owned(), "mysql".to_owned())]);
+    }
+
+    #[test]
+    fn what_was_run_for_one_command_is_told_apart() {
+        let labelled =
+            |value: &str| read(serde_json::json!({"Config": {"Labels": {SERVICE: "app", ONE_OFF: value}}})).one_off;
+        assert!(labelled("True") && !labelled("False"), "both are written");
     }
 
     #[test]

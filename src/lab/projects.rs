@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
-use crate::docker::container::PROJECT;
+use crate::docker::container::{ONE_OFF, PROJECT};
 use crate::docker::{Engine, EngineError};
 use crate::nearest;
 use crate::owner::RUN;
@@ -93,8 +93,10 @@ fn gather(containers: impl IntoIterator<Item = (HashMap<String, String>, bool)>)
         let Some(name) = labels.get(PROJECT).filter(|name| !name.is_empty()) else { continue };
         let project =
             projects.entry(name.clone()).or_insert_with(|| Project { name: name.clone(), ..Project::default() });
-        project.containers += 1;
-        project.running += usize::from(running);
+        if !labels.get(ONE_OFF).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            project.containers += 1;
+            project.running += usize::from(running);
+        }
         let folder = labels.get(FOLDER).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let files = labels.get(FILES).into_iter().flat_map(|files| files.split(',')).filter(|file| !file.is_empty());
         // Relative ones start from where the tool was run.
