@@ -1,5 +1,7 @@
 //! What a run does not decide of a stack that was up before it came: what only a bring-up shows, and what would disturb it.
 
+use super::schedule::Outcome;
+use super::settle::Raw;
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{Attached, Place, Plan};
 use crate::probe::{Phase, ProbeError};
@@ -19,6 +21,15 @@ pub(super) fn refused(plan: &Plan, stack: &Stack, check: usize) -> Option<ProbeE
     };
     let text = why(check.kind.name, check.probe.phase(), &facts, to.exercises).or_else(doubt)?;
     Some(ProbeError { reason: Reason::NotHere, text })
+}
+
+/// Keeps what was refused from being lost for what would have explained its failure.
+pub(super) fn mark(plan: &Plan, stack: &Stack, outcomes: &mut [Outcome]) {
+    for (check, outcome) in outcomes.iter_mut().enumerate() {
+        if let (Raw::Error(reason), Some(_)) = (outcome.raw, refused(plan, stack, check)) {
+            outcome.raw = Raw::Refused(reason);
+        }
+    }
 }
 
 /// By what a check asks for alone.
@@ -52,10 +63,10 @@ pub(super) fn notices(to: &Attached, submission: &Submission) -> Vec<Notice> {
     let disturbed = if to.exercises {
         (
             "exercises write into it, and may restart its services",
-            "los ejercicios escriben en ella y pueden reiniciar sus servicios",
+            "los ejercicios escriben en él y pueden reiniciar sus servicios",
         )
     } else {
-        ("nothing of it was created, started, stopped or removed", "nada de ella se creó, arrancó, detuvo ni retiró")
+        ("nothing of it was created, started, stopped or removed", "nada suyo se creó, arrancó, detuvo ni retiró")
     };
     let mut notices = vec![notice(
         "attached.as_found",
@@ -73,8 +84,8 @@ pub(super) fn notices(to: &Attached, submission: &Submission) -> Vec<Notice> {
     )];
     let file = submission.root.join(submission.compose_path());
     if !project.is_of(&file) {
-        let from: Vec<String> =
-            project.files.iter().chain(&project.folder).map(|path| path.display().to_string()).collect();
+        let folder = project.folder.iter().filter(|_| project.files.is_empty());
+        let from: Vec<String> = project.files.iter().chain(folder).map(|path| path.display().to_string()).collect();
         let from = crate::sanitize::line(&from.join(", "), 200);
         let file = crate::sanitize::line(&file.to_string_lossy(), 200);
         let text = if from.is_empty() {

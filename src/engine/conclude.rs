@@ -33,7 +33,7 @@ fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bo
     let waited = outcome.waited.as_ref();
     let explanation = explain(&settled, &outcome, waited, interrupted);
     let reason = match (settled.verdict, outcome.raw) {
-        (Verdict::Error, Raw::Error(reason)) => Some(reason),
+        (Verdict::Error, Raw::Error(reason) | Raw::Refused(reason)) => Some(reason),
         (Verdict::Error, _) => Some(Reason::Imparcial),
         _ => None,
     };

@@ -44,7 +44,7 @@ fn excuse(outcome: &mut Outcome, text: &Text, at: u64) {
     let late = outcome.started_ms + outcome.elapsed_ms + DOUBTFUL_MS >= at;
     let excused = match outcome.raw {
         Raw::Pass => false,
-        Raw::Fail | Raw::Error(_) => late,
+        Raw::Fail | Raw::Error(_) | Raw::Refused(_) => late,
         Raw::NotRun => true,
     };
     if excused {

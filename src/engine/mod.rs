@@ -169,6 +169,7 @@ async fn inside(
         () = lab.watch(&loss, clock, &stop) => looking.await,
     };
     loss.excuse(&mut outcomes);
+    attached::mark(plan, &stack, &mut outcomes);
     let lost = loss.text();
     record.errors.extend(lost.clone());
     phase(record, "checks", started, clock);
@@ -185,7 +186,8 @@ async fn inside(
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
     exhibits.link(plan, &stack, &mut record.checks);
     let verdicts: Vec<_> = record.checks.iter().map(|c| c.verdict).enumerate().collect();
-    if lost.is_none() {
+    // Of a stack that somebody else brought up nobody knows whether it is the reference.
+    if lost.is_none() && !matches!(plan.options.place, plan::Place::Attached(_)) {
         proof::note(plan, &stack, &verdicts).await;
     }
 }

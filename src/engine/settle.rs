@@ -12,6 +12,8 @@ pub enum Raw {
     Pass,
     Fail,
     Error(Reason),
+    /// Not looked at on purpose: undecided whatever would explain a failure, since it might have passed.
+    Refused(Reason),
     /// Never run, because something that it needs did not pass.
     NotRun,
 }
@@ -52,6 +54,9 @@ fn one(i: usize, raw: &[Raw], ties: &[Ties], settled: &[Settled]) -> Settled {
         let cause = needs.iter().find(|c| c.verdict == Verdict::Fail).or_else(|| needs.first()).cloned();
         return Settled { verdict: Verdict::Skip, cause };
     }
+    if matches!(raw[i], Raw::Refused(_)) {
+        return done(Verdict::Error);
+    }
     let explained = roots(&ties[i].explained_by);
     if !explained.is_empty() {
         // Lost only where every root is a fail: else it might have passed.
@@ -60,7 +65,7 @@ fn one(i: usize, raw: &[Raw], ties: &[Ties], settled: &[Settled]) -> Settled {
     }
     match raw[i] {
         Raw::Fail => done(Verdict::Fail),
-        Raw::Error(_) => done(Verdict::Error),
+        Raw::Error(_) | Raw::Refused(_) => done(Verdict::Error),
         // Nothing stopped it and still it did not run: that is ours.
         Raw::NotRun | Raw::Pass => done(Verdict::Error),
     }
@@ -123,6 +128,15 @@ mod tests {
         let soft = ties(&[("a", &[], &[]), ("b", &[], &[]), ("c", &[], &[0, 1])]);
         let raw = [Raw::Fail, Raw::Error(Reason::Image), Raw::Fail];
         assert_eq!(settle(&raw, &soft, &[0, 1, 2])[2].cause, cause("b", Verdict::Error));
+    }
+
+    #[test]
+    fn what_was_refused_is_lost_by_a_need_alone() {
+        let ties = ties(&[("runs", &[], &[]), ("port", &[], &[]), ("write", &[0], &[1])]);
+        let refused = Raw::Refused(Reason::NotHere);
+        assert_eq!(settle(&[Raw::Pass, Raw::Fail, refused], &ties, &[0, 1, 2])[2].verdict, Verdict::Error);
+        let got = settle(&[Raw::Fail, Raw::Pass, refused], &ties, &[0, 1, 2]);
+        assert_eq!((got[2].verdict, got[2].cause.clone()), (Verdict::Skip, cause("runs", Verdict::Fail)));
     }
 
     #[test]
