@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bollard::models::{ContainerInspectResponse, HealthStatusEnum, RestartPolicyNameEnum};
+use bollard::models::{ContainerInspectResponse, HealthStatusEnum, HealthcheckResult, RestartPolicyNameEnum};
 
 /// The label that both generations of compose give: the project.
 pub const PROJECT: &str = "com.docker.compose.project";
@@ -45,6 +45,8 @@ pub struct Container {
     pub ports: BTreeMap<String, Vec<(String, u16)>>,
     /// Network name to address.
     pub addresses: BTreeMap<String, String>,
+    /// The machine's addresses in these networks.
+    pub gateways: Vec<String>,
     /// Names under which others reach it: service, aliases, links, container name.
     pub names: Vec<String>,
     /// Its links to others: container name and the name that it calls it by.
@@ -52,6 +54,10 @@ pub struct Container {
     /// On the engine's machine.
     pub hosts_path: String,
     pub resolv_conf_path: String,
+    /// The name of its network namespace in the engine's folder of them; another one after each start.
+    pub namespace: String,
+    /// When the engine's last health checks ran in it: seconds of the epoch.
+    pub health_checks: Vec<(f64, f64)>,
 }
 
 impl Container {
@@ -105,17 +111,20 @@ impl Container {
         };
         add(&service);
         let mut addresses = BTreeMap::new();
+        let mut gateways = Vec::new();
         for (net, endpoint) in network.networks.unwrap_or_default() {
             for alias in endpoint.aliases.iter().flatten().filter(|alias| !id.starts_with(alias.as_str())) {
                 add(alias);
             }
             links.extend(endpoint.links.iter().flatten().filter_map(|l| link(l)));
+            gateways.extend(endpoint.gateway.filter(|g| !g.is_empty()));
             if let Some(address) = endpoint.ip_address.filter(|a| !a.is_empty()) {
                 addresses.insert(net, address);
             }
         }
         add(&name);
 
+        let sandbox = network.sandbox_key.unwrap_or_default();
         let mut ports: BTreeMap<String, Vec<(String, u16)>> = BTreeMap::new();
         for (port, bindings) in network.ports.unwrap_or_default() {
             for binding in bindings.into_iter().flatten() {
@@ -123,8 +132,16 @@ impl Container {
                 ports.entry(port.clone()).or_default().push((binding.host_ip.unwrap_or_default(), number));
             }
         }
-        let status = state.health.and_then(|h| h.status);
+        let health = state.health.unwrap_or_default();
+        // Of which type these times are depends on features that tests switch on: as JSON they are text.
+        let ran = |check: &HealthcheckResult| {
+            let check = serde_json::to_value(check).ok()?;
+            Some((epoch(check.get("Start")?.as_str()?)?, epoch(check.get("End")?.as_str()?)?))
+        };
+        let status = health.status;
         Self {
+            health_checks: health.log.iter().flatten().filter_map(ran).collect(),
+            namespace: sandbox.rsplit('/').next().unwrap_or_default().to_owned(),
             state: state.status.map(|s| s.to_string()).unwrap_or_default(),
             pid: state.pid.unwrap_or_default(),
             started_at: state.started_at.as_deref().and_then(epoch).unwrap_or_default(),
@@ -155,6 +172,7 @@ impl Container {
             one_off,
             ports,
             addresses,
+            gateways,
             names,
         }
     }
@@ -199,13 +217,15 @@ mod tests {
         read(serde_json::json!({
             "Id": "0123456789abcdef", "Name": "/x_app_1", "Image": "sha256:aa", "RestartCount": 2,
             "HostsPath": "/h", "ResolvConfPath": "/r",
-            "State": {"Status": "running", "Pid": 7, "StartedAt": "2026-11-24T20:00:00.5Z", "Health": {"Status": "starting"}},
+            "State": {"Status": "running", "Pid": 7, "StartedAt": "2026-11-24T20:00:00.5Z", "Health": {"Status": "starting",
+                "Log": [{"Start": "2026-11-24T20:00:01Z", "End": "2026-11-24T20:00:02Z"}]}},
             "Config": {"Image": "x_app", "Env": ["A=1"], "Labels": {SERVICE: "app"}},
             "HostConfig": {"Memory": 20971520, "NanoCpus": 100000000, "Links": ["/x_db_1:/x_app_1/mysql"],
                 "RestartPolicy": {"Name": "on-failure"}},
             "NetworkSettings": {
+                "SandboxKey": "/var/run/docker/netns/5f2d8a1b9c3e",
                 "Ports": {"5000/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32000"}], "9/tcp": null},
-                "Networks": {"x_default": {"IPAddress": "172.28.1.2", "Aliases": ["app", "web", "0123456789ab"]}}}
+                "Networks": {"x_default": {"IPAddress": "172.28.1.2", "Gateway": "172.28.1.1", "Aliases": ["app", "web", "0123456789ab"]}}}
         }))
     }
 
@@ -219,8 +239,11 @@ mod tests {
         assert_eq!(app.ports["5000/tcp"], [("0.0.0.0".to_owned(), 32000)]);
         assert!(!app.ports.contains_key("9/tcp"), "exposed is not published");
         assert_eq!(app.addresses["x_default"], "172.28.1.2");
+        assert_eq!(app.gateways, ["172.28.1.1"]);
         assert_eq!((app.memory_bytes, app.nano_cpus, app.restarts), (20_971_520, 100_000_000, 2));
         assert_eq!(app.health.as_deref(), Some("starting"));
+        assert_eq!(app.namespace, "5f2d8a1b9c3e");
+        assert_eq!(app.health_checks, [(1_795_550_401.0, 1_795_550_402.0)]);
         assert_eq!(app.links, [("x_db_1".to_owned(), "mysql".to_owned())]);
     }
 
