@@ -39,7 +39,13 @@ struct Place {
     binary: String,
     lab: Slot,
     inside: Mutex<HashMap<String, Arc<Start>>>,
+    visits: Visits,
 }
+
+/// When looks were made from inside containers, by the container's id: seconds of the epoch.
+type Visits = Arc<Mutex<HashMap<String, Vec<(f64, f64)>>>>;
+/// What leaves a little later than it was asked for, in seconds.
+const TRAIL: f64 = 0.1;
 
 /// An agent that is started once, by whoever needs it first.
 type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
@@ -53,7 +59,13 @@ struct Start {
 impl Agents {
     /// Agents where `shell` runs commands; `binary` is our own executable there.
     pub fn new(shell: Arc<dyn Shell>, binary: impl Into<String>) -> Self {
-        let place = Place { shell, binary: binary.into(), lab: Slot::default(), inside: Mutex::default() };
+        let place = Place {
+            shell,
+            binary: binary.into(),
+            lab: Slot::default(),
+            inside: Mutex::default(),
+            visits: Visits::default(),
+        };
         Self { place: Some(Arc::new(place)) }
     }
 
@@ -92,7 +104,15 @@ impl Agents {
             resolv: container.resolv_conf_path.clone().into(),
         };
         let name = format!("container {} of {}", container.name, place.shell.place());
-        place.get(&start.slot, name, Some(&target)).await.map(|c| Agent(Stand::There(c)))
+        let connection = place.get(&start.slot, name, Some(&target)).await?;
+        Ok(Agent(Stand::Inside(connection, container.id.clone(), place.visits.clone())))
+    }
+
+    /// When our own looks were made from inside a container, one under way included: what was asked for or dialled there
+    /// in these times may be ours.
+    pub fn visits(&self, container: &str) -> Vec<(f64, f64)> {
+        let visits = self.place.as_ref().map(|p| p.visits.lock().unwrap_or_else(PoisonError::into_inner));
+        visits.and_then(|visits| visits.get(container).cloned()).unwrap_or_default()
     }
 
     fn place(&self) -> Result<&Arc<Place>, AgentError> {
@@ -123,6 +143,35 @@ pub struct Agent(pub(super) Stand);
 pub(super) enum Stand {
     Here,
     There(Arc<Connection>),
+    Inside(Arc<Connection>, String, Visits),
+}
+
+/// A look from inside a container, noted from before its beginning until after its end, however it ends.
+struct Visit<'a>(&'a Visits, &'a str, usize);
+
+impl<'a> Visit<'a> {
+    fn begin(visits: &'a Visits, container: &'a str) -> Self {
+        let mut all = visits.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = all.entry(container.to_owned()).or_default();
+        of.push((now(), f64::INFINITY));
+        let number = of.len() - 1;
+        drop(all);
+        Self(visits, container, number)
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(visit) = all.get_mut(self.1).and_then(|of| of.get_mut(self.2)) {
+            visit.1 = now() + TRAIL;
+        }
+    }
+}
+
+/// Seconds of the epoch: a lab's clock is its host's.
+fn now() -> f64 {
+    time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9
 }
 
 impl Agent {
@@ -134,6 +183,12 @@ impl Agent {
         match &self.0 {
             Stand::Here => Ok(looks::look(look, timeout).await),
             Stand::There(connection) => connection.look(look, timeout).await,
+            Stand::Inside(connection, container, visits) => {
+                // Reading a file leaves no trace in the network.
+                let quiet = matches!(look, Look::Files { .. } | Look::Ping);
+                let _visit = (!quiet).then(|| Visit::begin(visits, container));
+                connection.look(look, timeout).await
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod client;
 mod connection;
+pub mod dials;
 mod join;
 pub mod looks;
 pub mod serve;
@@ -66,6 +67,14 @@ pub enum Look {
     /// Reads small files (cgroup counters). A missing one is absent from the answer.
     Files {
         paths: Vec<String>,
+    },
+    /// Begins to listen in every network namespace that an engine makes in its folder, until the agent ends.
+    Listen {
+        folder: String,
+    },
+    /// What was heard in the namespace of that name.
+    Dials {
+        namespace: String,
     },
 }
 
@@ -135,6 +144,11 @@ pub enum Sight {
     },
     Files {
         contents: BTreeMap<String, String>,
+    },
+    Listening,
+    /// None where nothing was heard of that namespace at all.
+    Dials {
+        seen: Option<dials::Dials>,
     },
     /// The other side said no or nothing: refused, reset, no such name, access denied, timeout.
     No {

@@ -29,7 +29,9 @@ impl AgentShell {
     async fn ask(&self, cmd: &Cmd) -> Result<Result<Output, RunErrorKind>, AgentError> {
         match self.agents.lab().await?.0 {
             Stand::Here => Ok(Err(RunErrorKind::Gone("there is no agent".into()))),
-            Stand::There(agent) => agent.run(cmd.clone(), cmd.timeout).await.map(super::wire::Ran::result),
+            Stand::There(agent) | Stand::Inside(agent, ..) => {
+                agent.run(cmd.clone(), cmd.timeout).await.map(super::wire::Ran::result)
+            }
         }
     }
 

@@ -155,6 +155,20 @@ async fn inside_is_one_agent_for_each_start_of_a_container() {
 }
 
 #[tokio::test]
+async fn looks_from_inside_a_container_are_noted() {
+    let (_, agents) = place(Behaves::Well);
+    let app = Container { id: "a".into(), state: "running".into(), pid: 7, ..Container::default() };
+    let inside = agents.inside(&app).await.unwrap();
+    inside.look(Look::Files { paths: vec![] }, SOON).await.unwrap();
+    agents.lab().await.unwrap().look(Look::Ping, SOON).await.unwrap();
+    assert_eq!(agents.visits("a"), []);
+    inside.look(Look::Dns { name: "localhost".into() }, SOON).await.unwrap();
+    let visits = agents.visits("a");
+    assert!(matches!(visits[..], [(from, to)] if from < to && to < from + 20.0), "{visits:?}");
+    assert_eq!(agents.visits("b"), []);
+}
+
+#[tokio::test]
 async fn commands_run_beside_the_agent_as_anywhere() {
     let (here, agents) = place(Behaves::Well);
     let shell = AgentShell::new(agents, here);

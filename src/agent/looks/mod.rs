@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Look, Sight};
+use super::{Look, Sight, dials};
 
 /// Looks once. `timeout` bounds the whole of it.
 pub async fn look(look: Look, timeout: Duration) -> Sight {
@@ -25,6 +25,14 @@ pub async fn look(look: Look, timeout: Duration) -> Sight {
             mysql::look(&host, port, login, &statements, mysql::Options { stop_at_error, max_rows }, bounds).await
         }
         Look::Files { paths } => files::look(paths, bounds).await,
+        Look::Listen { folder } => match dials::start(&folder) {
+            Ok(()) => Sight::Listening,
+            Err(message) => Sight::Unable { message },
+        },
+        Look::Dials { namespace } => match dials::seen(&namespace).await {
+            Ok(seen) => Sight::Dials { seen },
+            Err(message) => Sight::Unable { message },
+        },
     }
 }
 
