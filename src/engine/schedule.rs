@@ -27,6 +27,8 @@ use crate::time::Clock;
 /// A check as the scheduler sees it.
 pub struct Item {
     pub ties: Ties,
+    /// Comes later than these, whatever they come to.
+    pub after: Vec<usize>,
     pub phase: Phase,
     pub patience: Patience,
     pub expect: Vec<Expectation>,
@@ -91,8 +93,8 @@ pub async fn run(
                 if started[i] || phases[i] == Phase::Exercise {
                     continue;
                 }
-                let ready =
-                    items[i].ties.needs.iter().chain(&items[i].ties.explained_by).all(|&d| outcomes[d].is_some());
+                let before = items[i].ties.needs.iter().chain(&items[i].ties.explained_by).chain(&items[i].after);
+                let ready = before.into_iter().all(|&d| outcomes[d].is_some());
                 if !ready {
                     continue;
                 }
@@ -228,6 +230,7 @@ mod tests {
     fn item(id: &str, needs: &[usize], phase: Phase, expect: Vec<Expectation>) -> Item {
         Item {
             ties: Ties { id: id.to_owned(), needs: needs.to_vec(), explained_by: Vec::new() },
+            after: Vec::new(),
             phase,
             patience: Patience {
                 within: Duration::from_secs(30),
@@ -315,6 +318,20 @@ mod tests {
         let (outcomes, _) = go(&runs_and_page(), world(Duration::ZERO)).await;
         let raw: Vec<Raw> = outcomes.iter().map(|o| o.raw).collect();
         assert_eq!(raw, [Raw::Fail, Raw::NotRun, Raw::NotRun]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_another_waits_for_it_and_does_not_hang_on_it() {
+        let mut items = vec![
+            item("visit", &[], Phase::Look, vec![is("up", json!(true))]),
+            item("ask", &[], Phase::Look, vec![is("up", json!(false))]),
+        ];
+        items[0].after = vec![1];
+        items[1].patience.within = Duration::from_secs(7);
+        let up = |_, _| Ok(Observation::of(Facts::from([("up".to_owned(), json!(true))])));
+        let (outcomes, _) = go(&items, up).await;
+        assert_eq!(outcomes.iter().map(|o| o.raw).collect::<Vec<_>>(), [Raw::Pass, Raw::Fail]);
+        assert!(outcomes[0].started_ms >= 6_500, "{outcomes:?}");
     }
 
     #[tokio::test(start_paused = true)]

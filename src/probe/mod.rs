@@ -95,6 +95,16 @@ pub trait Probe: Send + Sync {
     /// Begins, in the background, what its look will need and what takes long. Called once, as soon as the stack is up.
     fn begin(&self, _stack: &Arc<Stack>) {}
 
+    /// Whether it requests pages of the app. It is looked at after what is asked [before any visit](Probe::before_visits).
+    fn visits(&self) -> bool {
+        false
+    }
+
+    /// Whether what it looks at must be as it came up: a page may drop and fill its tables anew at its first visit.
+    fn before_visits(&self) -> bool {
+        false
+    }
+
     /// Whether a failure may be a stand-in's doing. Limits, policies and files are the same with any version.
     fn excusable(&self) -> bool {
         true

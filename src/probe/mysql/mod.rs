@@ -112,6 +112,10 @@ impl Probe for Mysql {
         }
     }
 
+    fn before_visits(&self) -> bool {
+        matches!(self.what, What::Compare)
+    }
+
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let until = Instant::now() + attempt.timeout;
         // Where nobody began it, it begins now.

@@ -103,6 +103,10 @@ impl Probe for PageProbe {
         vec![self.role.clone(), self.rows_of.clone()]
     }
 
+    fn visits(&self) -> bool {
+        true
+    }
+
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let until = Instant::now() + attempt.timeout;
         let app: Container = here!(player(stack, &self.role).await?, absent);
