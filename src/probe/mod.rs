@@ -6,6 +6,7 @@
 pub mod common;
 pub mod compose;
 pub mod container;
+pub mod dials;
 pub mod dns;
 pub mod greeting;
 pub mod http;
@@ -35,6 +36,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &http::KIND,
     &tcp::KIND,
     &dns::KIND,
+    &dials::KIND,
     &mysql::KIND,
     &page::KIND,
     &round_trip::KIND,

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::tool::Tool;
 use super::{Log, images, pressure, resolve};
+use crate::agent::{Look, Sight};
 use crate::backend::{BackendError, Request, Site};
 use crate::docker::Container;
 use crate::exec::{Cmd, Output, ShellExt};
@@ -31,6 +32,7 @@ pub async fn start(
     if services.is_empty() {
         return Ok(());
     }
+    listen(site).await;
     let all = services.len() == file.services.len();
     let output = images::bounded(tool.up(&services, all, request.ready).await)?;
     log.evidence.push(("compose-up.txt".to_owned(), output.both().into_bytes()));
@@ -69,6 +71,23 @@ pub async fn start(
         ));
     }
     Ok(())
+}
+
+/// Where the engine keeps the network namespaces of its containers.
+const NAMESPACES: &str = "/var/run/docker/netns";
+
+/// Hears what the services ask for and dial from before their first processes on. Where that cannot be, nothing here
+/// depends on it: whoever asks what was heard is told.
+async fn listen(site: &Site) {
+    let look = Look::Listen { folder: NAMESPACES.to_owned() };
+    let begun = match site.agents.lab().await {
+        Ok(agent) => agent.look(look, Duration::from_secs(10)).await.map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match begun {
+        Ok(Sight::Unable { message }) | Err(message) => tracing::warn!(%message, "nothing listens to the services"),
+        Ok(_) => {}
+    }
 }
 
 /// Whether `up` gave up on, or ran out of time for, a service that others wait to be healthy.

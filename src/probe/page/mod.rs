@@ -20,7 +20,7 @@ use self::text::PageText;
 use self::walk::{Page, Reach, Walk, Walked};
 use super::common::{Found, here, player};
 use super::store::{self, schema};
-use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
+use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, dials};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::tree::Decoder;
@@ -72,6 +72,8 @@ pub static KIND: ProbeKind = ProbeKind {
 
 /// Of the application's log, where its page is no good.
 const LOG_LINES: usize = 80;
+/// Where a store of the MySQL family listens.
+const STORE_PORT: u16 = 3306;
 /// Links that are followed at most, whatever is asked for.
 const MAX_LINKS: usize = 10;
 
@@ -142,10 +144,17 @@ impl Probe for PageProbe {
                 }
                 None => trouble::in_log(&stack.engine.logs(&app.id, None, Some(LOG_LINES)).await?),
             };
-            if let Some(error) = said {
-                let store = player(stack, &self.rows_of).await?;
-                let names = if let Found::Here(container) = &store { container.names.as_slice() } else { &[] };
-                observation.explanation = Some(trouble_text(page, &error, names));
+            if let Found::Here(store) = player(stack, &self.rows_of).await? {
+                // What was heard of it names the cause; what it says itself is a help, and may be missing.
+                let heard = dials::hear(stack, &app, &store, &containers, STORE_PORT, attempt.timeout).await;
+                let cause = heard.ok().flatten().and_then(|h| h.dialled.trouble(&store.names));
+                observation.explanation = match (cause, said) {
+                    (Some(cause), said) => Some(cause_text(page, &cause, said.as_deref())),
+                    (None, Some(error)) => Some(trouble_text(page, &error, &store.names)),
+                    (None, None) => observation.explanation,
+                };
+            } else if let Some(error) = said {
+                observation.explanation = Some(trouble_text(page, &error, &[]));
             }
             return Ok(observation);
         }
@@ -256,6 +265,16 @@ fn observation(page: &Page, walked: &Walked, tables: &[Table]) -> Observation {
     let walk = (walked.looked.join("\n") + "\n").into_bytes();
     let evidence = vec![("page.txt".to_owned(), page.response.evidence()), ("walk.txt".to_owned(), walk)];
     Observation { explanation, notes, evidence, ..Observation::of(facts) }
+}
+
+/// Whom the application was heard to dial, with what it says itself of that, if anything.
+fn cause_text(page: &Page, cause: &Text, said: Option<&str>) -> Text {
+    let (url, status) = (&page.url, page.status);
+    let said = said.map(|error| format!(" ({error})")).unwrap_or_default();
+    Text::new(
+        format!("{url} answers {status}: {}{said}", cause.en),
+        format!("{url} responde {status}: {}{said}", cause.es),
+    )
 }
 
 /// A database's error in words; whom the application dialled, where the error names it. `names` are the store's own.

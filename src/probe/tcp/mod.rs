@@ -153,6 +153,18 @@ impl Probe for Tcp {
     }
 }
 
+/// Any name of a role, from inside another: what a check of `{role.names}` sees.
+pub(super) async fn by_name(
+    stack: &Arc<Stack>,
+    inside: &str,
+    role: &str,
+    port: u16,
+    attempt: Attempt,
+) -> Result<Observation, ProbeError> {
+    let target = Target::Names { role: role.to_owned(), port };
+    Tcp { target, from: From::Inside(inside.to_owned()) }.by_name(stack, role, port, attempt).await
+}
+
 fn absent(why: Text) -> Result<Observation, ProbeError> {
     let facts = Facts::from([
         ("connected".to_owned(), json!(false)),

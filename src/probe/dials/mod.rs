@@ -1,0 +1,228 @@
+//! `dials`: the app reaches its store by name, by what it asks for and dials itself, and that name leads there.
+//!
+//! That a name is there does not say that the code uses it. So what leaves the app's own container is listened to from
+//! before its first process on, and while its page is requested. Where it tries no database at all, whether a name leads
+//! there decides.
+
+mod hear;
+mod judge;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::time::Instant;
+
+pub(super) use self::hear::{Heard, hear};
+pub(super) use self::judge::{Dialled, Wrong};
+use super::common::{here, player};
+use super::page::walk::{Reach, Walk};
+use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED, tcp};
+use crate::docker::Container;
+use crate::expect::{FactSpec, Facts, Unit};
+use crate::scenario::tree::Decoder;
+use crate::stack::Stack;
+use crate::text::Text;
+
+pub static KIND: ProbeKind = ProbeKind {
+    name: "dials",
+    summary: "The app reaches a store by name, judged by what it asks for and dials",
+    facts: &[
+        FactSpec {
+            name: "by_name",
+            unit: Unit::Bool,
+            summary: "it asks for a name of the store, or has it in its hosts file; where it dials no database at all, one leads there",
+        },
+        FactSpec { name: "connected", unit: Unit::Bool, summary: "from inside the app a name of the store accepts" },
+        FactSpec {
+            name: "greeted_by",
+            unit: Unit::Text,
+            summary: "the role, else the service, whose server answers there; or `nobody`",
+        },
+        FactSpec { name: "name", unit: Unit::Text, summary: "the name that the app uses, else the one that worked" },
+        FactSpec { name: "asked", unit: Unit::List, summary: "the names that were asked for in the app's container" },
+        FactSpec { name: "tried", unit: Unit::List, summary: "the addresses and ports that were dialled there" },
+        FactSpec { name: "refused", unit: Unit::Text, summary: "why there was no connection" },
+    ],
+    example: "{id: db-by-name, points: 8, dials: {role: app, store: db, port: 3306}, expect: {by_name: true, connected: true, greeted_by: db}}",
+    schema: || {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["role", "store", "port"],
+            "properties": {
+                "role": {"type": "string", "description": "who dials"},
+                "store": {"type": "string", "description": "whom it should dial"},
+                "port": {"type": "integer", "minimum": 1, "maximum": 65535,
+                         "description": "where the store's own container listens"}
+            }
+        })
+    },
+    decode: |d| decode(d).map(|probe| Box::new(probe) as Box<dyn Probe>),
+};
+
+/// An app may take so long to answer its first visitor; one that never does dials nothing for it either.
+const FIRST_ANSWER: Duration = Duration::from_secs(15);
+/// What is dialled wrongly for so long is what the code says, and not a detour until the store is there.
+const DETOUR: Duration = Duration::from_secs(3);
+/// Links that are followed while nothing is dialled.
+const LINKS: usize = 10;
+
+struct DialsProbe {
+    role: String,
+    store: String,
+    port: u16,
+}
+
+fn decode(d: &mut Decoder<'_>) -> Option<DialsProbe> {
+    d.required("port");
+    let role = d.role("role");
+    let store = d.role("store");
+    let port = d.port("port");
+    Some(DialsProbe { role: role?, store: store?, port: port? })
+}
+
+#[async_trait]
+impl Probe for DialsProbe {
+    fn roles(&self) -> Vec<String> {
+        vec![self.store.clone(), self.role.clone()]
+    }
+
+    fn visits(&self) -> bool {
+        true
+    }
+
+    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
+        let app = here!(player(stack, &self.role).await?, absent);
+        let store = here!(player(stack, &self.store).await?, absent);
+        let containers = stack.engine.project_containers(&stack.project).await?;
+        let listen = || hear(stack, &app, &store, &containers, self.port, attempt.timeout);
+        let mut heard = listen().await?;
+        let mut answered = false;
+        // Whoever connects only for a visitor has one; on other pages too, where the first one needs no database.
+        for links in [0, LINKS] {
+            let quiet = matches!(&heard, Some(Heard { dialled: Dialled::Nothing { .. }, .. }));
+            let wrong = matches!(&heard, Some(Heard { dialled: Dialled::Wrong(_), .. }));
+            if !(quiet || (wrong && links == 0)) {
+                break;
+            }
+            answered = visit(stack, &self.role, &containers, links, attempt).await?;
+            heard = listen().await?;
+            if !answered {
+                break;
+            }
+        }
+        let Some(Heard { dials, dialled }) = heard else {
+            return self.inside(stack, attempt, Text::same("")).await;
+        };
+        let mut observation = match dialled {
+            Dialled::ByName(name) => {
+                let mut seen = self.inside(stack, attempt, Text::same("")).await?;
+                if let Some((_, facts)) = seen.subjects.first_mut() {
+                    facts.insert("by_name".to_owned(), json!(true));
+                    facts.insert("name".to_owned(), json!(name));
+                }
+                seen
+            }
+            Dialled::Wrong(wrong) if !wrong.sure => return Err(unsure(&wrong)),
+            Dialled::Wrong(wrong) => {
+                let mut seen = absent(wrong.text())?;
+                if answered && attempt.waited >= DETOUR {
+                    seen.conditions.push(SETTLED.to_owned());
+                }
+                seen
+            }
+            Dialled::Nothing { .. } if answered || attempt.waited >= FIRST_ANSWER => {
+                let note = Text::new(
+                    "the app dialled no database while it was listened to",
+                    "la aplicación no llamó a ninguna base de datos mientras se la escuchaba",
+                );
+                self.inside(stack, attempt, note).await?
+            }
+            Dialled::Nothing { .. } => absent(Text::new(
+                "the app has not answered a visitor yet, and has dialled no database",
+                "la aplicación aún no ha respondido a un visitante ni ha llamado a ninguna base de datos",
+            ))?,
+        };
+        if let Some((_, facts)) = observation.subjects.first_mut() {
+            let asked: Vec<&str> = dials.questions.iter().map(|q| q.name.as_str()).collect();
+            let tried: Vec<String> = dials.attempts.iter().map(|a| a.to.to_string()).collect();
+            facts.insert("asked".to_owned(), json!(asked));
+            facts.insert("tried".to_owned(), json!(tried));
+        }
+        if let Ok(json) = serde_json::to_vec_pretty(&dials) {
+            observation.evidence.push(("heard.json".to_owned(), json));
+        }
+        Ok(observation)
+    }
+}
+
+impl DialsProbe {
+    /// Whether a name of the store leads there from inside the app, in our own hands.
+    async fn inside(&self, stack: &Arc<Stack>, attempt: Attempt, note: Text) -> Result<Observation, ProbeError> {
+        let mut seen = tcp::by_name(stack, &self.role, &self.store, self.port, attempt).await?;
+        if let Some((_, facts)) = seen.subjects.first_mut() {
+            let connected = facts.get("connected").cloned().unwrap_or(json!(false));
+            facts.remove("address");
+            facts.insert("by_name".to_owned(), connected);
+        }
+        if !note.en.is_empty() {
+            seen.notes.push(note);
+        }
+        Ok(seen)
+    }
+}
+
+/// Requests the app's page, as a visitor would; whether it answered at all.
+async fn visit(
+    stack: &Stack,
+    role: &str,
+    containers: &[Container],
+    links: usize,
+    attempt: Attempt,
+) -> Result<bool, ProbeError> {
+    let agent = stack.agents.lab().await?;
+    let mut walk = Walk::new(stack, role, containers, &agent, Instant::now() + attempt.timeout);
+    let reach = Reach { redirects: true, links, paths: Vec::new() };
+    Ok(walk.has_doors() && walk.walk(&[], &reach).await?.page.is_some())
+}
+
+fn absent(why: Text) -> Result<Observation, ProbeError> {
+    let facts = Facts::from([
+        ("by_name".to_owned(), json!(false)),
+        ("connected".to_owned(), json!(false)),
+        ("greeted_by".to_owned(), json!("nobody")),
+    ]);
+    Ok(Observation { explanation: Some(why), ..Observation::of(facts) })
+}
+
+fn unsure(wrong: &Wrong) -> ProbeError {
+    let Text { en, es } = wrong.text();
+    ProbeError::ours(
+        format!("{en}; but not all that it asked for was heard"),
+        format!("{es}; pero no se oyó todo lo que preguntó"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::tree;
+
+    #[test]
+    fn parameters_name_both_roles_and_the_port() {
+        let read = |text: &str| {
+            let node = tree::read(text, "s.yaml").unwrap();
+            let mut problems = Vec::new();
+            let mut d = Decoder::new(&node, &mut problems);
+            let probe = decode(&mut d).map(|p| (p.roles(), p.port));
+            d.finish();
+            (probe, problems.into_iter().map(|p| p.message).collect::<Vec<_>>())
+        };
+        let (probe, problems) = read("{role: app, store: db, port: 3306}");
+        assert_eq!((probe.unwrap(), problems), ((vec!["db".to_owned(), "app".to_owned()], 3306), vec![]));
+        assert_eq!(read("{role: app, store: db}").1, ["`port` is missing"]);
+        assert!(read("{}").1.len() >= 2);
+    }
+}
