@@ -90,9 +90,11 @@ pub(super) fn what_to_do(reason: Option<Reason>, lang: Lang) -> &'static str {
             "grade again with the date of the delivery (--handed-in), or decide it by hand",
             "califique de nuevo con la fecha de entrega (--handed-in), o decídalo a mano",
         ),
-        Some(Reason::Ambiguous) => {
-            pick(lang, "say which service it is: --role app=SERVICE", "indique qué servicio es: --role app=SERVICIO")
-        }
+        Some(Reason::Ambiguous) => pick(
+            lang,
+            "say which service plays the role: --role ROLE=SERVICE",
+            "indique qué servicio cumple el rol: --role ROL=SERVICIO",
+        ),
         Some(Reason::NotHere) => pick(
             lang,
             "grade again where that is at hand, or decide it by hand",
