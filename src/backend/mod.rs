@@ -3,6 +3,7 @@
 pub mod blame;
 pub mod compose;
 pub mod disk;
+pub mod origin;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -73,6 +74,8 @@ pub struct Request {
     pub overrides: Option<(u64, f64)>,
     /// The statement's own memory figure: dying of it is not held against anyone.
     pub demanded_memory: Option<u64>,
+    /// The packages of the day of the delivery, where it is tried once more with them.
+    pub as_of: Option<Arc<compose::as_of::AsOf>>,
     /// Told of each step as it begins.
     pub step: Arc<dyn Fn(&str) + Send + Sync>,
 }

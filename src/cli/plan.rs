@@ -45,6 +45,7 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         true => say("no compose file", "sin archivo de compose"),
     };
     rows.push((say("submission", "entrega"), format!("{} ({compose})", plan.submission.place())));
+    rows.extend(plan.submission.handed_in.iter().map(|it| (say("handed in", "entregado"), it.said(lang))));
     rows.extend(roles(plan, lang));
     rows.push((say("points", "puntos"), points(plan, lang)));
     rows.push((say("layers", "capas"), scenario.layers.join(", ")));

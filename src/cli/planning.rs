@@ -12,6 +12,7 @@ use crate::plan::{self, Images, Options, Place, Plan};
 use crate::probe::PROBES;
 use crate::scenario::{self, diagnostics, units};
 use crate::submission::handed::{self, Fault, Given, TakeError};
+use crate::submission::when::HandedIn;
 use crate::submission::{self, ReadOptions, Submission};
 
 /// A submission, a scenario, and what the caller decides about them.
@@ -33,6 +34,10 @@ pub struct Planning {
     /// The compose file to take, where several were handed in.
     #[arg(long, value_name = "FILE")]
     pub compose_file: Option<PathBuf>,
+    /// The day of the delivery (`2022-03-01`, or a moment with its offset), where its last commit does not say it. What is more
+    /// than half a year old and fails for packages published since is tried once more with those of that day.
+    #[arg(long, value_name = "DATE")]
+    pub handed_in: Option<String>,
     /// No check waits longer than this (`12s`).
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub patience: Option<Duration>,
@@ -63,6 +68,7 @@ impl Planning {
             scenario: scenario.display().to_string(),
             roles: Vec::new(),
             compose_file: None,
+            handed_in: None,
             patience: None,
             only: Vec::new(),
             images: ImagesArg::Auto,
@@ -71,21 +77,24 @@ impl Planning {
 
     /// The plan for a submission that is a folder; or, with everything that is wrong said on stderr, the exit code.
     pub fn plan(&self, ctx: Ctx) -> Result<Plan, u8> {
-        let file = self.file(ctx)?;
+        let (file, handed_in) = (self.file(ctx)?, self.handed_in(ctx)?);
         let submission = submission::read(&self.submission, &self.reading());
-        self.resolve(&file, submission.map_err(|error| usage(error.text.get(ctx.lang)))?)
+        let submission = submission.map_err(|error| usage(error.text.get(ctx.lang)))?;
+        self.resolve(&file, Submission { handed_in, ..submission })
     }
 
     /// The plan for a submission of any form.
     pub async fn plan_any(&self, ctx: Ctx, cancel: &CancellationToken) -> Result<Plan, u8> {
-        let file = self.file(ctx)?;
+        let (file, handed_in) = (self.file(ctx)?, self.handed_in(ctx)?);
         let given = Given {
             what: self.submission.clone().into_os_string(),
             branch: self.branch.clone(),
             watch: Some(reaper::of_folders),
         };
         let submission = handed::take(&given, &self.reading(), cancel).await;
-        self.resolve(&file, submission.map_err(|error| not_taken(&error, ctx))?)
+        let submission = submission.map_err(|error| not_taken(&error, ctx))?;
+        let handed_in = handed_in.or_else(|| submission.handed_in.clone());
+        self.resolve(&file, Submission { handed_in, ..submission })
     }
 
     /// The same for who has nothing to take down: watches for interruptions while it unpacks.
@@ -96,6 +105,13 @@ impl Planning {
 
     fn file(&self, ctx: Ctx) -> Result<PathBuf, u8> {
         scenario::locate(&self.scenario).map_err(|text| usage(text.get(ctx.lang)))
+    }
+
+    /// The date as given.
+    fn handed_in(&self, ctx: Ctx) -> Result<Option<HandedIn>, u8> {
+        let now = time::OffsetDateTime::now_utc();
+        let given = self.handed_in.as_ref().map(|text| HandedIn::given(text, now));
+        given.transpose().map_err(|text| usage(text.get(ctx.lang)))
     }
 
     fn reading(&self) -> ReadOptions {

@@ -83,7 +83,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn prepare(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -> Result<(Tool, String), Text> {
-        let up = bring_up(plan, options, lab, site).await?;
+        let up = bring_up(plan, options, lab, site, None).await?;
         let said = |e: backend::BackendError| e.text();
         let tool = backend::compose::tool_of(&up.stack).await.map_err(said)?;
         let port = up.stack.roles.get("app").and_then(|b| b.service.clone());
@@ -134,7 +134,7 @@ impl<'a> Bench<'a> {
     async fn ours(&self) -> Result<Round, Text> {
         let mut round = Round::default();
         let began = Instant::now();
-        let up = bring_up(self.plan, &self.options, &self.lab, &self.site).await?;
+        let up = bring_up(self.plan, &self.options, &self.lab, &self.site, None).await?;
         for (name, _, took) in &up.phases {
             match name.as_str() {
                 "resolve" => round.resolve = *took,
@@ -165,7 +165,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// Some check does not hold, or cannot look: that would measure something else.
     pub async fn ready(&self, peers: &Path, pairs: usize) -> Result<Ready, Text> {
-        let up = bring_up(self.plan, &self.options, &self.lab, &self.site).await?;
+        let up = bring_up(self.plan, &self.options, &self.lab, &self.site, None).await?;
         let stack = Arc::new(up.stack);
         self.look(&stack, Phase::Look).await;
         let measured = self.measure(&stack, peers, pairs).await;
@@ -209,7 +209,8 @@ impl<'a> Bench<'a> {
             item.ties.needs.retain(|d| kept.contains(d));
             item.ties.explained_by.retain(|d| kept.contains(d));
         }
-        let looker = live::Live { plan: self.plan, stack: stack.clone(), progress: self.options.progress.as_ref() };
+        let looker =
+            live::Live { plan: self.plan, stack: stack.clone(), progress: self.options.progress.as_ref(), trial: None };
         let outcomes = schedule::run(&all, &kept, &looker, Clock::start(), &self.options.cancel).await;
         outcomes.iter().filter_map(|o| o.waited.as_ref()).map(|w| w.attempts).sum()
     }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 
 use super::Progress;
+use super::as_of::{Answer, Trial};
 use super::attached;
 use super::eventually::Waited;
 use super::proof;
@@ -32,6 +33,8 @@ pub(super) struct Live<'a> {
     pub(super) plan: &'a Plan,
     pub(super) stack: Arc<Stack>,
     pub(super) progress: &'a Progress,
+    /// Of a delivery that is old.
+    pub(super) trial: Option<&'a Trial>,
 }
 
 #[async_trait]
@@ -73,6 +76,16 @@ impl Looker for Live<'_> {
                     format!("sin decidir: a {service} se le da {path}, que quedó fuera de la copia de esta ejecución"),
                 ),
             ));
+        }
+        if let Some(trial) = self.trial {
+            for service in services() {
+                match trial.ask(&self.stack, &service, &self.log_of(&service).await).await {
+                    Answer::No => {}
+                    // All looking ends here, and what it came to does not count.
+                    Answer::TryAgain => return Some((Reason::Age, Text::default())),
+                    Answer::Undecided(text) => return Some((Reason::Age, text)),
+                }
+            }
         }
         for service in services() {
             let Some(stand_in) = self.stack.services.get(&service).and_then(|s| s.image.stand_in.clone()) else {

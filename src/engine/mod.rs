@@ -3,7 +3,9 @@
 //! Whatever happens between the lab's start and its end (a panic of ours, Ctrl-C, an engine that goes away), the lab is taken
 //! down and a record is written.
 
+mod as_of;
 mod attached;
+mod attempt;
 pub mod bench;
 pub mod conclude;
 pub mod eventually;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use attempt::{Attempt, Tried};
 use place::Place;
 
 use crate::backend::{self, Request, Site};
@@ -126,79 +129,54 @@ async fn inside(
         _ => record.notices.extend(crate::lab::left_out::notices(lab.left_out())),
     }
     let site = lab.site();
-    let began = clock.ms();
-    let (loss, stop) = (lost::Loss::default(), options.cancel.child_token());
-    let up = tokio::select! {
-        up = bring_up(plan, options, lab, &site) => up,
-        () = options.cancel.cancelled() => return interrupted(plan, record, folder),
-        () = lab.watch(&loss, clock, &stop) => Err(loss.text().unwrap_or_default()),
-    };
-    let up = match up {
-        Ok(up) => up,
-        Err(text) => return give_up(plan, record, Reason::Host, text, folder),
-    };
-    for (name, at, took) in up.phases {
-        record.phases.push(PhaseRecord {
-            name,
-            started_ms: began + ms(at),
-            elapsed_ms: ms(took),
-            detail: Text::default(),
-        });
+    let mut trial = as_of::Trial::of(plan, &site, clock);
+    let attempt = Attempt { plan, options, lab, site: &site, clock, folder };
+    let Some(mut tried) = attempt.run(record, trial.as_ref(), None).await else { return };
+    if let Some(trial) = trial.as_mut().filter(|trial| trial.wants_another())
+        && !tried.lost
+        && !record.interrupted
+    {
+        let packages = trial.begin().await;
+        let started = clock.ms();
+        (options.progress)(Event::Phase("start-over"));
+        let over = tokio::select! {
+            over = backend::compose::start_over(&site, &tried.stack) => over,
+            () = options.cancel.cancelled() => return interrupted(plan, record, folder),
+        };
+        if let Err(error) = over {
+            return give_up(plan, record, Reason::Host, error.text(), folder);
+        }
+        phase(record, "start-over", started, clock);
+        match attempt.run(record, Some(trial), Some(packages)).await {
+            Some(again) => tried = again,
+            None => return,
+        }
     }
-    record.notices.extend(up.notices);
-    let mut exhibits = exhibits::Exhibits::default();
-    for (name, bytes) in up.evidence {
-        exhibits.keep(record, folder, &name, &bytes);
-    }
-    describe(&up.stack, record);
-    if let Err(error) = folder.stage(record) {
-        record.errors.push(error.text());
-    }
-
-    let stack = Arc::new(up.stack);
-    plan.checks.iter().for_each(|c| c.probe.begin(&stack));
-    (options.progress)(Event::Phase("checks"));
-    let started = clock.ms();
-    let items = items(plan);
-    let looker = live::Live { plan, stack: stack.clone(), progress: options.progress.as_ref() };
-    let order = plan.order();
-    let looking = schedule::run(&items, &order, &looker, clock, &stop);
-    tokio::pin!(looking);
-    let mut outcomes = tokio::select! {
-        outcomes = &mut looking => outcomes,
-        () = lab.watch(&loss, clock, &stop) => looking.await,
-    };
-    loss.excuse(&mut outcomes);
-    attached::mark(plan, &stack, &mut outcomes);
-    let lost = loss.text();
-    record.errors.extend(lost.clone());
-    phase(record, "checks", started, clock);
-    record.interrupted = options.cancel.is_cancelled();
-
-    (options.progress)(Event::Phase("evidence"));
-    let started = clock.ms();
-    // A lab that is gone says nothing more.
-    let collected = if lost.is_none() { backend::compose::collect(&stack).await } else { Vec::new() };
-    for (name, bytes) in collected {
-        exhibits.keep(record, folder, &name, &bytes);
-    }
-    phase(record, "evidence", started, clock);
+    let Tried { stack, outcomes, exhibits, lost } = tried;
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
     exhibits.link(plan, &stack, &mut record.checks);
     let verdicts: Vec<_> = record.checks.iter().map(|c| c.verdict).enumerate().collect();
     // Of a stack that somebody else brought up nobody knows whether it is the reference.
-    if lost.is_none() && !matches!(plan.options.place, plan::Place::Attached(_)) {
+    if !lost && !matches!(plan.options.place, plan::Place::Attached(_)) {
         proof::note(plan, &stack, &verdicts).await;
     }
 }
 
-async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -> Result<backend::Up, Text> {
+async fn bring_up(
+    plan: &Plan,
+    options: &RunOptions,
+    lab: &Place,
+    site: &Site,
+    as_of: Option<Arc<backend::compose::as_of::AsOf>>,
+) -> Result<backend::Up, Text> {
     let references = sources::references(&plan.submission);
     let attached = matches!(plan.options.place, plan::Place::Attached(_));
     let sources = if attached {
         sources::possible(&references)
     } else {
-        backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
+        if as_of.is_none() {
+            backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
+        }
         sources::find(&references, plan.options.images, lab.shell().as_ref(), site.hosting.is_none()).await?
     };
     let progress = options.progress.clone();
@@ -222,6 +200,7 @@ async fn bring_up(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -
         }),
         overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
         demanded_memory: plan.scenario.demanded_memory_bytes,
+        as_of,
         step: Arc::new(move |name| progress(Event::Phase(name))),
     };
     let up = if attached {
@@ -299,6 +278,7 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
             name: submission.name.clone(),
             compose_file: submission.compose.as_ref().map(|c| c.path.display().to_string()),
             source: submission.handed.as_ref().and_then(|handed| handed.source.clone()),
+            handed_in: submission.handed_in.clone(),
         },
         place: plan.options.place.name().to_owned(),
         project: match &plan.options.place {
@@ -313,6 +293,8 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
 
 /// Images, roles and overrides as they came to be.
 fn describe(stack: &Stack, record: &mut RunRecord) {
+    record.images.clear();
+    record.roles.clear();
     for service in stack.services.values() {
         let image = &service.image;
         record.images.push(ImageRecord {

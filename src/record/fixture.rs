@@ -23,6 +23,7 @@ pub fn empty() -> RunRecord {
             name: "team-07".to_owned(),
             compose_file: Some("docker/docker-compose.yml".to_owned()),
             source: None,
+            handed_in: None,
         },
         place: "lab".to_owned(),
         host: vec![("engine".to_owned(), "20.10.24".to_owned()), ("cpus".to_owned(), "2".to_owned())],

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::expect::{Finding, Place};
 use crate::notice::{Notice, Reason};
 use crate::submission::handed::Source;
+use crate::submission::when::HandedIn;
 use crate::text::Text;
 
 pub mod audience;
@@ -128,6 +129,9 @@ pub struct SubmissionRecord {
     /// The archive or the commit, where it was no folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// When it was handed in, where anything says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_in: Option<HandedIn>,
 }
 
 /// One run, from planning to the end of clean-up.
@@ -176,8 +180,13 @@ impl RunRecord {
     /// A record of this version with nothing in it yet.
     pub fn empty() -> Self {
         let scenario = ScenarioRecord { name: String::new(), title: Text::default(), file: String::new(), points: 0 };
-        let submission =
-            SubmissionRecord { path: String::new(), name: String::new(), compose_file: None, source: None };
+        let submission = SubmissionRecord {
+            path: String::new(),
+            name: String::new(),
+            compose_file: None,
+            source: None,
+            handed_in: None,
+        };
         Self {
             version: VERSION,
             run: String::new(),

@@ -96,6 +96,8 @@ fn head(record: &RunRecord, grade: &Grade, lang: Lang) -> String {
     out.push_str(&format!("{mark} **{}**\n\n", md(&words::headline(record, grade, lang))));
     let commit = record.submission.source.as_ref().and_then(|source| source.commit(lang));
     let mut items: Vec<String> = commit.map(|commit| format!("commit: {commit}")).into_iter().collect();
+    let handed_in = record.submission.handed_in.iter();
+    items.extend(handed_in.map(|it| format!("{}: {}", pick(lang, "handed in", "entregado"), it.said(lang))));
     items.extend(words::withheld(record, lang));
     items.extend(words::stand_ins(record, lang));
     items.extend(record.overrides.iter().chain(&record.errors).map(|text| text.get(lang).to_owned()));

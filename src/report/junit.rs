@@ -239,6 +239,7 @@ fn run_properties(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<(String,
         ("undecided".to_owned(), words::points(grade.undecided)),
         ("final".to_owned(), grade.is_final.to_string()),
     ];
+    properties.extend(record.submission.handed_in.iter().map(|it| ("handed_in".to_owned(), it.said(lang))));
     properties.extend(words::withheld(record, lang).map(|withheld| ("shown".to_owned(), withheld)));
     properties.extend(words::stand_ins(record, lang).into_iter().map(|s| ("stand_in".to_owned(), s)));
     properties.extend(record.overrides.iter().map(|o| ("override".to_owned(), o.get(lang).to_owned())));

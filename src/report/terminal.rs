@@ -50,6 +50,9 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
     if let Some(commit) = submission.source.as_ref().and_then(|source| source.commit(lang)) {
         page.field("commit", &commit);
     }
+    if let Some(handed_in) = &submission.handed_in {
+        page.field(pick(lang, "handed in", "entregado"), &handed_in.said(lang));
+    }
     if let Some(withheld) = words::withheld(record, lang) {
         page.field(pick(lang, "shown", "se muestra"), &withheld);
     }

@@ -87,8 +87,8 @@ pub(super) fn what_to_do(reason: Option<Reason>, lang: Lang) -> &'static str {
         ),
         Some(Reason::Age) => pick(
             lang,
-            "grade again with the date of the delivery (--handed-in), or decide it by hand",
-            "califique de nuevo con la fecha de entrega (--handed-in), o decídalo a mano",
+            "see that its date is right (--handed-in), grade again where uv and the index of packages can be reached, or decide it by hand",
+            "compruebe que su fecha es correcta (--handed-in), califique de nuevo donde se alcancen uv y el índice de paquetes, o decídalo a mano",
         ),
         Some(Reason::Ambiguous) => pick(
             lang,
@@ -231,6 +231,7 @@ pub(super) fn phase(name: &str, lang: Lang) -> &str {
         "images" => "imágenes",
         "build" => "construcción",
         "start" => "arranque",
+        "start-over" => "otra vez, con los paquetes de entonces",
         "checks" => "comprobación",
         "evidence" => "evidencia",
         "teardown" => "retirada",

@@ -56,6 +56,8 @@ pub struct Stack {
     pub overrides: Vec<Text>,
     /// What cannot be told of it because it was up before we came.
     pub doubts: Vec<Doubt>,
+    /// Folders of the machine that were made for it, outside of the submission's copy.
+    pub made: Vec<String>,
     /// How the first `up` went; `None` where nothing could be started.
     pub first_up: Option<FirstUp>,
     /// What the submission's SQL declares: found by `probe::mysql`, in the background.

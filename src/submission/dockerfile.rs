@@ -23,6 +23,8 @@ pub struct Stage {
     /// As written: the JSON form or a shell line.
     pub cmd: Option<String>,
     pub entrypoint: Option<String>,
+    /// `RUN`, as written.
+    pub runs: Vec<String>,
     pub copies: Vec<Copied>,
     /// `COPY --from=`, as written: a stage's name or number, or another image.
     pub copied_from: Vec<String>,
@@ -105,6 +107,7 @@ impl Stage {
                 self.expose.extend(ports);
             }
             "WORKDIR" => self.workdir = Some(self.absolute(unquoted(rest))),
+            "RUN" => self.runs.push(rest.to_owned()),
             "CMD" => self.cmd = Some(rest.to_owned()),
             "ENTRYPOINT" => self.entrypoint = Some(rest.to_owned()),
             "COPY" | "ADD" => {

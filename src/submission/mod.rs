@@ -10,10 +10,12 @@ pub mod dockerfile;
 pub mod handed;
 pub mod no_part;
 pub mod paths;
+pub mod pip;
 pub mod policy;
 mod read;
 pub mod sql;
 pub mod tree;
+pub mod when;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,6 +37,8 @@ pub struct Submission {
     pub folder: String,
     /// Where it came from, if not from a folder.
     pub handed: Option<handed::Handed>,
+    /// When it was handed in, where anything says so.
+    pub handed_in: Option<when::HandedIn>,
     /// Files of an archive that were left out though a build may ask for them.
     pub not_unpacked: Vec<PathBuf>,
     /// The compose file that counts; the notices say how it was chosen, or why there is none.

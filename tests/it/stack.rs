@@ -198,6 +198,7 @@ fn stack(engine: Engine, project: String, root: &Path, submission: Submission) -
         as_written: BTreeMap::new(),
         overrides: Vec::new(),
         doubts: Vec::new(),
+        made: Vec::new(),
         first_up: None,
         declared: imparcial::stack::declared::Declaring::default(),
         labels: BTreeMap::new(),

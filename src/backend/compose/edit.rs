@@ -127,13 +127,15 @@ fn apply(mut file: Value, changes: &[Change]) -> Value {
     file
 }
 
-/// Host paths that may be bound are made, empty, on the lab's own disk; a student sees that nothing was in them.
+/// Host paths that may be bound are made, empty, on the lab's own disk; a student sees that nothing was in them. Gives
+/// those that were made.
 pub async fn prepare_host_paths(
     left_out: &[String],
     file: &ComposeFile,
     shell: &dyn Shell,
     notices: &mut Vec<Notice>,
-) -> Result<(), BackendError> {
+) -> Result<Vec<String>, BackendError> {
+    let mut made = Vec::new();
     for service in file.services.iter().filter(|s| !left_out.contains(&s.name)) {
         for path in policy::foreign_paths(file, service) {
             // What the lab has (a socket, a time zone's file) is bound as it is.
@@ -142,6 +144,7 @@ pub async fn prepare_host_paths(
                 continue;
             }
             shell.must(&Cmd::new(["mkdir", "-p", "--", &path]).timeout(Duration::from_secs(10))).await?;
+            made.push(path.clone());
             notices.push(Notice {
                 id: "compose.host_path".to_owned(),
                 level: Level::Info,
@@ -157,7 +160,7 @@ pub async fn prepare_host_paths(
             });
         }
     }
-    Ok(())
+    Ok(made)
 }
 
 #[cfg(test)]

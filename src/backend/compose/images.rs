@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use super::as_of;
 use super::hosted::{self, Names};
 use super::order;
 use super::tool::Tool;
@@ -33,6 +34,8 @@ pub async fn all(
     names: Option<&Names>,
 ) -> Result<Vec<(String, ImageState)>, BackendError> {
     let mut states: Vec<(String, ImageState)> = Vec::new();
+    // A base has one name: with packages of a day under it, it serves one build at a time.
+    let at_a_time = if request.as_of.is_some() { 1 } else { AT_A_TIME };
     for turn in order::turns(services, &request.submission) {
         let made = &states;
         let jobs = turn.into_iter().map(|service| async move {
@@ -43,7 +46,7 @@ pub async fn all(
             };
             state.map(|state| (service.name.clone(), state))
         });
-        let done: Vec<Result<_, BackendError>> = futures_util::stream::iter(jobs).buffered(AT_A_TIME).collect().await;
+        let done: Vec<Result<_, BackendError>> = futures_util::stream::iter(jobs).buffered(at_a_time).collect().await;
         states.extend(done.into_iter().collect::<Result<Vec<_>, _>>()?);
     }
     // A service that runs what another one builds has that one's fate.
@@ -192,7 +195,16 @@ async fn build(
         stand_on(service, text, names, shell).await?;
     }
     let buildkit = text.as_deref().is_some_and(|t| t.contains("RUN --mount"));
-    let output = bounded(tool.build(&service.name, buildkit, request.build).await)?;
+    let under = match request.as_of.as_ref().and_then(|it| it.constraints_of(&service.name)) {
+        Some(constraints) => {
+            let bases: Vec<&String> = bases.iter().filter(|b| !made_here(request, b)).collect();
+            as_of::under(&bases, &constraints, shell).await?
+        }
+        None => as_of::Under::default(),
+    };
+    let output = bounded(tool.build(&service.name, buildkit, request.build).await);
+    under.put_back(shell).await?;
+    let output = output?;
     state.log = output.both();
     if output.ok() {
         let own = hosted::built(&tool.project, &service.name);

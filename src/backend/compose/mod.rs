@@ -3,6 +3,7 @@
 //! The file as handed in is what runs. Where something of it may not or cannot run here (a stripped key, the log driver of a
 //! collector that is not there), a resolved copy with that one change runs instead, and the change is said.
 
+pub mod as_of;
 pub mod attached;
 pub mod clash;
 pub mod dialect;
@@ -57,6 +58,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         (Some(hosting), Some(names)) => hosted::confine(value, &stack.policy, names, hosting, &folder(request)),
         _ => value,
     };
+    stack.overrides.extend(request.as_of.iter().flat_map(|as_of| as_of.said.clone()));
     if !changes.is_empty() || site.hosting.is_some() {
         tool = edit::write(&text, &changes, confine, &tool, site.shell.as_ref()).await?;
         stack.overrides.extend(changes.iter().map(|c| c.said.clone()));
@@ -64,7 +66,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     if site.hosting.is_some() {
         clash::check(&site.engine, &file, &left_out).await?;
     } else {
-        edit::prepare_host_paths(&left_out, &file, site.shell.as_ref(), &mut log.notices).await?;
+        stack.made = edit::prepare_host_paths(&left_out, &file, site.shell.as_ref(), &mut log.notices).await?;
     }
 
     log.phase("images", request);
@@ -155,6 +157,18 @@ pub async fn down(stack: &Stack) -> Result<(), BackendError> {
     Ok(())
 }
 
+/// Takes everything down and puts every folder back to what it was before, so that it can be brought up anew.
+pub async fn start_over(site: &Site, stack: &Stack) -> Result<(), BackendError> {
+    // A scratch server may still be reading the scripts.
+    let _ = tokio::time::timeout(Duration::from_secs(90), stack.declared.get()).await;
+    down(stack).await?;
+    for path in &stack.made {
+        let remove = Cmd::new(["rm", "-rf", "--one-file-system", "--", path]);
+        site.shell.must(&remove.timeout(Duration::from_secs(60))).await?;
+    }
+    fresh_copy(site).await
+}
+
 /// The tool as it was used for this stack.
 pub async fn tool_of(stack: &Stack) -> Result<Tool, BackendError> {
     let tool =
@@ -220,6 +234,7 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         as_written: BTreeMap::new(),
         overrides: Vec::new(),
         doubts: Vec::new(),
+        made: Vec::new(),
         first_up: None,
         declared: crate::stack::declared::Declaring::default(),
         labels: site.hosting.as_ref().map(|h| h.labels.clone()).unwrap_or_default(),

@@ -45,7 +45,7 @@ impl<'a> Looking<'a> {
         let phases = plan.phases();
         // What is decided by reading costs nothing here and would flatter the median.
         let checks = plan.order().into_iter().filter(|&i| phases[i] == Phase::Look).collect();
-        Self { plan, live: Live { plan, stack, progress }, checks }
+        Self { plan, live: Live { plan, stack, progress, trial: None }, checks }
     }
 
     pub(super) async fn all(&self) -> Result<Looks, Text> {

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::kind::{Form, Kind};
 use self::target::{Caps, Target, Why};
 use super::discover::notice;
+use super::when::{self, HandedIn};
 use super::{ReadOptions, Submission, read};
 use crate::notice::{Level, Notice};
 use crate::temp;
@@ -115,7 +116,13 @@ impl Submission {
 /// # Errors
 /// It is not there or not to be read here, or it was interrupted. Nothing is left behind then.
 pub async fn take(given: &Given, options: &ReadOptions, cancel: &CancellationToken) -> Result<Submission, TakeError> {
-    take_within(given, options, cancel, Caps::default()).await
+    let mut submission = take_within(given, options, cancel, Caps::default()).await?;
+    let now = ::time::OffsetDateTime::now_utc();
+    submission.handed_in = match submission.handed.as_ref().and_then(|handed| handed.source.as_ref()) {
+        Some(Source::Git { date, .. }) => HandedIn::commit(date, now),
+        _ => when::of_last_commit(&submission.root, now).await,
+    };
+    Ok(submission)
 }
 
 async fn take_within(

@@ -1,0 +1,200 @@
+//! Who says that something failed: an installed package or the installer, or the submission's own code.
+//!
+//! What was published since may break a package that was handed in years ago; then the message comes from a package or from
+//! the installer. A mistake of one's own is as old as the delivery, and its age excuses nothing. Packages also say what is no
+//! doing of theirs (a refused connection): only what names a version's doing counts.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Where a message comes from that may be time's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// pip could not install a package as it is now.
+    Installer,
+    /// An option of an installer, a package or a release's mirror that is no longer there: nothing brings it back.
+    Gone,
+    /// It was raised in an installed package.
+    Package,
+    /// It was raised in the submission's own code, about an installed package: a name that has gone, or never was.
+    AboutPackage,
+}
+
+/// What pip prints where what it installs has changed.
+const INSTALLER: &[&str] = &[
+    r"subprocess-exited-with-error|metadata-generation-failed|Failed building wheel|Could not build wheels",
+    r"require(s)? a different (Python|python version)|Requires-Python",
+];
+
+/// What pip and apt print of what has gone.
+const GONE: &[&str] = &[
+    r"^\s*no such option: |: error: (unrecognized arguments|no such option)",
+    r"E: The repository '.*' (does not have|no longer has) a Release file|Release file for \S+ is (expired|not valid)",
+    r"(E: Failed to fetch|Err:\d+) .*404 +Not Found|404 +Not Found \[IP",
+    r"E: (Unable to locate package|Package '\S+' has no installation candidate|Version '\S+' for)",
+];
+
+/// What Python says where a version is to blame, as it stands at the end of a traceback.
+const RAISED: &[&str] = &[
+    r"^(SyntaxError|IndentationError|TabError|ImportError|ModuleNotFoundError)\b",
+    r"^AttributeError: (partially initialized )?module '",
+    r"^AttributeError: '([A-MO-Z]\w*|N[a-np-z]\w*|[a-z]\w*)' object has no attribute '",
+    r"^TypeError: .*(unexpected keyword argument|required positional argument|takes \d+ positional|takes from \d+)",
+    r"^(pkg_resources|importlib\.metadata)\.\w+",
+];
+
+/// What one's own code says of a package that has no such name now.
+const ABOUT: &[&str] = &[
+    r"^ImportError: cannot import name '?\w+'?( from '[\w.]+' \(.*/(site|dist)-packages/.*\))?$",
+    r"^(ImportError|ModuleNotFoundError): No module named '?\w+\.[\w.]+'?",
+    r"^AttributeError: module '\w+' has no attribute '",
+    r"^AttributeError: '([A-MO-Z]\w*|N[a-np-z]\w*)' object has no attribute '",
+    r"^TypeError: .*unexpected keyword argument",
+];
+
+static INSTALLER_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(INSTALLER));
+static GONE_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(GONE));
+static RAISED_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(RAISED));
+static ABOUT_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(ABOUT));
+static FRAME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"^\s+File "([^"]+)", line \d+"#).expect("a constant"));
+static EXCEPTION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^([A-Za-z_][\w.]*)(:.*)?$").expect("a constant pattern"));
+
+fn compile(table: &[&str]) -> Vec<Regex> {
+    table.iter().map(|p| Regex::new(p).expect("a constant pattern, compiled in a test")).collect()
+}
+
+/// The last message of a log that ended something, where it comes from a package or an installer.
+pub fn of(log: &str) -> Option<(Origin, &str)> {
+    let mut last = None;
+    // Of the innermost call: the one before the message.
+    let mut frame: Option<&str> = None;
+    for line in log.lines().map(str::trim_end) {
+        let matches = |table: &[Regex]| table.iter().any(|re| re.is_match(line));
+        if let Some(found) = FRAME.captures(line).and_then(|c| c.get(1)) {
+            // What imports things is in no file.
+            frame = if found.as_str().starts_with("<frozen") { frame } else { Some(found.as_str()) };
+        } else if matches(&INSTALLER_RE) {
+            last = Some((Origin::Installer, line));
+        } else if matches(&GONE_RE) {
+            last = Some((Origin::Gone, line));
+        } else if frame.is_some() && EXCEPTION.is_match(line) {
+            let installed =
+                frame.take().is_some_and(|file| file.contains("/site-packages/") || file.contains("/dist-packages/"));
+            let origin = match installed {
+                true => matches(&RAISED_RE).then_some(Origin::Package),
+                false => matches(&ABOUT_RE).then_some(Origin::AboutPackage),
+            };
+            // One that is somebody else's doing came later: that is what ended it.
+            last = origin.map(|origin| (origin, line));
+        }
+    }
+    last
+}
+
+/// Packages and versions that pip says it installed, by normalised name, in a build's log.
+pub fn installed(log: &str) -> Vec<(String, String)> {
+    let lines = log.lines().filter_map(|line| line.trim().strip_prefix("Successfully installed "));
+    let pairs = lines.flat_map(str::split_whitespace).filter_map(|word| word.rsplit_once('-'));
+    pairs.map(|(name, version)| (normal(name), version.to_owned())).collect()
+}
+
+/// A package's name as indexes compare it.
+pub fn normal(name: &str) -> String {
+    let parts: Vec<&str> = name.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect();
+    parts.join("-").to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WERKZEUG: &str = "Traceback (most recent call last):
+  File \"/app/app.py\", line 1, in <module>
+    from flask import Flask
+  File \"/usr/local/lib/python3.11/dist-packages/flask/__init__.py\", line 7, in <module>
+    from .app import Flask as Flask
+  File \"/usr/local/lib/python3.11/dist-packages/flask/app.py\", line 28, in <module>
+    from . import cli
+ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib/python3.11/dist-packages/werkzeug/urls.py)
+";
+
+    fn own(message: &str) -> String {
+        format!(
+            "Traceback (most recent call last):\n  File \"/app/app.py\", line 3, in <module>\n    import x\n{message}\n"
+        )
+    }
+
+    #[test]
+    fn a_package_that_no_longer_imports_says_so_itself() {
+        let (origin, line) = of(WERKZEUG).unwrap();
+        assert_eq!(origin, Origin::Package);
+        assert!(line.contains("url_quote"));
+        // Whatever is printed after it.
+        assert_eq!(of(&format!("{WERKZEUG}bye\n")).map(|(o, _)| o), Some(Origin::Package));
+    }
+
+    #[test]
+    fn the_submissions_own_doing_is_not_a_packages() {
+        for message in [
+            "ModuleNotFoundError: No module named 'config'",
+            "ImportError: cannot import name 'conectar' from 'datos' (/app/datos.py)",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'config.json'",
+            "KeyError: 'DB_PASSWORD'",
+            "AttributeError: 'NoneType' object has no attribute 'cursor'",
+        ] {
+            assert_eq!(of(&own(message)), None, "{message}");
+            // After a package's message that something got over.
+            assert_eq!(of(&format!("{WERKZEUG}\n{}", own(message))), None, "{message}");
+        }
+        let refused = "Traceback (most recent call last):\n  File \"/app/app.py\", line 3, in <module>\n\
+            \x20 File \"/usr/local/lib/python3.11/dist-packages/pymysql/connections.py\", line 9, in connect\n\
+            pymysql.err.OperationalError: (2003, \"Can't connect to MySQL server on '192.168.1.20'\")\n";
+        assert_eq!(of(refused), None, "packages also report what is no doing of theirs");
+        assert_eq!(of("ERROR: No matching distribution found for flaskk"), None);
+        assert_eq!(of("COPY failed: no source files were specified"), None);
+    }
+
+    #[test]
+    fn own_code_may_ask_a_package_for_what_has_gone() {
+        for message in [
+            "ImportError: cannot import name 'escape' from 'flask' (/usr/local/lib/python3.11/dist-packages/flask/__init__.py)",
+            "ImportError: cannot import name 'escape'",
+            "ModuleNotFoundError: No module named 'flask.ext'",
+            "AttributeError: 'Flask' object has no attribute 'before_first_request'",
+        ] {
+            assert_eq!(of(&own(message)).map(|(o, _)| o), Some(Origin::AboutPackage), "{message}");
+        }
+    }
+
+    #[test]
+    fn installers_speak_for_themselves() {
+        let of = |line: &str| {
+            let log = format!("Step 3/5\n{line}\nThe command '/bin/sh -c x' returned a non-zero code: 100");
+            super::of(&log).map(|(origin, _)| origin)
+        };
+        assert_eq!(of("error: subprocess-exited-with-error"), Some(Origin::Installer));
+        for line in [
+            "no such option: --process-dependency-links",
+            "E: The repository 'http://deb.debian.org/debian stretch Release' no longer has a Release file.",
+            "E: Failed to fetch http://deb.debian.org/debian/pool/x.deb  404  Not Found [IP: 151.101.2.132 80]",
+            "E: Unable to locate package python-pip",
+        ] {
+            assert_eq!(of(line), Some(Origin::Gone), "{line}");
+        }
+        assert_eq!(
+            of("E: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'"),
+            None
+        );
+    }
+
+    #[test]
+    fn what_was_installed_is_read_from_the_builds_log() {
+        let log =
+            "Collecting flask\nSuccessfully installed Flask-2.0.1 Flask_SQLAlchemy-2.5.1 MarkupSafe-3.0.2\n ---> x\n";
+        let expected = [("flask", "2.0.1"), ("flask-sqlalchemy", "2.5.1"), ("markupsafe", "3.0.2")];
+        assert_eq!(installed(log), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        assert_eq!(normal("zope.interface"), normal("Zope_Interface"));
+    }
+}
