@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::expect::Expectation;
 use crate::lab::projects::Project;
 use crate::nearest;
-use crate::probe::{Probe, ProbeKind};
+use crate::probe::{Phase, Probe, ProbeKind, settled_last};
 use crate::scenario::{self, CheckSpec, Decoder, Problem, Read, Scenario};
 use crate::submission::Submission;
 
@@ -190,7 +190,23 @@ fn check(
     names::roles(&named, roles, problems);
     names::templates(&spec.params, roles, problems);
     let expect = scenario::expectations::decode(&spec.expect, kind.name, kind.facts, problems);
-    Some(PlannedCheck { spec: spec.clone(), kind, probe: probe?, expect })
+    let probe = probe?;
+    if spec.never.is_some() {
+        watched(spec, &*probe, &expect, problems);
+    }
+    Some(PlannedCheck { spec: spec.clone(), kind, probe, expect })
+}
+
+/// `never` watches: what is done once, or settled when all is over, cannot be.
+fn watched(spec: &CheckSpec, probe: &dyn Probe, expect: &[Expectation], problems: &mut Vec<Problem>) {
+    if probe.phase() == Phase::Exercise {
+        let message = format!("`{}` writes and is made once: there is nothing to watch", spec.kind);
+        problems.push(Problem::new(&spec.at, message).hint("leave `never` out, and expect the opposite"));
+    }
+    for expected in expect.iter().filter(|e| settled_last(e)) {
+        let message = format!("`{}` is settled when all looking is over, and cannot be watched", expected.fact);
+        problems.push(Problem::new(&expected.at, message).hint("leave `never` out, and expect the opposite"));
+    }
 }
 
 #[cfg(test)]

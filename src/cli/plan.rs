@@ -153,7 +153,13 @@ fn row(plan: &Plan, n: usize, (check, phase): (usize, Phase), lang: Lang) -> [St
     let PlannedCheck { spec, kind, .. } = &plan.checks[check];
     let within = match phase {
         Phase::Static => Text::new("at once", "de inmediato").get(lang).to_owned(),
-        Phase::Look => show_duration(spec.eventually.within),
+        Phase::Look => match spec.never {
+            Some(budget) => {
+                let budget = show_duration(budget);
+                Text::new(format!("never, {budget}"), format!("nunca, {budget}")).get(lang).to_owned()
+            }
+            None => show_duration(spec.eventually.within),
+        },
         Phase::Exercise => Text::new("alone", "a solas").get(lang).to_owned(),
     };
     let ids = |links: &[(String, Place)]| links.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();

@@ -116,6 +116,14 @@ fn not_so(waited: Option<&Waited>) -> Text {
     };
     let of = if finding.subject.is_empty() { String::new() } else { format!("{}: ", finding.subject) };
     let seen = crate::sanitize::line(&finding.observed, 200);
+    if let End::Seen(after) = &waited.end {
+        let after = after.as_secs_f64();
+        let never = finding.expected.trim_start_matches("never ");
+        return Text::new(
+            format!("{of}{} must never be {never}, and {seen} was seen after {after:.1} s", finding.fact),
+            format!("{of}{} no debe ser nunca {never}, y se vio {seen} a los {after:.1} s", finding.fact),
+        );
+    }
     let (en, es) = match &waited.end {
         End::Hopeless(_) => ("waiting longer is hopeless", "esperar más no serviría"),
         _ => ("when patience ended", "al agotarse la espera"),

@@ -42,6 +42,8 @@ pub enum End {
     Patience,
     /// A condition of `fail_fast_on` held: waiting longer is hopeless.
     Hopeless(String),
+    /// What must never hold was seen, so long after the watching began.
+    Seen(Duration),
     /// The last look could not be made.
     Unable(ProbeError),
 }

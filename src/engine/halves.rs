@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::eventually::{End, Waited, findings, wait};
+use super::never;
 use super::schedule::{Item, Looker, Outcome};
 use super::settle::Raw;
 use crate::expect::Expectation;
@@ -25,17 +26,27 @@ pub(super) async fn first(i: usize, item: &Item, looker: &dyn Looker, clock: Clo
     // What the files say does not change by waiting.
     let within = if item.phase == Phase::Static { Duration::ZERO } else { item.patience.within };
     let patience = Patience { within, ..item.patience.clone() };
-    let waited = wait(&patience, &now, |attempt| looker.look(i, attempt)).await;
-    outcome(i, looker, waited, started_ms, clock).await
+    let waited = match item.never {
+        Some(budget) => {
+            let budget = if item.phase == Phase::Static { Duration::ZERO } else { budget };
+            never::watch(budget, &patience, &now, |attempt| looker.look(i, attempt)).await
+        }
+        None => wait(&patience, &now, |attempt| looker.look(i, attempt)).await,
+    };
+    outcome(i, item, looker, waited, started_ms, clock).await
 }
 
 pub(super) async fn exercise(i: usize, item: &Item, looker: &dyn Looker, clock: Clock) -> Outcome {
+    // A look that hangs on an exercise: it watches then.
+    if item.never.is_some() {
+        return first(i, item, looker, clock).await;
+    }
     let started_ms = clock.ms();
     // It is made once, and waits for what it does itself, so that impatience with others does not cut it short.
     let timeout = item.patience.within.max(EXERCISE);
     let once = Patience { attempt_timeout: timeout, within: Duration::ZERO, ..item.patience.clone() };
     let waited = wait(&once, &item.expect, |attempt| looker.look(i, Attempt { timeout, ..attempt })).await;
-    outcome(i, looker, waited, started_ms, clock).await
+    outcome(i, item, looker, waited, started_ms, clock).await
 }
 
 /// Watches on until all looking is over and every expectation holds, or it breaks.
@@ -78,17 +89,19 @@ pub(super) async fn second(
         }
         tokio::time::sleep_until(started + WATCH_EVERY).await;
     }
-    outcome(i, looker, waited, started_ms, clock).await
+    outcome(i, item, looker, waited, started_ms, clock).await
 }
 
-async fn outcome(i: usize, looker: &dyn Looker, waited: Waited, started_ms: u64, clock: Clock) -> Outcome {
+async fn outcome(i: usize, item: &Item, looker: &dyn Looker, waited: Waited, started_ms: u64, clock: Clock) -> Outcome {
     let (raw, said) = match &waited.end {
         End::Held => (Raw::Pass, None),
         End::Unable(error) => (Raw::Error(error.reason), Some(error.text.clone())),
         // A fail needs something that was seen and is not as it should be.
         _ if waited.findings.iter().all(|f| f.holds) => (Raw::Error(Reason::Imparcial), None),
-        End::Patience | End::Hopeless(_) => match looker.excuse(i, &waited).await {
+        End::Patience | End::Hopeless(_) | End::Seen(_) => match looker.excuse(i, &waited).await {
             Some((reason, text)) => (Raw::Error(reason), Some(text)),
+            // A probe explains why something is not so; this was.
+            None if item.never.is_some() => (Raw::Fail, None),
             None => (Raw::Fail, waited.observation.explanation.clone()),
         },
     };

@@ -14,6 +14,7 @@ mod halves;
 mod host;
 mod live;
 mod lost;
+mod never;
 mod place;
 pub mod proof;
 pub mod prove;
@@ -221,6 +222,7 @@ fn items(plan: &Plan) -> Vec<schedule::Item> {
             after: if check.probe.visits() { first.clone() } else { Vec::new() },
             phase: check.probe.phase(),
             patience: check.spec.eventually.clone(),
+            never: check.spec.never,
             expect: check.expect.clone(),
         })
         .collect()

@@ -31,6 +31,8 @@ pub struct Item {
     pub after: Vec<usize>,
     pub phase: Phase,
     pub patience: Patience,
+    /// What is expected must never hold, for so long.
+    pub never: Option<Duration>,
     pub expect: Vec<Expectation>,
 }
 
@@ -239,6 +241,7 @@ mod tests {
                 stable: 1,
                 fail_fast_on: Vec::new(),
             },
+            never: None,
             expect,
         }
     }
@@ -332,6 +335,22 @@ mod tests {
         let (outcomes, _) = go(&items, up).await;
         assert_eq!(outcomes.iter().map(|o| o.raw).collect::<Vec<_>>(), [Raw::Pass, Raw::Fail]);
         assert!(outcomes[0].started_ms >= 6_500, "{outcomes:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_must_never_be_fails_when_it_is_seen_and_passes_when_its_time_is_over() {
+        let mut items = vec![
+            item("died", &[], Phase::Look, vec![is("state", json!("exited"))]),
+            item("page", &[0], Phase::Look, vec![is("up", json!(true))]),
+        ];
+        items[0].never = Some(Duration::from_secs(8));
+        let see = |dies| move |check, t| world(Duration::from_secs(dies))(check, t + Duration::from_secs(4));
+        let (outcomes, ms) = go(&items, see(1000)).await;
+        assert!(outcomes.iter().all(|o| o.raw == Raw::Pass), "{outcomes:?}");
+        assert!((8_000..8_500).contains(&ms), "ended at {ms}");
+        let (outcomes, ms) = go(&items, see(7)).await;
+        assert_eq!(outcomes.iter().map(|o| o.raw).collect::<Vec<_>>(), [Raw::Fail, Raw::NotRun]);
+        assert!((3_000..3_500).contains(&ms), "ended at {ms}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -56,12 +56,16 @@ impl Plan {
         for check in self.run_order() {
             let patience = &self.checks[check].spec.eventually;
             if phases[check] == Phase::Exercise {
-                longest.exercises += patience.within.max(EXERCISE);
+                longest.exercises += match self.checks[check].spec.never {
+                    Some(watched) => patience.within + watched + patience.attempt_timeout,
+                    None => patience.within.max(EXERCISE),
+                };
                 continue;
             }
             let began = self.causes(check).into_iter().map(|cause| ended[cause]).max().unwrap_or_default();
             // A look that began before the deadline has its whole time; what the files say is not waited for.
-            let wait = if phases[check] == Phase::Static { Duration::ZERO } else { patience.within };
+            let watched = self.checks[check].spec.never.unwrap_or_default();
+            let wait = if phases[check] == Phase::Static { Duration::ZERO } else { patience.within + watched };
             ended[check] = began + wait + patience.attempt_timeout;
             longest.looks = longest.looks.max(ended[check]);
             if self.checks[check].expect.iter().any(settled_last) {

@@ -15,6 +15,9 @@ Made by `imparcial schema --kinds` from the kinds themselves: edit them, not thi
 A check has an `id`, `points`, one key that names its kind and holds its parameters, and `expect`, which says what the facts must be:
 a literal (`status: 200`), or matchers that must all hold (`ge`, `gt`, `le`, `lt`, `contains`, `matches`, `one_of`, `len`, `not`).
 Every check may have `title`, `hint`, `needs`, `explained_by`, `eventually`, `visibility` and `details` besides.
+
+`never: {for: 10s}` turns a check round: what it expects must not hold, all of it together, at any look in that time, which only a failure ends early.
+Something that is not there never holds either: give such a check what it `needs`.
 ";
 
 /// The page, in Markdown.

@@ -96,6 +96,20 @@ fn eventually() -> Value {
     })
 }
 
+fn never() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["for"],
+        "description": "what is expected must never hold all together; only a failure ends it early",
+        "properties": {
+            "for": {"$ref": "#/$defs/duration", "description": "how long it is watched"},
+            "every": {"$ref": "#/$defs/duration", "description": "between two looks; 10ms at least"},
+            "attempt_timeout": {"$ref": "#/$defs/duration", "description": "of one look"}
+        }
+    })
+}
+
 fn budgets() -> Value {
     let budgets = [
         ("fetch", "for fetching an image"),
@@ -182,6 +196,7 @@ fn check(kinds: &[&ProbeKind]) -> Value {
         ),
         ("expect".to_owned(), json!({"type": "object", "minProperties": 1})),
         ("eventually".to_owned(), json!({"$ref": "#/$defs/eventually"})),
+        ("never".to_owned(), never()),
         ("hint".to_owned(), json!({"$ref": "#/$defs/text", "description": "what to do where it fails"})),
         ("visibility".to_owned(), described(&audience, "from whom on it is in a report")),
         ("details".to_owned(), described(&audience, "from whom on what was expected and seen is in a report")),

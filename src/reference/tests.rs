@@ -37,6 +37,8 @@ fn every_key_that_is_read_is_in_the_schema_and_no_other() {
     assert_eq!(keys(&top["defaults"]), with("defaults: {zzzz: 1}", ""));
     assert_eq!(keys(&top["roles"]["additionalProperties"]), with("roles: {a: {zzzz: 1}}", ""));
     assert_eq!(keys(&all["$defs"]["eventually"]), with("defaults: {eventually: {zzzz: 1}}", ""));
+    let never = "checks:\n  - {id: a, points: 0, never: {zzzz: 1}}";
+    assert_eq!(keys(&all["$defs"]["check"]["properties"]["never"]), with(never, ""));
     let mut check: BTreeSet<String> = scenario::CHECK_KEYS.iter().map(|key| (*key).to_owned()).collect();
     check.extend(names(PROBES).into_iter().map(str::to_owned));
     assert_eq!(keys(&all["$defs"]["check"]), check);

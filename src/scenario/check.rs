@@ -11,8 +11,19 @@ use crate::expect::Place;
 use crate::nearest;
 
 /// The keys that a check has whatever its kind; `expect` is decoded later, by the kind's facts.
-pub const CHECK_KEYS: &[&str] =
-    &["id", "title", "points", "needs", "explained_by", "expect", "eventually", "hint", "visibility", "details"];
+pub const CHECK_KEYS: &[&str] = &[
+    "id",
+    "title",
+    "points",
+    "needs",
+    "explained_by",
+    "expect",
+    "eventually",
+    "never",
+    "hint",
+    "visibility",
+    "details",
+];
 
 /// What decoding a check needs of the rest.
 pub(super) struct CheckDecoder<'a> {
@@ -44,7 +55,22 @@ impl CheckDecoder<'_> {
         let (needs, explained_by) = (d.some_texts("needs"), d.some_texts("explained_by"));
         let expect = d.node("expect").cloned();
         let patience = d.map("eventually", |inner| Some(parts::patience(inner, self.patience)));
-        let eventually = patience.unwrap_or_else(|| self.patience.clone());
+        let both = patience.is_some();
+        let mut eventually = patience.unwrap_or_else(|| self.patience.clone());
+        let never = d.map("never", |inner| parts::never(inner, &mut eventually));
+        if both && d.has("never") {
+            let hint = "`never` has `for`, `every` and `attempt_timeout` of its own";
+            d.problem_with(
+                "never",
+                "a check waits for what should be, or watches for what should never be",
+                Some(hint),
+            );
+        }
+        if let Some(never) = never.filter(|never| *never > self.longest) {
+            let (never, longest) = (units::show_duration(never), units::show_duration(self.longest));
+            let message = format!("this check watches for {never}, longer than the budget of a check, {longest}");
+            d.problem_with("never", message, Some("raise `budgets: {check: …}`, or watch less"));
+        }
         if eventually.within > self.longest {
             let (within, longest) = (units::show_duration(eventually.within), units::show_duration(self.longest));
             let message = format!("this check may wait {within}, longer than the budget of a check, {longest}");
@@ -70,6 +96,7 @@ impl CheckDecoder<'_> {
             params,
             expect: expect.unwrap_or_else(|| Node::new(node.at.clone(), Yaml::Null)),
             eventually,
+            never,
             hint,
             visibility,
             details,

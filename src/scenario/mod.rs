@@ -140,6 +140,8 @@ pub struct CheckSpec {
     pub params: Node,
     pub expect: Node,
     pub eventually: Patience,
+    /// What is expected must never hold, for so long; `eventually.within` is then how long it may take to be watched at all.
+    pub never: Option<Duration>,
     pub hint: Option<Text>,
     /// Who sees the check.
     pub visibility: Visibility,

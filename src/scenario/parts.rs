@@ -152,16 +152,7 @@ pub(super) fn overrides(d: &mut Decoder<'_>) -> Option<OverrideSpec> {
 /// Patience as written over what holds otherwise.
 pub(super) fn patience(d: &mut Decoder<'_>, usual: &Patience) -> Patience {
     let within = d.duration("within").unwrap_or(usual.within);
-    let mut every = d.duration("every").unwrap_or(usual.every);
-    if every < SHORTEST_EVERY {
-        d.problem_with("every", "`every` must be at least 10ms", None);
-        every = usual.every;
-    }
-    let mut attempt_timeout = d.duration("attempt_timeout").unwrap_or(usual.attempt_timeout);
-    if attempt_timeout.is_zero() {
-        d.problem_with("attempt_timeout", "`attempt_timeout` leaves no time at all", None);
-        attempt_timeout = usual.attempt_timeout;
-    }
+    let (every, attempt_timeout) = pace(d, usual);
     let stable = match d.int("stable") {
         None => usual.stable,
         Some(n) => match u32::try_from(n) {
@@ -185,4 +176,30 @@ pub(super) fn patience(d: &mut Decoder<'_>, usual: &Patience) -> Patience {
         usual.fail_fast_on.clone()
     };
     Patience { within, every, attempt_timeout, stable, fail_fast_on }
+}
+
+/// How long something must never hold; how often it is looked at goes into `patience`.
+pub(super) fn never(d: &mut Decoder<'_>, patience: &mut Patience) -> Option<Duration> {
+    d.required("for");
+    let budget = d.duration("for");
+    (patience.every, patience.attempt_timeout) = pace(d, patience);
+    if budget.is_some_and(|budget| budget.is_zero()) {
+        d.problem_with("for", "`for` leaves no time to watch", None);
+    }
+    budget
+}
+
+/// How often is looked, and for how long at most.
+fn pace(d: &mut Decoder<'_>, usual: &Patience) -> (Duration, Duration) {
+    let mut every = d.duration("every").unwrap_or(usual.every);
+    if every < SHORTEST_EVERY {
+        d.problem_with("every", "`every` must be at least 10ms", None);
+        every = usual.every;
+    }
+    let mut attempt_timeout = d.duration("attempt_timeout").unwrap_or(usual.attempt_timeout);
+    if attempt_timeout.is_zero() {
+        d.problem_with("attempt_timeout", "`attempt_timeout` leaves no time at all", None);
+        attempt_timeout = usual.attempt_timeout;
+    }
+    (every, attempt_timeout)
 }
