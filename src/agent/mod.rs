@@ -17,6 +17,7 @@ mod tests;
 mod wire;
 
 pub use client::{Agent, AgentError, Agents};
+pub use looks::path::{PathSeen, Root};
 pub use shell::AgentShell;
 
 use std::collections::BTreeMap;
@@ -75,6 +76,12 @@ pub enum Look {
     /// What was heard in the namespace of that name.
     Dials {
         namespace: String,
+    },
+    /// What is at a path below a root, and the beginning of a plain file.
+    Path {
+        root: Root,
+        path: String,
+        max_bytes: usize,
     },
 }
 
@@ -149,6 +156,9 @@ pub enum Sight {
     /// None where nothing was heard of that namespace at all.
     Dials {
         seen: Option<dials::Dials>,
+    },
+    Path {
+        seen: Option<PathSeen>,
     },
     /// The other side said no or nothing: refused, reset, no such name, access denied, timeout.
     No {

@@ -4,6 +4,8 @@
 mod calls;
 pub mod container;
 mod error;
+pub mod exec;
+mod lines;
 mod transport;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use bollard::Docker;
 
 pub use container::Container;
 pub use error::{EngineError, EngineErrorKind};
+pub use lines::Stream;
 
 use crate::exec::Shell;
 use crate::exec::local::Local;

@@ -47,6 +47,12 @@ fn why(kind: &str, phase: Phase, facts: &[&str], exercises: bool) -> Option<Text
             "adjunto: la pila ya estaba en marcha, así que no se vio qué arrancó su primer `up`",
         ));
     }
+    if kind == "command" && !exercises {
+        return Some(Text::new(
+            "attached: this runs a command in a service, which may change it; `--allow-exercises` lets it",
+            "adjunto: esto ejecuta una orden dentro de un servicio, que puede cambiarlo; `--allow-exercises` lo permite",
+        ));
+    }
     (phase == Phase::Exercise && !exercises).then(|| {
         Text::new(
             "attached: this writes into the stack or starts services of it anew; `--allow-exercises` lets it",

@@ -3,14 +3,17 @@
 //! Adding a kind: one file with its `KIND`, a `mod` line and a row in [`PROBES`]. Decoding with places, matchers, waiting,
 //! points, documentation and the JSON schema follow from the row.
 
+pub mod command;
 pub mod common;
 pub mod compose;
 pub mod container;
 pub mod dials;
 pub mod dns;
+pub mod file;
 pub mod greeting;
 pub mod http;
 pub mod limits;
+pub mod log;
 pub mod mysql;
 pub mod names;
 pub mod page;
@@ -44,6 +47,9 @@ pub static PROBES: &[&ProbeKind] = &[
     &container::KIND,
     &limits::KIND,
     &policy::KIND,
+    &file::KIND,
+    &log::KIND,
+    &command::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {

@@ -9,6 +9,7 @@ mod handed;
 mod inspect;
 mod invalid;
 mod kill9;
+mod kinds;
 mod lab;
 mod live;
 mod mutants;

@@ -5,6 +5,7 @@ mod dns;
 mod files;
 mod http;
 mod mysql;
+pub mod path;
 mod tcp;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub async fn look(look: Look, timeout: Duration) -> Sight {
             Ok(seen) => Sight::Dials { seen },
             Err(message) => Sight::Unable { message },
         },
+        Look::Path { root, path, max_bytes } => path::look(root, path, max_bytes, bounds).await,
     }
 }
 
