@@ -9,6 +9,7 @@ pub mod compose;
 pub mod container;
 pub mod dials;
 pub mod dns;
+pub mod dockerfile;
 pub mod file;
 pub mod greeting;
 pub mod http;
@@ -50,6 +51,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &file::KIND,
     &log::KIND,
     &command::KIND,
+    &dockerfile::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {

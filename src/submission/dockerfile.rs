@@ -2,6 +2,31 @@
 
 use std::collections::BTreeMap;
 
+/// Every instruction that a builder knows.
+pub const INSTRUCTIONS: &[&str] = &[
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
+/// A range of ports is read so far.
+const MOST_PORTS: u16 = 1024;
+
 /// A Dockerfile's stages, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dockerfile {
@@ -10,6 +35,10 @@ pub struct Dockerfile {
     pub syntax: Option<String>,
     /// Needs a builder newer than the classic one: here-documents, `RUN --mount`.
     pub needs_buildkit: bool,
+    /// How many instructions, of all stages and before them.
+    pub instructions: usize,
+    /// Words that are no instruction, with their lines.
+    pub unknown: Vec<(usize, String)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,11 +52,16 @@ pub struct Stage {
     /// As written: the JSON form or a shell line.
     pub cmd: Option<String>,
     pub entrypoint: Option<String>,
-    /// `RUN`, as written.
+    pub user: Option<String>,
+    /// The lines of `RUN`, as written.
     pub runs: Vec<String>,
     pub copies: Vec<Copied>,
     /// `COPY --from=`, as written: a stage's name or number, or another image.
     pub copied_from: Vec<String>,
+    /// Set by `ENV`: a stage that stands on this one has them too.
+    env: BTreeMap<String, String>,
+    /// Of `ARG`.
+    args: BTreeMap<String, String>,
 }
 
 /// A `COPY` or `ADD` from the build context.
@@ -44,15 +78,37 @@ pub fn parse(text: &str, args: &BTreeMap<String, Option<String>>) -> Dockerfile 
     let (escape, syntax) = directives(text);
     file.syntax = syntax;
     let mut globals: BTreeMap<String, String> = BTreeMap::new();
-    for (word, rest, heredoc) in instructions(text, escape) {
+    let mut stage_args: Vec<(String, String)> = Vec::new();
+    for Instruction { line, word, rest, heredoc } in instructions(text, escape) {
+        if !INSTRUCTIONS.contains(&word.as_str()) {
+            file.unknown.push((line, word));
+            continue;
+        }
+        file.instructions += 1;
         file.needs_buildkit |= heredoc || (word == "RUN" && rest.starts_with("--mount"));
         match (word.as_str(), file.stages.last_mut()) {
-            ("FROM", _) => file.stages.push(from(&rest, &globals)),
-            ("ARG", None) => {
+            ("FROM", _) => {
+                let mut stage = from(&rest, &globals);
+                let below = file.stages.iter().find(|below| below.is(&stage.from));
+                stage.env = below.map(|below| below.env.clone()).unwrap_or_default();
+                file.stages.push(stage);
+            }
+            ("ARG", stage) => {
                 for part in rest.split_whitespace() {
                     let (name, default) = part.split_once('=').unwrap_or((part, ""));
                     let given = args.get(name).cloned().flatten();
-                    globals.insert(name.to_owned(), given.unwrap_or_else(|| unquoted(default).to_owned()));
+                    let default = if default.is_empty() { globals.get(name).cloned() } else { None }
+                        .unwrap_or_else(|| unquoted(default).to_owned());
+                    let value = given.unwrap_or(default);
+                    match &stage {
+                        Some(_) => stage_args.push((name.to_owned(), value)),
+                        None => {
+                            globals.insert(name.to_owned(), value);
+                        }
+                    }
+                }
+                if let Some(stage) = stage {
+                    stage.args.extend(stage_args.drain(..));
                 }
             }
             (_, Some(stage)) => stage.instruction(&word, &rest),
@@ -103,11 +159,13 @@ impl Stage {
     fn instruction(&mut self, word: &str, rest: &str) {
         match word {
             "EXPOSE" => {
-                let ports = rest.split_whitespace().filter_map(|port| port.split('/').next()?.parse::<u16>().ok());
-                self.expose.extend(ports);
+                let filled = self.filled(rest);
+                self.expose.extend(filled.split_whitespace().filter_map(|port| ports(unquoted(port))).flatten());
             }
-            "WORKDIR" => self.workdir = Some(self.absolute(unquoted(rest))),
+            "WORKDIR" => self.workdir = Some(self.absolute(unquoted(&self.filled(rest)))),
+            "USER" => self.user = Some(unquoted(&self.filled(rest)).to_owned()),
             "RUN" => self.runs.push(rest.to_owned()),
+            "ENV" => self.env.extend(pairs(rest)),
             "CMD" => self.cmd = Some(rest.to_owned()),
             "ENTRYPOINT" => self.entrypoint = Some(rest.to_owned()),
             "COPY" | "ADD" => {
@@ -117,6 +175,12 @@ impl Stage {
             }
             _ => {}
         }
+    }
+
+    /// Its variables put in their places; what is set by `ENV` counts before an argument of the same name.
+    fn filled(&self, text: &str) -> String {
+        let known = self.args.iter().chain(&self.env).map(|(name, value)| (name.clone(), value.clone())).collect();
+        expand(text, &known)
     }
 
     fn copied(&self, rest: &str) -> Option<Copied> {
@@ -179,6 +243,34 @@ fn expand(text: &str, args: &BTreeMap<String, String>) -> String {
     out + rest
 }
 
+/// `5000`, `5000/tcp`, `8000-8010`.
+fn ports(text: &str) -> Option<std::ops::RangeInclusive<u16>> {
+    let text = text.split('/').next()?;
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
+    Some(first..=last.min(first.saturating_add(MOST_PORTS)))
+}
+
+/// `NAME=value OTHER="a b"`, or the old form `NAME a b`.
+fn pairs(rest: &str) -> Vec<(String, String)> {
+    let first = rest.split_whitespace().next().unwrap_or_default();
+    if !first.contains('=') {
+        let value = rest.trim_start().strip_prefix(first).unwrap_or_default().trim();
+        return vec![(first.to_owned(), value.to_owned())];
+    }
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for c in rest.chars() {
+        match quote {
+            None if c == '"' || c == '\'' => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            None if c.is_whitespace() => words.push(String::new()),
+            _ => words.last_mut().into_iter().for_each(|word| word.push(c)),
+        }
+    }
+    words.iter().filter_map(|word| word.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
 fn unquoted(text: &str) -> &str {
     let text = text.trim();
     let inner = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
@@ -201,16 +293,30 @@ fn directives(text: &str) -> (char, Option<String>) {
     (escape, syntax)
 }
 
-/// Instructions with their continuation lines joined: the word in capitals, the rest, and whether a here-document followed.
-fn instructions(text: &str, escape: char) -> Vec<(String, String, bool)> {
+/// An instruction, its continuation lines joined.
+struct Instruction {
+    /// Where it begins.
+    line: usize,
+    /// In capitals.
+    word: String,
+    rest: String,
+    /// A here-document followed.
+    heredoc: bool,
+}
+
+fn instructions(text: &str, escape: char) -> Vec<Instruction> {
     let mut found = Vec::new();
-    let mut lines = text.lines();
+    let mut lines = text.lines().enumerate();
     let mut joined = String::new();
-    while let Some(line) = lines.next() {
+    let mut begins = 0;
+    while let Some((number, line)) = lines.next() {
         let trimmed = line.trim();
         // Comments and empty lines inside an instruction are skipped, as the builder does.
         if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
+        }
+        if joined.is_empty() {
+            begins = number + 1;
         }
         if let Some(begun) = trimmed.strip_suffix(escape) {
             joined.push_str(begun);
@@ -223,13 +329,13 @@ fn instructions(text: &str, escape: char) -> Vec<(String, String, bool)> {
         let word = word.to_ascii_uppercase();
         let ends = if matches!(word.as_str(), "RUN" | "COPY" | "ADD") { heredocs(rest) } else { Vec::new() };
         for end in &ends {
-            for line in lines.by_ref() {
+            for (_, line) in lines.by_ref() {
                 if line.trim() == end {
                     break;
                 }
             }
         }
-        found.push((word, rest.trim().to_owned(), !ends.is_empty()));
+        found.push(Instruction { line: begins, word, rest: rest.trim().to_owned(), heredoc: !ends.is_empty() });
     }
     found
 }
@@ -282,6 +388,23 @@ mod tests {
         let given = BTreeMap::from([("VERSION".to_owned(), Some("3.9".to_owned()))]);
         assert_eq!(parse(text, &given).base(Some("build")), Some("python:3.9"));
         assert_eq!(read("FROM ${X:-mysql:5.7}\n").base(None), Some("mysql:5.7"));
+    }
+
+    #[test]
+    fn variables_are_filled_in_where_ports_folders_and_users_are_named() {
+        let file = read(
+            "ARG TOP=/srv\nFROM a AS base\nARG TOP\nENV PORT=5000 NAME=\"ana gil\"\nENV OLD x y\nFROM base\nARG PORT=80\nARG MORE=90\n\
+             EXPOSE ${PORT}/tcp $MORE 8000-8002\nWORKDIR $TOP/x\nUSER $OLD\nRUNN x\n",
+        );
+        let last = file.stage(None).expect("a stage");
+        assert_eq!(last.expose, [5000, 90, 8000, 8001, 8002]);
+        assert_eq!(
+            (last.workdir.as_deref(), last.user.as_deref()),
+            (Some("/x"), Some("x y")),
+            "an argument ends with its stage"
+        );
+        assert_eq!(file.unknown, [(12, "RUNN".to_owned())]);
+        assert_eq!(file.instructions, 11);
     }
 
     #[test]
