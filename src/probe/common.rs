@@ -176,6 +176,11 @@ pub async fn look(agent: &Agent, look: Look, timeout: Duration) -> Result<Sight,
     }
 }
 
+/// Seconds since the epoch by this host's clock, which is the engine's too.
+pub(super) fn now() -> f64 {
+    time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9
+}
+
 /// A TCP port of the stack's machine that leads to a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use regex::{Regex, RegexBuilder};
 use serde_json::{Value, json};
 
-use super::common::{here, service_of};
+use super::common::{here, now, service_of};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
 use crate::docker::{Container, EngineErrorKind, Stream};
 use crate::expect::{FactSpec, Facts, Unit};
@@ -186,11 +186,6 @@ impl Log {
 
 fn absent(why: Text) -> Result<Observation, ProbeError> {
     Ok(Observation { explanation: Some(why), ..Observation::of(Facts::new()) })
-}
-
-/// By this host's clock, which is the engine's too.
-fn now() -> f64 {
-    time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9
 }
 
 #[derive(Default)]

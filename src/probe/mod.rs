@@ -15,6 +15,7 @@ pub mod greeting;
 pub mod http;
 pub mod limits;
 pub mod log;
+pub mod logs_collected;
 pub mod mysql;
 pub mod names;
 pub mod page;
@@ -52,6 +53,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &log::KIND,
     &command::KIND,
     &dockerfile::KIND,
+    &logs_collected::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {
