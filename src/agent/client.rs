@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::allocate;
 use super::connection::Connection;
 use super::join::Inside;
 use super::serve::NAME;
 use super::{Look, Sight, looks};
 use crate::docker::Container;
-use crate::exec::{Cmd, Shell};
+use crate::exec::{Cmd, Output, Shell};
 
 /// It could not be looked at: never the submission's fault.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +114,19 @@ impl Agents {
     pub fn visits(&self, container: &str) -> Vec<(f64, f64)> {
         let visits = self.place.as_ref().map(|p| p.visits.lock().unwrap_or_else(PoisonError::into_inner));
         visits.and_then(|visits| visits.get(container).cloned()).unwrap_or_default()
+    }
+
+    /// Takes memory as a member of a control group of the lab, given by its folder, until that is denied or `bytes` are had.
+    /// The status is 137 where the kernel killed it, 0 where it had it all.
+    ///
+    /// # Errors
+    /// Where it could not be started, or did not end in time.
+    pub async fn allocate(&self, group: &str, bytes: u64, timeout: Duration) -> Result<Output, AgentError> {
+        let place = self.place()?;
+        let cmd = Cmd::new([&place.binary, NAME]).args(allocate::args(group, bytes)).timeout(timeout);
+        let failed =
+            |e: crate::exec::RunError| AgentError::Start { place: place.shell.place(), message: e.to_string() };
+        place.shell.run(&cmd).await.map_err(failed)
     }
 
     fn place(&self) -> Result<&Arc<Place>, AgentError> {

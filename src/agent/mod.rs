@@ -5,6 +5,7 @@
 //! `--inside PID` it first joins that process's network namespace and takes the container's own hosts and resolv.conf,
 //! so that names and links resolve as the service itself resolves them.
 
+mod allocate;
 pub mod client;
 mod connection;
 pub mod dials;

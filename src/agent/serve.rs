@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::allocate;
 use super::join::Inside;
 use super::wire::{Ask, Ran, Tell, receive, send};
 use super::{Answer, Request, Sight, looks};
@@ -32,6 +33,9 @@ pub fn dispatched() -> Option<ExitCode> {
 }
 
 fn main(args: &[String]) -> ExitCode {
+    if let Some(code) = allocate::asked(args) {
+        return code;
+    }
     let joined = Inside::parse(args).and_then(|inside| inside.map_or(Ok(()), |inside| inside.join()));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -10,6 +10,7 @@ pub mod container;
 pub mod dials;
 pub mod dns;
 pub mod dockerfile;
+pub mod enforced;
 pub mod file;
 pub mod greeting;
 pub mod http;
@@ -54,6 +55,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &command::KIND,
     &dockerfile::KIND,
     &logs_collected::KIND,
+    &enforced::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {

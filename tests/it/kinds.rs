@@ -25,7 +25,7 @@ const LOGGING: &str = "import itertools, logging, logging.handlers, sys\n\
     def visita():\n    visitas.info(\"visit number %d of the page\", next(numero))\n\n\n";
 
 /// The collector beside the rest.
-const SERVICE: &str = "  logs:\n    image: python:3.6\n    command: [python, -u, /logs/collector.py]\n    volumes:\n      - ./logs:/logs\n    mem_limit: 64m\n";
+const SERVICE: &str = "  logs:\n    image: python:3.6\n    command: [python, -u, /logs/collector.py]\n    volumes:\n      - ./logs:/logs\n";
 
 /// A copy of the reference that is the scenario's own: its failures are nobody's stand-in's.
 fn folder() -> tempfile::TempDir {
