@@ -27,7 +27,7 @@ pub fn schema(kinds: &[&ProbeKind]) -> Value {
             "imparcial": {"const": 1, "description": "the version of this format"},
             "name": {"$ref": "#/$defs/name", "description": "the name of the scenario, and of its folder"},
             "title": {"$ref": "#/$defs/text"},
-            "points": {"type": "number", "minimum": 0, "description": "what the checks' points add up to"},
+            "points": {"type": "number", "minimum": 0, "description": "what the points of checks and criteria add up to"},
             "layers": {"description": "what is brought up", "$ref": "#/$defs/layers"},
             "budgets": budgets(),
             "policy": actions(),
@@ -44,6 +44,8 @@ pub fn schema(kinds: &[&ProbeKind]) -> Value {
                 "additionalProperties": false,
                 "properties": {"eventually": {"$ref": "#/$defs/eventually"}}
             },
+            "scale": scale(),
+            "manual": {"type": "array", "minItems": 1, "items": criterion(), "description": "what people judge, beside the checks"},
             "checks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/check"},
                        "description": "in the order of the report; `needs` and `explained_by` decide the order of running"}
         },
@@ -169,6 +171,50 @@ fn overrides() -> Value {
                 "additionalProperties": false,
                 "required": ["memory", "cpus"],
                 "properties": {"memory": expect::size(), "cpus": {"type": "number", "minimum": 0.01}}
+            }
+        }
+    })
+}
+
+fn scale() -> Value {
+    let number = json!({"type": "number", "minimum": 0});
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["max"],
+        "description": "what a mark is given on: `min` for no points, `max` for all, `pass` the least that passes",
+        "properties": {"min": number, "max": number, "pass": number}
+    })
+}
+
+/// A criterion of `manual`.
+fn criterion() -> Value {
+    let points = json!({"type": "number", "minimum": 0});
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["id", "title", "points", "levels"],
+        "properties": {
+            "id": {"$ref": "#/$defs/name"},
+            "title": {"$ref": "#/$defs/text"},
+            "points": {"type": "number", "exclusiveMinimum": 0},
+            "visibility": {"enum": Visibility::ALL.map(Visibility::name), "description": "from whom on it is in a report"},
+            "levels": {
+                "type": "object",
+                "minProperties": 2,
+                "description": "what each is worth; one is worth all the points, none more",
+                "propertyNames": {"$ref": "#/$defs/name"},
+                "additionalProperties": {
+                    "anyOf": [
+                        points,
+                        {
+                            "type": "object",
+                            "additionalProperties": false,
+                            "required": ["points"],
+                            "properties": {"points": points, "title": {"$ref": "#/$defs/text"}}
+                        }
+                    ]
+                }
             }
         }
     })

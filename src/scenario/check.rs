@@ -149,12 +149,24 @@ struct Kind {
 }
 
 /// The id of a check and its place, whatever else is wrong with it.
-pub(super) fn id_of(node: &Node) -> Option<(String, Place)> {
+fn id_of(node: &Node) -> Option<(String, Place)> {
     let id = node.get("id")?;
     Some((id.text()?.to_owned(), id.at.clone()))
 }
 
-fn audience(d: &mut Decoder<'_>, key: &'static str) -> Option<Visibility> {
+/// Notes an id that another has, and remembers one that none has; `what` they are.
+pub(super) fn only_one(node: &Node, what: &str, seen: &mut Vec<(String, u32)>, d: &mut Decoder<'_>) {
+    let Some((id, at)) = id_of(node) else { return };
+    match seen.iter().find(|(other, _)| *other == id) {
+        Some((_, line)) => {
+            let problem = Problem::new(&at, format!("two {what} have the id `{id}`"));
+            d.problem(problem.hint(format!("the other is at line {line}")));
+        }
+        None => seen.push((id, at.line)),
+    }
+}
+
+pub(super) fn audience(d: &mut Decoder<'_>, key: &'static str) -> Option<Visibility> {
     let word = d.word(key, &Visibility::ALL.map(Visibility::name))?;
     Visibility::ALL.into_iter().find(|v| v.name() == word)
 }

@@ -8,6 +8,7 @@ pub mod diagnostics;
 pub mod expectations;
 pub mod from;
 mod locate;
+mod manual;
 mod parts;
 mod raw;
 mod read;
@@ -26,6 +27,7 @@ pub use check::CHECK_KEYS;
 pub use decoder::Decoder;
 pub use from::From;
 pub use locate::locate;
+pub use manual::{LevelSpec, ManualSpec, ScaleSpec};
 pub use parts::CONDITIONS;
 pub use read::{LAYERS, Read, read, read_text};
 pub use tree::{Node, Problem, sorted};
@@ -45,6 +47,10 @@ pub struct Scenario {
     pub roles: Vec<RoleSpec>,
     pub overrides: Option<OverrideSpec>,
     pub checks: Vec<CheckSpec>,
+    /// What people judge, beside the checks.
+    pub manual: Vec<ManualSpec>,
+    /// What a mark is given on; none is given without it.
+    pub scale: Option<ScaleSpec>,
     /// What the statement itself demands, so that dying of it is not held against anyone (20 MB).
     pub demanded_memory_bytes: Option<u64>,
 }
@@ -62,6 +68,14 @@ impl Scenario {
             for (name, text) in [("title", &check.title), ("hint", &check.hint)] {
                 if text.as_ref().is_some_and(|text| text.en == text.es) {
                     all.push(format!("{file}:{} {name} of {}", check.at.line, check.id));
+                }
+            }
+        }
+        for criterion in &self.manual {
+            let levels = criterion.levels.iter().filter_map(|level| Some(("level", level.title.as_ref()?)));
+            for (name, text) in std::iter::once(("title", &criterion.title)).chain(levels) {
+                if text.en == text.es {
+                    all.push(format!("{file}:{} {name} of {}", criterion.at.line, criterion.id));
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::check::{self, CheckDecoder};
 use super::decoder::Decoder;
+use super::manual;
 use super::parts;
 use super::tree::{self, Node, Problem, Yaml};
 use super::units;
@@ -87,7 +88,10 @@ fn decode(node: &Node, path: &Path, kinds: &[&str], problems: &mut Vec<Problem>)
     let patience = top
         .map("defaults", |d| d.map("eventually", |d| Some(parts::patience(d, &Patience::default()))))
         .unwrap_or_default();
-    let checks = checks(&mut top, &CheckDecoder { kinds, patience: &patience, longest: budgets.check });
+    let scale = top.map("scale", manual::scale);
+    let mut ids = Vec::new();
+    let checks = checks(&mut top, &CheckDecoder { kinds, patience: &patience, longest: budgets.check }, &mut ids);
+    let manual = manual::criteria(&mut top, &mut ids);
     top.finish();
 
     if let Some(points) = points {
@@ -104,6 +108,8 @@ fn decode(node: &Node, path: &Path, kinds: &[&str], problems: &mut Vec<Problem>)
         roles,
         overrides,
         checks,
+        manual,
+        scale,
         demanded_memory_bytes: demanded,
     })
 }
@@ -150,7 +156,7 @@ fn budgets(d: &mut Decoder<'_>) -> Budgets {
 }
 
 /// Every check of the list that has an id.
-fn checks(top: &mut Decoder<'_>, decoder: &CheckDecoder<'_>) -> Vec<CheckSpec> {
+fn checks(top: &mut Decoder<'_>, decoder: &CheckDecoder<'_>, seen: &mut Vec<(String, u32)>) -> Vec<CheckSpec> {
     let Some(node) = top.required("checks") else { return Vec::new() };
     let Yaml::List(items) = &node.value else {
         top.problem(Problem::new(&node.at, format!("`checks` must be a list, not {}", node.describe())));
@@ -159,34 +165,33 @@ fn checks(top: &mut Decoder<'_>, decoder: &CheckDecoder<'_>) -> Vec<CheckSpec> {
     if items.is_empty() {
         top.problem(Problem::new(&node.at, "`checks` is empty: there is nothing to check"));
     }
-    let mut seen: Vec<(String, u32)> = Vec::new();
     let mut out = Vec::with_capacity(items.len());
     for item in items {
         let check = decoder.decode(item, top.problems());
-        if let Some((id, at)) = check::id_of(item) {
-            match seen.iter().find(|(other, _)| *other == id) {
-                Some((_, line)) => {
-                    let problem = Problem::new(&at, format!("two checks have the id `{id}`"));
-                    top.problem(problem.hint(format!("the other is at line {line}")));
-                }
-                None => seen.push((id, at.line)),
-            }
-        }
+        check::only_one(item, "checks", seen, top);
         out.extend(check);
     }
     out
 }
 
-/// The checks' points must be the scenario's; where one could not be read, nothing can be said of the sum.
+/// All points must be the scenario's; where some could not be read, nothing can be said of the sum.
 fn add_up(node: &Node, points: Milli, problems: &mut Vec<Problem>) {
     let Some(Yaml::List(checks)) = node.get("checks").map(|checks| &checks.value) else { return };
-    let each = checks.iter().map(|check| check.get("points").and_then(Node::text).and_then(units::milli));
+    let manual = match node.get("manual").map(|manual| &manual.value) {
+        None | Some(Yaml::Null) => [].as_slice(),
+        Some(Yaml::List(manual)) => manual,
+        Some(_) => return,
+    };
+    let all = checks.iter().chain(manual);
+    let each = all.map(|one| one.get("points").and_then(Node::text).and_then(units::milli));
     let Some(sum) = each.sum::<Option<Milli>>() else { return };
     if sum != points {
         let at = node.get("points").map_or(&node.at, |node| &node.at);
         let (points, sum) = (units::show_milli(points), units::show_milli(sum));
-        let problem = Problem::new(at, format!("the scenario has {points} points and its checks add up to {sum}"));
-        problems.push(problem.hint(format!("write `points: {sum}`, or change the checks")));
+        let what = if manual.is_empty() { "its checks add" } else { "what it asks for adds" };
+        let problem = Problem::new(at, format!("the scenario has {points} points and {what} up to {sum}"));
+        let change = if manual.is_empty() { "the checks" } else { "the checks and criteria" };
+        problems.push(problem.hint(format!("write `points: {sum}`, or change {change}")));
     }
 }
 
