@@ -1,20 +1,27 @@
 //! The one scoring function: a record in, points out, in integers of 1/1000.
 //!
 //! A pass earns. A fail loses, and so does a skip whose cause is a fail. An error, and a skip caused by one, is undecided.
-//! Observations (no points) never count. Nothing is final while anything is undecided.
+//! Observations (no points) never count. Nothing is final while anything is undecided, or pending: what people judge is counted
+//! beside the checks, and decides no exit code.
+
+mod manual;
 
 use serde::Serialize;
 
+pub use manual::{ManualGrade, ScaledMark, Total, mark};
+
 use crate::record::{CheckRecord, RunRecord, Verdict, Withheld};
 
-/// A run's points. Earned, lost and undecided add up to `points`.
+/// A run's points, in 1/1000: those of its checks, and beside them those of what people judge. Earned, lost and undecided add
+/// up to `points`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Grade {
     pub points: u64,
     pub earned: u64,
     pub lost: u64,
     pub undecided: u64,
-    /// Nothing is undecided, the run was not interrupted, and no check is withheld.
+    pub manual: ManualGrade,
+    /// Nothing is undecided or pending, the run was not interrupted, and nothing is withheld.
     pub is_final: bool,
 }
 
@@ -71,7 +78,7 @@ pub fn outcome(check: &CheckRecord) -> Outcome {
 
 /// The points of a run. What the scenario counts and the record does not hold (an interrupted run, `--only`) is undecided.
 pub fn grade(record: &RunRecord) -> Grade {
-    let mut grade = Grade::default();
+    let mut grade = Grade { manual: ManualGrade::of(&record.manual), ..Grade::default() };
     for check in &record.checks {
         grade.points += check.points;
         match outcome(check) {
@@ -81,11 +88,12 @@ pub fn grade(record: &RunRecord) -> Grade {
             Outcome::None => {}
         }
     }
-    let absent = record.scenario.points.saturating_sub(grade.points);
+    let absent = record.scenario.points.saturating_sub(grade.points + grade.manual.points);
     grade.points += absent;
     grade.undecided += absent;
     // A part of the checks is no mark.
-    grade.is_final = grade.undecided == 0 && !record.interrupted && record.withheld == Withheld::default();
+    let open = grade.undecided + grade.manual.pending;
+    grade.is_final = open == 0 && !record.interrupted && record.withheld == Withheld::default();
     grade
 }
 

@@ -37,7 +37,8 @@ use crate::lab::{LabSpec, catalogue::Catalogue, registry};
 use crate::notice::{Level, Reason};
 use crate::plan::{self, Plan};
 use crate::record::{
-    ImageRecord, PhaseRecord, RoleRecord, RunFolder, RunRecord, ScenarioRecord, StoreError, SubmissionRecord,
+    ImageRecord, ManualRecord, PhaseRecord, RoleRecord, RunFolder, RunRecord, ScenarioRecord, StoreError,
+    SubmissionRecord,
 };
 use crate::stack::Stack;
 use crate::text::Text;
@@ -274,6 +275,7 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
             file: scenario.file.display().to_string(),
             // All of them, also where `--only` leaves some out: what was not looked at is undecided.
             points: plan.scenario.points,
+            scale: scenario.scale.map(Into::into),
         },
         submission: SubmissionRecord {
             path: submission.place(),
@@ -289,6 +291,7 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
         },
         host: host::facts(),
         notices: submission.notices.clone(),
+        manual: scenario.manual.iter().map(ManualRecord::of).collect(),
         ..RunRecord::empty()
     }
 }

@@ -1,6 +1,6 @@
 //! A record as somebody may see it: what is not for them is not in it, so that no format can show it by mistake.
 //!
-//! A check's `visibility` says who sees that it is there; its `details`, where that is less, who sees what was looked for
+//! A check's or criterion's `visibility` says who sees that it is there; its `details`, where that is less, who sees what was looked for
 //! and seen. A check that is not seen is gone with its name, its evidence and its points; only how many such there are,
 //! and what they are worth, is left. The mark of those that are seen says nothing about the others. Where anything is hidden,
 //! so is what the services had logged after the checks: a hidden request stands in it.
@@ -73,8 +73,11 @@ pub fn shown_to(record: &RunRecord, audience: Audience) -> RunRecord {
     shown.audience = audience;
     let (seen, hidden): (Vec<_>, Vec<_>) =
         std::mem::take(&mut shown.checks).into_iter().partition(|c| audience.sees(&c.visibility));
-    let points = hidden.iter().map(|c| c.points).sum::<u64>();
-    shown.withheld.checks += hidden.len();
+    let (judged, unseen): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut shown.manual).into_iter().partition(|c| audience.sees(&c.visibility));
+    shown.manual = judged;
+    let points = hidden.iter().map(|c| c.points).chain(unseen.iter().map(|c| c.points)).sum::<u64>();
+    shown.withheld.checks += hidden.len() + unseen.len();
     shown.withheld.points += points;
     shown.scenario.points = shown.scenario.points.saturating_sub(points);
     let ids: BTreeSet<&str> = hidden.iter().map(|c| c.id.as_str()).collect();
@@ -136,9 +139,10 @@ mod tests {
     fn what_is_not_seen_is_in_no_sum_and_no_mark() {
         let record = fixture::with_secrets();
         let shown = shown_to(&record, Audience::Student);
-        assert_eq!(shown.withheld, Withheld { checks: 2, points: 5_000 });
+        assert_eq!(shown.withheld, Withheld { checks: 3, points: 15_000 });
         let (all, some) = (grade(&record), grade(&shown));
         assert_eq!((some.points, some.lost), (all.points - 5_000, all.lost - 5_000));
+        assert_eq!((some.manual.points, some.manual.lost), (20_000, 0), "nor what a person gave and they may not see");
         let mut other = record.clone();
         other.checks.iter_mut().filter(|c| c.visibility != "student").for_each(|c| c.verdict = Verdict::Pass);
         assert_eq!(grade(&shown_to(&other, Audience::Student)), some, "whatever became of it");

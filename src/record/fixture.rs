@@ -17,6 +17,7 @@ pub fn empty() -> RunRecord {
             title: Text::new("Exam 2: services", "Parcial 2: servicios"),
             file: "scenarios/seed/scenario.yaml".to_owned(),
             points: 0,
+            scale: None,
         },
         submission: SubmissionRecord {
             path: "/home/ana/team-07".to_owned(),
@@ -180,6 +181,42 @@ pub fn typical() -> RunRecord {
     record
 }
 
+/// Three criteria that people judge, of 10 points each, pending.
+pub fn manual() -> Vec<ManualRecord> {
+    let level =
+        |name: &str, es: &str, points| LevelRecord { name: name.to_owned(), title: Text::new(name, es), points };
+    let levels =
+        vec![level("complete", "completo", 10_000), level("partial", "parcial", 5_000), level("missing", "ausente", 0)];
+    let criterion = |id: &str, en: &str, es: &str, line| ManualRecord {
+        id: id.to_owned(),
+        title: Text::new(en, es),
+        points: 10_000,
+        at: Place { file: "scenarios/seed/scenario.yaml".to_owned(), line, column: 5 },
+        visibility: "student".to_owned(),
+        levels: levels.clone(),
+        mark: None,
+    };
+    vec![
+        criterion("readme", "The README is complete", "El README está completo", 90),
+        criterion("wording", "The wording is clear", "La redacción es clara", 91),
+        criterion("problems", "Problems found are told", "Se cuentan los problemas encontrados", 92),
+    ]
+}
+
+/// The typical run of a scenario with criteria and a scale: one marked in part, one pending, one marked with nothing.
+pub fn judged() -> RunRecord {
+    let mut record = typical();
+    record.manual = manual();
+    let mark = |level: &str, points, comment: &str| {
+        Some(Mark { level: level.to_owned(), points, comment: comment.to_owned() })
+    };
+    record.manual[0].mark = mark("partial", 5_000, "The names are missing.");
+    record.manual[2].mark = mark("missing", 0, "");
+    record.scenario.points += 30_000;
+    record.scenario.scale = Some(Scale { min: 0, max: 5_000, pass: Some(3_000) });
+    record
+}
+
 /// The typical run with checks, and details of checks, that a student may not see: all that may not be seen says SECRET.
 pub fn with_secrets() -> RunRecord {
     use Verdict::{Fail, Skip};
@@ -209,7 +246,12 @@ pub fn with_secrets() -> RunRecord {
     let log = "evidence/stack/service-app-SECRET.log".to_owned();
     record.checks.iter_mut().filter(|c| c.id == "db-runs").for_each(|c| c.evidence.push(log.clone()));
     record.evidence.push(log);
-    record.scenario.points = record.checks.iter().map(|c| c.points).sum();
+    let mut judged = manual();
+    (judged[0].title, judged[0].visibility) = (secret("title"), "teacher".to_owned());
+    judged[0].mark = Some(Mark { level: "missing".to_owned(), points: 0, comment: "SECRET-comment".to_owned() });
+    record.manual = judged;
+    let judged = record.manual.iter().map(|c| c.points).sum::<u64>();
+    record.scenario.points = record.checks.iter().map(|c| c.points).sum::<u64>() + judged;
     record
 }
 
@@ -251,6 +293,14 @@ pub fn hostile() -> RunRecord {
     }
     let twin = record.checks.first().cloned();
     record.checks.extend(twin);
-    record.scenario.points = record.checks.iter().map(|c| c.points).sum();
+    record.manual = manual();
+    for criterion in &mut record.manual {
+        criterion.title = nasty.clone();
+        criterion.mark = Some(Mark { level: HOSTILE.to_owned(), points: 0, comment: HOSTILE.to_owned() });
+    }
+    // Twins of a check's too.
+    record.manual[2].id = record.checks[0].id.clone();
+    let judged = record.manual.iter().map(|c| c.points).sum::<u64>();
+    record.scenario.points = record.checks.iter().map(|c| c.points).sum::<u64>() + judged;
     record
 }

@@ -13,9 +13,12 @@ use crate::text::Text;
 pub mod audience;
 #[cfg(test)]
 pub mod fixture;
+pub mod manual;
+pub mod marks;
 pub mod store;
 
 pub use audience::{Audience, Withheld, shown_to};
+pub use manual::{LevelRecord, ManualRecord, Mark, Scale};
 pub use store::{RunFolder, StoreError};
 
 /// The version of `record.json`; raised when a reader of the old one would misread the new.
@@ -118,7 +121,11 @@ pub struct ScenarioRecord {
     pub name: String,
     pub title: Text,
     pub file: String,
+    /// Those of checks and of criteria together.
     pub points: u64,
+    /// What a mark is given on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -168,6 +175,9 @@ pub struct RunRecord {
     pub overrides: Vec<Text>,
     /// In the scenario's order.
     pub checks: Vec<CheckRecord>,
+    /// What people judge, in the scenario's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manual: Vec<ManualRecord>,
     /// Ctrl-C or SIGTERM ended it early.
     pub interrupted: bool,
     /// Errors of ours or the host's that were not about one check.
@@ -179,7 +189,8 @@ pub struct RunRecord {
 impl RunRecord {
     /// A record of this version with nothing in it yet.
     pub fn empty() -> Self {
-        let scenario = ScenarioRecord { name: String::new(), title: Text::default(), file: String::new(), points: 0 };
+        let scenario =
+            ScenarioRecord { name: String::new(), title: Text::default(), file: String::new(), points: 0, scale: None };
         let submission = SubmissionRecord {
             path: String::new(),
             name: String::new(),
@@ -207,6 +218,7 @@ impl RunRecord {
             roles: Vec::new(),
             overrides: Vec::new(),
             checks: Vec::new(),
+            manual: Vec::new(),
             interrupted: false,
             errors: Vec::new(),
             evidence: Vec::new(),

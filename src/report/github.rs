@@ -8,7 +8,7 @@ pub mod annotations;
 use super::words::{self, pick};
 use super::{Format, RenderError, about, order};
 use crate::grade::{Grade, grade};
-use crate::record::{CheckRecord, RunRecord, Verdict};
+use crate::record::{CheckRecord, ManualRecord, RunRecord, Verdict};
 use crate::sanitize;
 use crate::text::Lang;
 
@@ -71,6 +71,7 @@ fn sections(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<String> {
     let observations: Vec<_> = record.checks.iter().filter(|c| c.is_observation()).collect();
     let name = pick(lang, "Observations, no points", "Observaciones, sin puntos");
     all.extend(headed(name, &observations, |c| brief(c, lang)));
+    all.extend(judged(record, lang));
     all.push(foot(record, lang));
     all
 }
@@ -89,11 +90,16 @@ fn head(record: &RunRecord, grade: &Grade, lang: Lang) -> String {
     let mark = match grade {
         Grade { lost: 1.., .. } => "❌",
         Grade { is_final: true, .. } => "✅",
+        // All that is open is for people to judge.
+        Grade { undecided: 0, .. } if grade.manual.pending > 0 && !record.interrupted => "📝",
         _ => "⚠️",
     };
     let mut out =
         format!("## {}\n\n", md(&format!("{} · {}", record.scenario.title.get(lang), record.submission.name)));
     out.push_str(&format!("{mark} **{}**\n\n", md(&words::headline(record, grade, lang))));
+    if let Some(mark) = words::scaled(record, grade, lang) {
+        out.push_str(&format!("{}: **{}**\n\n", pick(lang, "Mark", "Nota"), md(&mark)));
+    }
     let commit = record.submission.source.as_ref().and_then(|source| source.commit(lang));
     let mut items: Vec<String> = commit.map(|commit| format!("commit: {commit}")).into_iter().collect();
     let handed_in = record.submission.handed_in.iter();
@@ -176,6 +182,23 @@ fn list(name: &str, record: &RunRecord, lang: Lang, meant: impl Fn(&CheckRecord)
     }
     out.push('\n');
     Some(out)
+}
+
+/// What people judge: a line each, with level and comment.
+fn judged(record: &RunRecord, lang: Lang) -> Option<String> {
+    if record.manual.is_empty() {
+        return None;
+    }
+    let line = |criterion: &ManualRecord| {
+        let (id, title) = (md(&criterion.id), md(criterion.title.get(lang)));
+        let level = words::level(criterion, lang).map(|level| format!(": **{}**", md(level))).unwrap_or_default();
+        let comment = criterion.mark.as_ref().map(|mark| md(&mark.comment)).filter(|comment| !comment.is_empty());
+        let comment = comment.map(|comment| format!(". {comment}")).unwrap_or_default();
+        format!("- {id} ({}) {title}{level}{comment}\n", words::given(criterion, lang))
+    };
+    let name = pick(lang, "Judged by people", "Lo que juzgan personas");
+    let lines: String = record.manual.iter().map(line).collect();
+    Some(format!("### {name} ({})\n\n{lines}\n", record.manual.len()))
 }
 
 fn foot(record: &RunRecord, lang: Lang) -> String {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Format, RenderError};
-use crate::grade::{Grade, Outcome, conclude, merge, outcome};
+use crate::grade::{Grade, ManualGrade, Outcome, ScaledMark, Total, conclude, mark, merge, outcome};
 use crate::record::{RunRecord, Verdict, store};
 use crate::text::Lang;
 
@@ -20,18 +20,27 @@ struct Graded<'a> {
     #[serde(flatten)]
     record: &'a RunRecord,
     grade: GradeJson<'a>,
-    /// Nothing is undecided, interrupted or withheld: only then is there a mark.
+    /// Nothing is undecided, pending, interrupted or withheld: only then is there a mark.
     #[serde(rename = "final")]
     is_final: bool,
 }
 
 #[derive(Serialize)]
 struct GradeJson<'a> {
-    /// In 1/1000, as are the four below.
+    /// Of the checks, in 1/1000, as are the others.
     points: u64,
     earned: u64,
     lost: u64,
     undecided: u64,
+    /// What people judge, where the scenario asks for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manual: Option<ManualGrade>,
+    /// Both together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Total>,
+    /// On the scenario's scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<ScaledMark>,
     decided_permille: u64,
     verdict: Verdict,
     exit_code: u8,
@@ -47,6 +56,7 @@ struct Points<'a> {
 
 fn render(record: &RunRecord, grade: &Grade, _lang: Lang) -> Result<Vec<u8>, RenderError> {
     let checks = record.checks.iter().map(|c| Points { id: &c.id, points: c.points, outcome: outcome(c) }).collect();
+    let judged = !record.manual.is_empty();
     let graded = Graded {
         record,
         grade: GradeJson {
@@ -54,6 +64,9 @@ fn render(record: &RunRecord, grade: &Grade, _lang: Lang) -> Result<Vec<u8>, Ren
             earned: grade.earned,
             lost: grade.lost,
             undecided: grade.undecided,
+            manual: judged.then_some(grade.manual),
+            total: judged.then(|| grade.total()),
+            mark: mark(record, grade),
             decided_permille: grade.decided_permille(),
             verdict: merge(record),
             exit_code: conclude(record).code(),
@@ -91,5 +104,28 @@ mod tests {
         assert_eq!(json["grade"]["verdict"], "fail");
         assert_eq!(json["grade"]["exit_code"], 1);
         assert_eq!(json["grade"]["checks"][2]["outcome"], "lost");
+    }
+
+    #[test]
+    fn what_people_judge_stands_beside_the_checks() {
+        let record = fixture::judged();
+        let bytes = render(&record, &grade(&record), Lang::Es).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(json["grade"]["points"], 60_000, "the checks' own, as without criteria");
+        assert_eq!(json["grade"]["manual"]["pending"], 10_000);
+        assert_eq!(
+            (&json["grade"]["total"]["points"], &json["grade"]["total"]["earned"]),
+            (&90_000.into(), &15_000.into())
+        );
+        assert_eq!((&json["grade"]["mark"]["low"], &json["grade"]["mark"]["high"]), (&833.into(), &2388.into()));
+        assert_eq!(json["manual"][0]["mark"]["comment"], "The names are missing.");
+        assert_eq!(json["version"], 1, "nothing that was there before means anything else");
+        let back: RunRecord = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(back.manual, record.manual);
+        let without = render(&fixture::typical(), &grade(&fixture::typical()), Lang::En).unwrap();
+        assert!(
+            !String::from_utf8(without).unwrap().contains("manual"),
+            "a scenario without criteria says nothing of them"
+        );
     }
 }

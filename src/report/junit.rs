@@ -3,7 +3,7 @@
 //! One level of suites (dorny sees no deeper), a unique classname + name (GitLab keeps the first of twins), exact counts
 //! (EnricoMi believes them), file and line into the scenario, timestamps, children in the order that Jenkins' and
 //! Surefire's schemas share, attachment tags one a line before all other output. `failure` is the submission's,
-//! `error` is ours or the host's; an observation is neither, whatever it saw.
+//! `error` is ours or the host's; an observation is neither, whatever it saw. What people judge is a case too ([`judged`]).
 //!
 //! No `flakyFailure` and no `rerunFailure`: what passed after some looks was waited for, not run again, and a record holds
 //! no second try of a check that failed. Schemas that refuse what is read here (`file`, `properties`) have [`strict`].
@@ -14,6 +14,7 @@
 //! all, keeping hostile text from breaking the XML, is `sanitize`'s work in either case.
 
 mod extend;
+mod judged;
 #[cfg(test)]
 mod parsed;
 pub mod strict;
@@ -57,15 +58,11 @@ fn render(record: &RunRecord, grade: &Grade, lang: Lang) -> Result<Vec<u8>, Rend
         properties: run_properties(record, grade, lang),
         ..Extras::default()
     };
-    for Case { case, check, time } in cases {
+    for Case { case, time, line, started_ms, properties } in cases {
         suite.add_testcase(case);
-        let at = started + time::Duration::milliseconds(check.map_or(0, |c| i64::try_from(c.started_ms).unwrap_or(0)));
-        extras.cases.push(CaseExtra {
-            line: check.map_or(1, |c| c.at.line),
-            time,
-            timestamp: rfc3339(at.truncate_to_second()).map_err(&fail)?,
-            properties: check.map(|c| case_properties(record, c)).unwrap_or_default(),
-        });
+        let at = started + time::Duration::milliseconds(i64::try_from(started_ms).unwrap_or(0));
+        let timestamp = rfc3339(at.truncate_to_second()).map_err(&fail)?;
+        extras.cases.push(CaseExtra { line, time, timestamp, properties });
     }
     let mut plain = Vec::new();
     let report = ReportBuilder::new().add_testsuite(suite.build()).build();
@@ -74,23 +71,30 @@ fn render(record: &RunRecord, grade: &Grade, lang: Lang) -> Result<Vec<u8>, Rend
     extend::extend(&plain, &extras).map_err(|error| fail(error.to_string()))
 }
 
-/// A case of the suite; one without a check says that nothing was checked.
-struct Case<'a> {
+/// A case of the suite, and what junit-report has no words for.
+struct Case {
     case: TestCase,
-    check: Option<&'a CheckRecord>,
     /// In seconds, with three decimals.
     time: String,
+    /// In the scenario's file.
+    line: u32,
+    /// Since the run began.
+    started_ms: u64,
+    properties: Vec<(String, String)>,
 }
 
-fn cases<'a>(record: &'a RunRecord, class: &str, lang: Lang) -> Vec<Case<'a>> {
+/// The checks, then what people judge.
+fn cases(record: &RunRecord, class: &str, lang: Lang) -> Vec<Case> {
     let mut names = BTreeSet::new();
     let mut cases: Vec<_> = record
         .checks
         .iter()
         .map(|check| Case {
             case: case(record, check, &unique(&check.id, &mut names), class, lang),
-            check: Some(check),
             time: words::seconds(check.elapsed_ms),
+            line: check.at.line,
+            started_ms: check.started_ms,
+            properties: case_properties(record, check),
         })
         .collect();
     if cases.is_empty() {
@@ -101,8 +105,10 @@ fn cases<'a>(record: &'a RunRecord, class: &str, lang: Lang) -> Vec<Case<'a>> {
         let mut case = TestCase::error("run", Duration::ZERO, "run", &sanitize::line(message, ATTRIBUTE));
         case.set_classname(class);
         case.set_filepath(&sanitize::line(&record.scenario.file, ATTRIBUTE));
-        cases.push(Case { case, check: None, time: words::seconds(record.elapsed_ms) });
+        let time = words::seconds(record.elapsed_ms);
+        cases.push(Case { case, time, line: 1, started_ms: 0, properties: Vec::new() });
     }
+    cases.extend(record.manual.iter().map(|c| judged::case(c, &unique(&c.id, &mut names), class, lang)));
     cases
 }
 
@@ -116,7 +122,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(cases: &[Case<'_>]) -> Self {
+    fn of(cases: &[Case]) -> Self {
         let mut counts = Self { tests: cases.len(), ..Self::default() };
         for case in cases {
             match case.case.result {
@@ -240,6 +246,7 @@ fn run_properties(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<(String,
         ("final".to_owned(), grade.is_final.to_string()),
     ];
     properties.extend(record.submission.handed_in.iter().map(|it| ("handed_in".to_owned(), it.said(lang))));
+    properties.extend(judged::run_properties(record, grade, lang));
     properties.extend(words::withheld(record, lang).map(|withheld| ("shown".to_owned(), withheld)));
     properties.extend(words::stand_ins(record, lang).into_iter().map(|s| ("stand_in".to_owned(), s)));
     properties.extend(record.overrides.iter().map(|o| ("override".to_owned(), o.get(lang).to_owned())));

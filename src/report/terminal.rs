@@ -2,6 +2,7 @@
 //! matters and what to do. Made for a terminal of any width, readable without colour; as `report.txt` in the run's folder.
 
 mod checks;
+mod judged;
 mod page;
 
 use self::page::Page;
@@ -31,7 +32,8 @@ fn text(record: &RunRecord, grade: &Grade, lang: Lang, style: Style) -> String {
     header(&mut page, record, lang);
     page.headline(&words::headline(record, grade, lang), grade);
     checks::all(&mut page, record, lang);
-    points(&mut page, grade, lang);
+    judged::all(&mut page, record, lang);
+    points(&mut page, record, grade, lang);
     times(&mut page, record, lang);
     files(&mut page, record, lang);
     page.finish()
@@ -85,19 +87,28 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
     }
 }
 
-fn points(page: &mut Page, grade: &Grade, lang: Lang) {
+fn points(page: &mut Page, record: &RunRecord, grade: &Grade, lang: Lang) {
     page.heading(pick(lang, "Points", "Puntos"));
+    let total = grade.total();
+    let pending = (pick(lang, "pending", "pendientes"), total.pending);
     let rows = [
-        (pick(lang, "earned", "obtenidos"), grade.earned),
-        (pick(lang, "lost", "perdidos"), grade.lost),
-        (pick(lang, "undecided", "sin decidir"), grade.undecided),
-        (pick(lang, "all", "total"), grade.points),
+        Some((pick(lang, "earned", "obtenidos"), total.earned)),
+        Some((pick(lang, "lost", "perdidos"), total.lost)),
+        Some((pick(lang, "undecided", "sin decidir"), total.undecided)),
+        (!record.manual.is_empty()).then_some(pending),
+        Some((pick(lang, "all", "total"), total.points)),
     ];
-    for (name, value) in rows {
+    for (name, value) in rows.into_iter().flatten() {
         page.row(name, &format!("{:>7}", words::points(value)));
     }
     let yes = if grade.is_final { pick(lang, "yes", "sí") } else { pick(lang, "no", "no") };
     page.row(pick(lang, "final", "definitivo"), &format!("{yes:>7}"));
+    if let Some(mark) = words::scaled(record, grade, lang) {
+        page.row(pick(lang, "mark", "nota"), &format!("    {mark}"));
+    }
+    if !record.manual.is_empty() {
+        judged::parts(page, grade, lang);
+    }
     if grade.undecided > 0 {
         let share = grade.decided_permille();
         page.row(pick(lang, "decided", "decidido"), &format!("{:>5}.{} %", share / 10, share % 10));

@@ -1,9 +1,9 @@
 //! Words that several formats share: points, times, verdicts, and what there is to say about one check.
 
 use crate::expect::Finding;
-use crate::grade::{Grade, Outcome, outcome};
+use crate::grade::{Grade, Outcome, mark, outcome};
 use crate::notice::Reason;
-use crate::record::{Audience, CheckRecord, RunRecord, Verdict};
+use crate::record::{Audience, CheckRecord, ManualRecord, RunRecord, Verdict};
 use crate::text::Lang;
 
 /// The one of two texts that `lang` asks for.
@@ -153,13 +153,58 @@ pub(super) fn cost(check: &CheckRecord, lang: Lang) -> String {
     }
 }
 
+/// What a person gave, of what there was: `+5 of 10`; or that nobody has yet.
+pub(super) fn given(criterion: &ManualRecord, lang: Lang) -> String {
+    let all = points(criterion.points);
+    match (&criterion.mark, lang) {
+        (Some(mark), Lang::En) => format!("+{} of {all}", points(mark.points)),
+        (Some(mark), Lang::Es) => format!("+{} de {all}", points(mark.points)),
+        (None, Lang::En) => format!("pending, {all}"),
+        (None, Lang::Es) => format!("pendiente, {all}"),
+    }
+}
+
+/// The level that a person gave, as people call it.
+pub(super) fn level(criterion: &ManualRecord, lang: Lang) -> Option<&str> {
+    let mark = criterion.mark.as_ref()?;
+    Some(criterion.level().map_or(mark.level.as_str(), |level| level.title.get(lang)))
+}
+
+/// A mark to one decimal, halves up: `3.4`.
+fn tenths(milli: u64) -> String {
+    let tenths = (milli + 50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// The mark on the scale: `4.2 of 5.0`, or `3.4 – 4.6 of 5.0` while points are open.
+pub(super) fn scaled(record: &RunRecord, grade: &Grade, lang: Lang) -> Option<String> {
+    let mark = mark(record, grade)?;
+    let [low, high, max] = [mark.low, mark.high, mark.max].map(tenths);
+    // What is open is open, also where it makes no difference to a decimal.
+    let seen = if mark.low == mark.high { low } else { format!("{low} – {high}") };
+    let of = pick(lang, "of", "de");
+    let pass = mark.pass.map(|pass| match lang {
+        Lang::En => format!(" (passes from {})", tenths(pass)),
+        Lang::Es => format!(" (aprueba desde {})", tenths(pass)),
+    });
+    Some(format!("{seen} {of} {max}{}", pass.unwrap_or_default()))
+}
+
 /// The one line that everybody looks for.
 pub(super) fn headline(record: &RunRecord, grade: &Grade, lang: Lang) -> String {
-    let [all, earned, lost, undecided] = [grade.points, grade.earned, grade.lost, grade.undecided].map(points);
+    let total = grade.total();
+    let [all, earned, lost, undecided] = [total.points, total.earned, total.lost, total.undecided].map(points);
     let mut line = match lang {
         Lang::En => format!("{earned} of {all} points earned, {lost} lost, {undecided} undecided"),
         Lang::Es => format!("{earned} de {all} puntos obtenidos, {lost} perdidos, {undecided} sin decidir"),
     };
+    if !record.manual.is_empty() {
+        let pending = points(total.pending);
+        line.push_str(&match lang {
+            Lang::En => format!(", {pending} pending"),
+            Lang::Es => format!(", {pending} pendientes"),
+        });
+    }
     if record.interrupted {
         line.push_str(pick(lang, " (interrupted: not final)", " (interrumpida: no es definitivo)"));
     } else if record.checks.iter().map(|c| c.points).sum::<u64>() < grade.points {

@@ -77,3 +77,27 @@ fn nothing_of_a_submission_is_structure() {
         text.split('<').skip(1).filter_map(|rest| rest.split('>').next()).collect();
     assert_eq!(tags.into_iter().collect::<Vec<_>>(), ["/details", "/pre", "/summary", "details", "pre", "summary"]);
 }
+
+#[test]
+fn what_people_judge_has_its_own_list_and_no_annotation() {
+    let record = fixture::judged();
+    let text = text(&record, Lang::Es);
+    let list = text.split("### Lo que juzgan personas (3)\n\n").nth(1).unwrap();
+    let lines: Vec<_> = list.lines().take(3).collect();
+    assert_eq!(
+        lines,
+        [
+            "- readme (+5 de 10) El README está completo: **parcial**. The names are missing.",
+            "- wording (pendiente, 10) La redacción es clara",
+            "- problems (+0 de 10) Se cuentan los problemas encontrados: **ausente**",
+        ]
+    );
+    assert!(text.contains("15 de 90 puntos obtenidos, 47 perdidos, 18 sin decidir, 10 pendientes"), "{text}");
+    assert_eq!(annotations::commands(&record, Lang::En), annotations::commands(&fixture::typical(), Lang::En));
+    let open = text_of_passed(&record);
+    assert!(open.contains("📝 **"), "all that is open is for people: {open}");
+}
+
+fn text_of_passed(record: &RunRecord) -> String {
+    text(&fixture::passed(record), Lang::En)
+}

@@ -27,7 +27,7 @@ fn render(record: &RunRecord, _grade: &Grade, lang: Lang) -> Result<Vec<u8>, Ren
         .map_err(|error| RenderError { format: FORMAT.name, message: error.to_string() })
 }
 
-fn document(class: &str, time: &str, cases: &[Case<'_>]) -> Result<Vec<u8>, Error> {
+fn document(class: &str, time: &str, cases: &[Case]) -> Result<Vec<u8>, Error> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8"), None)))?;
     let mut suite = BytesStart::new("testsuite").with_attributes([("name", class)]);

@@ -23,6 +23,21 @@ fn the_report_as_it_is() {
 }
 
 #[test]
+fn what_people_judge_stands_beside_the_checks() {
+    let part = |lang: Lang| {
+        let text = show(&fixture::judged(), lang, Style::default());
+        let heading = if lang == Lang::En { "Judged by people" } else { "Lo que juzgan personas" };
+        let end = if lang == Lang::En { "Times" } else { "Tiempos" };
+        let part = text.split_once(heading).unwrap().1.split_once(end).unwrap().0;
+        format!("{heading}{}", part.trim_end())
+    };
+    insta::assert_snapshot!("judged_en", part(Lang::En));
+    insta::assert_snapshot!("judged_es", part(Lang::Es));
+    let text = show(&fixture::judged(), Lang::En, Style::default());
+    assert!(text.contains("15 of 90 points earned, 47 lost, 18 undecided, 10 pending (not final)"), "{text}");
+}
+
+#[test]
 fn the_costliest_failure_comes_first_and_what_it_hides_stands_under_it() {
     let text = plain(Lang::En);
     let at = |piece: &str| text.find(piece).unwrap_or_else(|| panic!("no `{piece}` in\n{text}"));

@@ -137,6 +137,7 @@ fn both_schemas_accept_every_record() {
         fixture::passed(&mixed),
         mixed,
         fixture::hostile(),
+        fixture::judged(),
         fixture::empty(),
         fixture::with_secrets(),
         shown_to(&fixture::with_secrets(), Audience::Student),
