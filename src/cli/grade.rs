@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::attach::{self, Clash};
 use super::planning::Planning;
-use super::{AudienceArg, Ctx, exit, github, screen};
+use super::{AudienceArg, Ctx, exit, github, marks, screen};
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
 use crate::plan::{Place, Plan};
-use crate::record::{Audience, RunRecord, shown_to};
+use crate::record::{Audience, ManualRecord, RunRecord, shown_to};
 use crate::text::Text;
 use crate::{grade, report};
 
@@ -37,6 +37,10 @@ pub struct Args {
     /// that holds nothing that they may not see, and the exit code says no more than it.
     #[arg(long = "for", value_name = "WHO", value_enum, default_value_t = AudienceArg::Teacher)]
     audience: AudienceArg,
+    /// What people gave for the scenario's `manual` criteria: a CSV table with the columns submission, criterion, level and, if
+    /// need be, comment. Rows of other submissions are passed over. See also `imparcial report --marks`.
+    #[arg(long, value_name = "FILE")]
+    marks: Option<PathBuf>,
     /// Where the folder of the run is made.
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     reports: PathBuf,
@@ -76,6 +80,12 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(plan) => plan,
         Err(code) => return code,
     };
+    let criteria: Vec<_> = plan.scenario.manual.iter().map(ManualRecord::of).collect();
+    let given = args.marks.as_deref().map(|file| marks::read(file, &criteria, &plan.submission.name, ctx)).transpose();
+    let given = match given {
+        Ok(given) => given,
+        Err(code) => return code,
+    };
     plan.options.keep = args.keep;
     plan.options.place = match (&args.attach, args.place) {
         (Some(named), _) => match attach::find(&plan, named, args.allow_exercises, ctx).await {
@@ -104,13 +114,16 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     };
     let done = engine::run(&plan, &options).await;
     lines.finish();
-    let (record, folder) = match done {
+    let (mut record, folder) = match done {
         Ok(done) => done,
         Err(error) => {
             eprintln!("error: {}", error.text().get(ctx.lang));
             return exit::NOT_GRADED;
         }
     };
+    if let Some(marks) = given {
+        marks.apply(&mut record.manual);
+    }
     let written = report::write(&folder, &record, ctx.lang);
     let saved = written.as_ref().err().and_then(|_| report::rescue(&record, ctx.lang));
     let written = written.and_then(|()| Ok(folder.link_latest()?));

@@ -7,6 +7,7 @@ pub mod exit;
 pub mod github;
 pub mod grade;
 pub mod inspect;
+mod marks;
 pub mod mutants;
 pub mod plan;
 pub mod planning;

@@ -48,6 +48,10 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
     rows.extend(plan.submission.handed_in.iter().map(|it| (say("handed in", "entregado"), it.said(lang))));
     rows.extend(roles(plan, lang));
     rows.push((say("points", "puntos"), points(plan, lang)));
+    if !scenario.manual.is_empty() {
+        let each = scenario.manual.iter().map(|c| format!("{} {}", c.id, show_milli(c.points)));
+        rows.push((say("by people", "juzgado"), each.collect::<Vec<_>>().join(", ")));
+    }
     rows.push((say("layers", "capas"), scenario.layers.join(", ")));
     let b = &scenario.budgets;
     let budgets = [
@@ -134,11 +138,20 @@ fn longest(plan: &Plan, lang: Lang) -> String {
 /// The points at stake, and of how many checks.
 fn points(plan: &Plan, lang: Lang) -> String {
     let sum = show_milli(plan.checks.iter().map(|check| check.spec.points).sum());
+    let people: u64 = plan.scenario.manual.iter().map(|c| c.points).sum();
+    let people = show_milli(people);
+    let judged = match plan.scenario.manual.len() {
+        0 => Text::default(),
+        n => Text::new(
+            format!(", and {people} that people judge (criteria: {n})"),
+            format!(", y {people} que juzgan personas (criterios: {n})"),
+        ),
+    };
     let without = plan.checks.iter().filter(|check| check.spec.points == 0).count();
     let with = plan.checks.len() - without;
     let text = Text::new(
-        format!("{sum} (checks: {with} with points, {without} without)"),
-        format!("{sum} (comprobaciones: {with} con puntos, {without} sin ellos)"),
+        format!("{sum} (checks: {with} with points, {without} without){}", judged.en),
+        format!("{sum} (comprobaciones: {with} con puntos, {without} sin ellos){}", judged.es),
     );
     text.get(lang).to_owned()
 }

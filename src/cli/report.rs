@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{AudienceArg, Ctx, exit, screen};
+use super::{AudienceArg, Ctx, exit, marks, screen};
 use crate::grade::grade;
 use crate::nearest;
 use crate::record::{Audience, RunRecord, shown_to, store};
@@ -23,6 +23,10 @@ pub struct Args {
     /// Whose eyes it is for: what they may not see is not in it.
     #[arg(long = "for", value_name = "WHO", value_enum, default_value_t = AudienceArg::Teacher)]
     audience: AudienceArg,
+    /// What people gave for the scenario's `manual` criteria: a CSV table with the columns submission, criterion, level and, if
+    /// need be, comment. Rows of other submissions are passed over. It is shown, and the record stays as it is.
+    #[arg(long, value_name = "FILE")]
+    marks: Option<PathBuf>,
     /// Where runs are recorded.
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     reports: PathBuf,
@@ -39,13 +43,20 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         eprintln!("error: {}", not_there(&args.reports, &args.run).get(ctx.lang));
         return exit::USAGE;
     }
-    let record = match store::load(&path) {
-        Ok(record) => shown_to(&record, args.audience.audience()),
+    let mut record = match store::load(&path) {
+        Ok(record) => record,
         Err(error) => {
             eprintln!("error: {}", error.text().get(ctx.lang));
             return exit::USAGE;
         }
     };
+    if let Some(file) = &args.marks {
+        match marks::read(file, &record.manual, &record.submission.name, ctx) {
+            Ok(marks) => marks.apply(&mut record.manual),
+            Err(code) => return code,
+        }
+    }
+    let record = shown_to(&record, args.audience.audience());
     let shown = render(&record, &args.format, ctx).map_err(|error| WriteError::from(error).text());
     match shown.and_then(|bytes| screen::put(&bytes).map_err(|error| screen::unwritten(&error))) {
         Ok(()) => exit::OK,

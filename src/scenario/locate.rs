@@ -78,7 +78,7 @@ mod tests {
 
     fn shipped() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["seed", "compose-basics"] {
+        for name in ["seed", "compose-basics", "parcial-2-2019"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
             std::fs::write(dir.path().join(name).join("scenario.yaml"), "imparcial: 1\n").unwrap();
         }
@@ -104,10 +104,10 @@ mod tests {
         assert_eq!(near.en, "there is no scenario `sead`: did you mean `seed`?");
         assert_eq!(near.es, "no hay ningún escenario `sead`: ¿quiso decir `seed`?");
         let all = locate_in("banana", &roots).unwrap_err();
-        assert_eq!(all.en, "there is no scenario `banana`: one of `compose-basics`, `seed`");
-        assert_eq!(all.es, "no hay ningún escenario `banana`: uno de `compose-basics`, `seed`");
+        assert_eq!(all.en, "there is no scenario `banana`: one of `compose-basics`, `parcial-2-2019`, `seed`");
+        assert_eq!(all.es, "no hay ningún escenario `banana`: uno de `compose-basics`, `parcial-2-2019`, `seed`");
         let file = locate_in("nowhere/x.yaml", &roots).unwrap_err();
-        assert_eq!(file.en, "there is no file `nowhere/x.yaml`: one of `compose-basics`, `seed`");
+        assert_eq!(file.en, "there is no file `nowhere/x.yaml`: one of `compose-basics`, `parcial-2-2019`, `seed`");
         let empty = dir.path().join("empty");
         assert!(
             locate_in(empty.to_str().unwrap(), &roots).unwrap_err().en.contains("a folder without a scenario.yaml")

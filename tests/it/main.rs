@@ -12,6 +12,7 @@ mod kill9;
 mod kinds;
 mod lab;
 mod live;
+mod manual;
 mod mutants;
 mod place;
 mod planning;

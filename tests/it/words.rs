@@ -180,7 +180,7 @@ fn what_is_the_same_in_every_language_is_no_sentence() {
 
 #[test]
 fn shipped_scenarios_are_in_both_languages() {
-    for name in ["seed", "compose-basics"] {
+    for name in ["seed", "compose-basics", "parcial-2-2019"] {
         let file = scenario::locate(name).unwrap();
         let scenario = scenario::read(&file, &plan::names(PROBES)).scenario.unwrap();
         assert_eq!(scenario.in_one_language(), Vec::<String>::new(), "{name}");
