@@ -71,13 +71,14 @@ impl HandedIn {
         (read.span()?.0 <= now).then_some(read)
     }
 
-    /// The first and the last moment that it may mean.
+    /// The first and the last moment that it may mean, in UTC; none where the calendar ends before them.
     fn span(&self) -> Option<(OffsetDateTime, OffsetDateTime)> {
         if let Ok(moment) = OffsetDateTime::parse(&self.date, &Rfc3339) {
+            let moment = moment.checked_to_offset(UtcOffset::UTC)?;
             return Some((moment, moment));
         }
         let day = day(&self.date)?.midnight().assume_utc();
-        Some((day - EAST, day + Duration::DAY))
+        Some((day.checked_sub(EAST)?, day.checked_add(Duration::DAY)?))
     }
 
     /// Whether it is more than half a year before `now`.
@@ -87,8 +88,7 @@ impl HandedIn {
 
     /// The moment until which packages count: a day is taken to its end. RFC 3339, UTC.
     pub fn until(&self) -> String {
-        let until = self.span().map(|(_, until)| until.to_offset(UtcOffset::UTC));
-        until.map(crate::time::rfc3339).unwrap_or_default()
+        self.span().map(|(_, until)| crate::time::rfc3339(until)).unwrap_or_default()
     }
 
     /// As people say it: the day.
@@ -188,15 +188,18 @@ mod tests {
 
     #[test]
     fn what_is_no_date_or_in_the_future_is_said_in_both_languages() {
-        for text in
-            ["", "yesterday", "2022-3-1", "2022-02-30", "2022-13-01", "01/03/2022", "2022-03-01-1", "-2022-03-01"]
-        {
+        let misspelt = ["", "yesterday", "2022-3-1", "2022-02-30", "2022-13-01", "01/03/2022", "2022-03-01-1"];
+        // The calendar ends within it, or before it in UTC.
+        let ends = ["-2022-03-01", "9999-12-31", "9999-12-31T23:59:59-05:00"];
+        for text in misspelt.into_iter().chain(ends) {
             let said = HandedIn::given(text, *NOW).unwrap_err();
             assert!(said.en.contains("no date") && said.es.contains("no es una fecha"), "{text}");
         }
         for text in ["2026-11-26", "2099-01-01", "2026-11-25T03:00:01Z"] {
             assert!(HandedIn::given(text, *NOW).unwrap_err().en.contains("in the future"), "{text}");
         }
+        assert!(HandedIn::commit("9999-12-31T23:59:59-05:00", *NOW).is_none());
+        assert!(HandedIn::given("0000-01-01", *NOW).is_ok(), "long ago is a date");
         assert!(HandedIn::given("2026-11-25", *NOW).is_ok());
         let evening = *NOW + Duration::hours(8);
         assert!(HandedIn::given("2026-11-26", evening).is_ok(), "it is the 26th already in the east");
