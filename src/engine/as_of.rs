@@ -145,7 +145,9 @@ fn judge(then: &Then, origin: Origin, with: Option<bool>) -> Judged {
     match (then, origin, with) {
         (_, Origin::Gone, _) => Judged::Undecided(None),
         (Then::Other(..), _, None) => Judged::TryAgain,
-        // The submission's own code asks for it, and that day's packages do not have it or cannot be told.
+        // Whether an index can be reached decides nothing.
+        (Then::Unknown(why), ..) => Judged::Undecided(Some(why.clone())),
+        // The submission's own code asks for it, and that day's packages do not have it.
         (_, Origin::AboutPackage, _) => Judged::No,
         // As it was installed then, so it fails now: no doing of time's.
         (Then::Same, Origin::Package, _) => Judged::No,
@@ -153,7 +155,6 @@ fn judge(then: &Then, origin: Origin, with: Option<bool>) -> Judged {
             "also with the packages of that day",
             "también con los paquetes de ese día",
         ))),
-        (Then::Unknown(why), ..) => Judged::Undecided(Some(why.clone())),
         (Then::Nothing | Then::Same | Then::Other(..), ..) => Judged::Undecided(None),
     }
 }
@@ -178,13 +179,21 @@ mod tests {
 
     #[test]
     fn own_code_is_not_excused_by_age() {
-        let unknown = Then::Unknown(Text::same("no index"));
-        for then in [Then::Nothing, Then::Same, unknown.clone()] {
+        for then in [Then::Nothing, Then::Same] {
             assert_eq!(judge(&then, Origin::AboutPackage, None), Judged::No);
         }
         assert_eq!(judge(&other(), Origin::AboutPackage, Some(true)), Judged::No);
         assert_eq!(judge(&Then::Same, Origin::Package, None), Judged::No, "it was so then, too");
-        assert_eq!(judge(&unknown, Origin::Package, None), Judged::Undecided(Some(Text::same("no index"))));
+    }
+
+    #[test]
+    fn what_cannot_be_found_out_decides_nothing() {
+        let unknown = Then::Unknown(Text::same("no index"));
+        for origin in [Origin::Package, Origin::Installer, Origin::AboutPackage] {
+            for with in [None, Some(false)] {
+                assert_eq!(judge(&unknown, origin, with), Judged::Undecided(Some(Text::same("no index"))));
+            }
+        }
     }
 
     #[test]
