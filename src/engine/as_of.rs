@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Site;
 use crate::backend::compose::as_of::{AsOf, Then, packages};
+use crate::backend::compose::images::last_line;
 use crate::backend::origin::{self, Origin};
 use crate::notice::Reason;
 use crate::plan::{Place, Plan};
@@ -86,7 +87,12 @@ impl Trial {
             .map(|s| (s.name.clone(), s.image.log.clone()))
             .collect();
         for (service, log) in failed {
-            if let Answer::Undecided(text) = self.ask(stack, &service, &log).await
+            let mut answer = self.ask(stack, &service, &log).await;
+            let missing = stack.services.get(&service).and_then(|s| s.image.missing.as_ref());
+            if answer == Answer::No && missing.is_some_and(|it| is_ours(it, &service, self.with.as_ref())) {
+                answer = Answer::Undecided(self.not_built(&service, &last_line(&log)));
+            }
+            if let Answer::Undecided(text) = answer
                 && let Some(it) = stack.services.get_mut(&service)
             {
                 let left_out = LeftOut { reason: Some(Reason::Age), text };
@@ -119,6 +125,16 @@ impl Trial {
         }
     }
 
+    fn not_built(&self, service: &str, line: &str) -> Text {
+        let (line, day) = (crate::sanitize::line(line, 300), self.handed_in.day());
+        Text::new(
+            format!(
+                "undecided: handed in on {day}, and {service} does not build with the packages of that day: {line}"
+            ),
+            format!("sin decidir: se entregó el {day} y {service} no se construye con los paquetes de ese día: {line}"),
+        )
+    }
+
     fn said(&self, service: &str, line: &str, more: Option<&Text>) -> Text {
         let (line, day) = (crate::sanitize::line(line, 300), self.handed_in.day());
         let more = more.map(|more| Text::new(format!(" ({})", more.en), format!(" ({})", more.es))).unwrap_or_default();
@@ -130,6 +146,12 @@ impl Trial {
             ),
         )
     }
+}
+
+/// Whether a build failed with packages that we chose, which is no word on what was handed in, whatever its log says: pip may
+/// not find them together, or not for this Python.
+fn is_ours(missing: &LeftOut, service: &str, with: Option<&BTreeSet<String>>) -> bool {
+    missing.reason.is_none() && with.is_some_and(|with| with.contains(service))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +216,17 @@ mod tests {
                 assert_eq!(judge(&unknown, origin, with), Judged::Undecided(Some(Text::same("no index"))));
             }
         }
+    }
+
+    #[test]
+    fn a_build_that_fails_with_packages_of_ours_fails_nobody() {
+        let text = Text::same("ERROR: ResolutionImpossible");
+        let failed = LeftOut { reason: None, text: text.clone() };
+        let with = BTreeSet::from(["app".to_owned()]);
+        assert!(is_ours(&failed, "app", Some(&with)));
+        assert!(!is_ours(&failed, "db", Some(&with)), "built as it was handed in");
+        assert!(!is_ours(&failed, "app", None), "the first try");
+        assert!(!is_ours(&LeftOut { reason: Some(Reason::Host), text }, "app", Some(&with)), "it has a reason");
     }
 
     #[test]
