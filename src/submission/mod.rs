@@ -13,6 +13,7 @@ pub mod paths;
 pub mod pip;
 pub mod policy;
 mod read;
+pub mod requirements;
 pub mod sql;
 pub mod tree;
 pub mod when;

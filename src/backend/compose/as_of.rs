@@ -5,27 +5,19 @@
 //! its base leads to an image that is the same but for that variable and its file. What is handed in stays as it is.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use regex::Regex;
-
 use super::images::bounded;
+use super::uv;
 use crate::backend::{BackendError, Site, origin};
 use crate::exec::{Cmd, Shell, ShellExt};
 use crate::stack::Stack;
-use crate::submission::pip;
+use crate::submission::{pip, requirements};
 use crate::text::Text;
 
-/// Where the lab has it.
-const UV: &str = "/usr/local/bin/uv";
-/// Names inside of containers.
-const UV_INSIDE: &str = "/imparcial-uv";
-const CONTEXT: &str = "/imparcial-context";
+/// Inside of images.
 const CONSTRAINTS: &str = "/imparcial-constraints.txt";
 
-/// Dozens of packages take seconds; an index that does not answer is not waited for.
-const RESOLVING: Duration = Duration::from_secs(90);
 const DERIVING: Duration = Duration::from_secs(120);
 /// Differences that are named.
 const NAMED: usize = 6;
@@ -64,15 +56,10 @@ pub enum Then {
 
 /// What a service would have been built with on `day`, of all that was published until `until` (RFC 3339).
 pub async fn packages(site: &Site, stack: &Stack, service: &str, day: &str, until: &str) -> Then {
-    let (Some(build), Some(def)) = (stack.submission.builds.get(service), stack.config.resolved.service(service))
-    else {
-        return Then::Nothing;
-    };
-    let roots = pip::roots(&stack.submission, build);
-    let (Some(context), Some(base)) = (def.build.as_ref().map(|b| b.context.clone()), build.base()) else {
-        return Then::Nothing;
-    };
-    if roots.is_empty() {
+    let Some(build) = stack.submission.builds.get(service) else { return Then::Nothing };
+    let (Some(context), Some(base)) = (&build.context, build.base()) else { return Then::Nothing };
+    let plain = requirements::plain(&stack.submission, context, &pip::roots(&stack.submission, build));
+    if plain.wanted.is_empty() {
         return Then::Nothing;
     }
     if site.hosting.is_some() {
@@ -81,84 +68,13 @@ pub async fn packages(site: &Site, stack: &Stack, service: &str, day: &str, unti
             "los paquetes de ese día solo se prueban en un laboratorio",
         ));
     }
-    match resolve(site.shell.as_ref(), base, &context, &roots, until).await {
+    match uv::resolve(site.shell.as_ref(), service, base, &plain, until).await {
         Ok(pins) => {
             let log = stack.services.get(service).map(|s| s.image.log.as_str()).unwrap_or_default();
             compare(service, day, pins, &origin::installed(log))
         }
         Err(why) => Then::Unknown(why),
     }
-}
-
-/// Asks uv: in a container of the build's own base, so that it counts for its Python and what a package runs to say what it
-/// needs runs there; where uv cannot run in it, in the lab, with nothing built.
-async fn resolve(
-    shell: &dyn Shell,
-    base: &str,
-    context: &str,
-    roots: &[String],
-    until: &str,
-) -> Result<Vec<Pin>, Text> {
-    let here = shell.run(&Cmd::new(["test", "-x", UV]).timeout(Duration::from_secs(10))).await;
-    if !here.is_ok_and(|o| o.ok()) {
-        return Err(Text::new(
-            "this lab has no uv: run `imparcial setup` where a package index can be reached",
-            "este laboratorio no tiene uv: ejecute `imparcial setup` donde se alcance un índice de paquetes",
-        ));
-    }
-    let fixed = ["pip", "compile", "--quiet", "--color", "never", "--no-config", "--no-cache", "--no-python-downloads"];
-    let more = ["--no-header", "--no-annotate", "--strip-extras", "--exclude-newer", until];
-    let asked = |cmd: Cmd| {
-        let cmd = cmd.args(fixed).args(more).arg("-");
-        cmd.stdin(roots.join("\n") + "\n").timeout(RESOLVING)
-    };
-    let volumes = [format!("{UV}:{UV_INSIDE}:ro"), format!("{context}:{CONTEXT}:ro")];
-    let inside = Cmd::new(["docker", "run", "--rm", "--interactive", "--volume", &volumes[0], "--volume", &volumes[1]])
-        .args(["--workdir", CONTEXT, "--entrypoint", UV_INSIDE, base]);
-    let mut said = bounded(shell.run(&asked(inside)).await);
-    if said.as_ref().is_ok_and(|o| !o.ok() && !o.err().contains("No solution found")) {
-        let mut cmd = asked(Cmd::new([UV])).cwd(context);
-        let python = version_of(base).into_iter().flat_map(|version| ["--python-version".to_owned(), version]);
-        cmd = cmd.arg("--no-build").args(python);
-        let second = bounded(shell.run(&cmd).await);
-        // Where neither can, the base's own words say more.
-        if second.as_ref().is_ok_and(crate::exec::Output::ok) {
-            said = second;
-        }
-    }
-    match said {
-        Ok(output) if output.ok() => Ok(pins(&output.out())),
-        Ok(output) => {
-            let shown = why(&output.err());
-            Err(Text::new(
-                format!("the packages of that day could not be found: {shown}"),
-                format!("no se pudieron determinar los paquetes de ese día: {shown}"),
-            ))
-        }
-        Err(error) => Err(error.text()),
-    }
-}
-
-/// The line that says most, of many.
-fn why(said: &str) -> String {
-    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
-    let telling = lines().find(|line| line.starts_with("cause:") || line.starts_with("╰─▶"));
-    let error = lines().find(|line| line.starts_with("error:"));
-    crate::sanitize::line(telling.or(error).or_else(|| lines().next_back()).unwrap_or("uv said nothing"), 300)
-}
-
-/// The Python of an image's name: `python:3.9-slim` has 3.9.
-fn version_of(base: &str) -> Option<String> {
-    static VERSION: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?:^|/)python:(\d+\.\d+)").expect("a constant pattern"));
-    VERSION.captures(base).map(|found| found[1].to_owned())
-}
-
-fn pins(text: &str) -> Vec<Pin> {
-    let lines = text.lines().map(|line| line.split([';', ' ']).next().unwrap_or_default());
-    let pairs = lines.filter_map(|line| line.split_once("=="));
-    let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+!".contains(c));
-    pairs.filter(|(name, version)| plain(name) && plain(version)).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
 }
 
 /// Beside what pip said that it installed; where it said nothing, all of it may differ.
@@ -256,10 +172,9 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_pins_are_taken() {
-        let text = "# by uv\nflask==2.0.1\nwerkzeug==2.0.3 ; python_version < '3.12'\n-e file:///x\nx @ git+https://y/z\na==$(b)\n";
-        assert_eq!(pins(text), [pin("flask", "2.0.1"), pin("werkzeug", "2.0.3")]);
-        let as_of = AsOf { pins: BTreeMap::from([("app".to_owned(), pins(text))]), said: Vec::new() };
+    fn constraints_are_a_services_own() {
+        let pins = vec![pin("flask", "2.0.1"), pin("werkzeug", "2.0.3")];
+        let as_of = AsOf { pins: BTreeMap::from([("app".to_owned(), pins)]), said: Vec::new() };
         assert_eq!(as_of.constraints_of("app").as_deref(), Some("flask==2.0.1\nwerkzeug==2.0.3\n"));
         assert_eq!(as_of.constraints_of("db"), None);
     }
@@ -285,20 +200,5 @@ mod tests {
             tar.entries().unwrap().map(|entry| std::io::read_to_string(entry.unwrap()).unwrap()).collect();
         assert!(texts[0].starts_with("FROM sha256:ab\n") && texts[0].contains("ENV PIP_CONSTRAINT=/imparcial-"));
         assert_eq!(texts[1], "flask==2.0.1\n");
-    }
-
-    #[test]
-    fn a_python_image_says_its_version() {
-        assert_eq!(version_of("python:3.9-slim").as_deref(), Some("3.9"));
-        assert_eq!(version_of("docker.io/library/python:3.11").as_deref(), Some("3.11"));
-        assert_eq!((version_of("python"), version_of("ipython:3.1")), (None, None));
-    }
-
-    #[test]
-    fn of_a_long_refusal_the_cause_is_shown() {
-        let said =
-            "error: No solution found when resolving dependencies\n  cause: Because you require flaskk, it fails.\n";
-        assert_eq!(why(said), "cause: Because you require flaskk, it fails.");
-        assert_eq!(why("error: x\n"), "error: x");
     }
 }

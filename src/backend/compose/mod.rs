@@ -16,6 +16,7 @@ pub mod pressure;
 pub mod resolve;
 pub mod start;
 pub mod tool;
+mod uv;
 
 use std::collections::BTreeMap;
 use std::path::Path;
