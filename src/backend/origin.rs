@@ -57,6 +57,12 @@ static INSTALLER_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(INSTALLER))
 static GONE_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(GONE));
 static RAISED_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(RAISED));
 static ABOUT_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(ABOUT));
+/// A build's step begins, or (BuildKit) the failed one's last words.
+static STEP: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^(Step \d+/\d+\b|#\d+ \[[^\]]*\b\d+/\d+\] | > \[[^\]]*\b\d+/\d+\] )").expect("a constant pattern")
+});
+/// What BuildKit puts before a line.
+static CLOCK: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(#\d+ )?\d+\.\d+ ").expect("a constant pattern"));
 static FRAME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"^\s+File "([^"]+)", line \d+"#).expect("a constant"));
 static EXCEPTION: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^([A-Za-z_][\w.]*)(:.*)?$").expect("a constant pattern"));
@@ -65,19 +71,33 @@ fn compile(table: &[&str]) -> Vec<Regex> {
     table.iter().map(|p| Regex::new(p).expect("a constant pattern, compiled in a test")).collect()
 }
 
-/// The last message of a log that ended something, where it comes from a package or an installer.
-pub fn of(log: &str) -> Option<(Origin, &str)> {
+/// What a failed build's log says last in the step that failed, where it comes from a package or an installer. What an
+/// earlier step got over ended nothing.
+pub fn of_build(log: &str) -> Option<(Origin, &str)> {
+    let lines: Vec<&str> = log.lines().collect();
+    let failed = lines.iter().rposition(|line| STEP.is_match(line))? + 1;
+    last(lines[failed..].iter().map(|line| &line[CLOCK.find(line).map_or(0, |clock| clock.end())..]), true)
+}
+
+/// What a running service's log says last, where a package raised it. An app may print what an installer would: only
+/// tracebacks count.
+pub fn of_run(log: &str) -> Option<(Origin, &str)> {
+    last(log.lines(), false)
+}
+
+/// The last message that ended something, where it comes from a package or, if there may be one, an installer.
+fn last<'l>(lines: impl Iterator<Item = &'l str>, installs: bool) -> Option<(Origin, &'l str)> {
     let mut last = None;
     // Of the innermost call: the one before the message.
     let mut frame: Option<&str> = None;
-    for line in log.lines().map(str::trim_end) {
+    for line in lines.map(str::trim_end) {
         let matches = |table: &[Regex]| table.iter().any(|re| re.is_match(line));
         if let Some(found) = FRAME.captures(line).and_then(|c| c.get(1)) {
             // What imports things is in no file.
             frame = if found.as_str().starts_with("<frozen") { frame } else { Some(found.as_str()) };
-        } else if matches(&INSTALLER_RE) {
+        } else if installs && matches(&INSTALLER_RE) {
             last = Some((Origin::Installer, line));
-        } else if matches(&GONE_RE) {
+        } else if installs && matches(&GONE_RE) {
             last = Some((Origin::Gone, line));
         } else if frame.is_some() && EXCEPTION.is_match(line) {
             let installed =
@@ -128,11 +148,11 @@ ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib
 
     #[test]
     fn a_package_that_no_longer_imports_says_so_itself() {
-        let (origin, line) = of(WERKZEUG).unwrap();
+        let (origin, line) = of_run(WERKZEUG).unwrap();
         assert_eq!(origin, Origin::Package);
         assert!(line.contains("url_quote"));
         // Whatever is printed after it.
-        assert_eq!(of(&format!("{WERKZEUG}bye\n")).map(|(o, _)| o), Some(Origin::Package));
+        assert_eq!(of_run(&format!("{WERKZEUG}bye\n")).map(|(o, _)| o), Some(Origin::Package));
     }
 
     #[test]
@@ -144,16 +164,19 @@ ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib
             "KeyError: 'DB_PASSWORD'",
             "AttributeError: 'NoneType' object has no attribute 'cursor'",
         ] {
-            assert_eq!(of(&own(message)), None, "{message}");
+            assert_eq!(of_run(&own(message)), None, "{message}");
             // After a package's message that something got over.
-            assert_eq!(of(&format!("{WERKZEUG}\n{}", own(message))), None, "{message}");
+            assert_eq!(of_run(&format!("{WERKZEUG}\n{}", own(message))), None, "{message}");
         }
         let refused = "Traceback (most recent call last):\n  File \"/app/app.py\", line 3, in <module>\n\
             \x20 File \"/usr/local/lib/python3.11/dist-packages/pymysql/connections.py\", line 9, in connect\n\
             pymysql.err.OperationalError: (2003, \"Can't connect to MySQL server on '192.168.1.20'\")\n";
-        assert_eq!(of(refused), None, "packages also report what is no doing of theirs");
-        assert_eq!(of("ERROR: No matching distribution found for flaskk"), None);
-        assert_eq!(of("COPY failed: no source files were specified"), None);
+        assert_eq!(of_run(refused), None, "packages also report what is no doing of theirs");
+        for line in
+            ["ERROR: No matching distribution found for flaskk", "COPY failed: no source files were specified", ""]
+        {
+            assert_eq!((of_build(line), of_build(&format!("Step 2/4 : RUN x\n{line}\n"))), (None, None), "{line}");
+        }
     }
 
     #[test]
@@ -164,7 +187,7 @@ ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib
             "ModuleNotFoundError: No module named 'flask.ext'",
             "AttributeError: 'Flask' object has no attribute 'before_first_request'",
         ] {
-            assert_eq!(of(&own(message)).map(|(o, _)| o), Some(Origin::AboutPackage), "{message}");
+            assert_eq!(of_run(&own(message)).map(|(o, _)| o), Some(Origin::AboutPackage), "{message}");
         }
     }
 
@@ -172,7 +195,7 @@ ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib
     fn installers_speak_for_themselves() {
         let of = |line: &str| {
             let log = format!("Step 3/5\n{line}\nThe command '/bin/sh -c x' returned a non-zero code: 100");
-            super::of(&log).map(|(origin, _)| origin)
+            of_build(&log).map(|(origin, _)| origin)
         };
         assert_eq!(of("error: subprocess-exited-with-error"), Some(Origin::Installer));
         for line in [
@@ -187,6 +210,38 @@ ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib
             of("E: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'"),
             None
         );
+    }
+
+    #[test]
+    fn only_the_step_that_failed_counts() {
+        let gone = "E: Failed to fetch http://deb.debian.org/debian/pool/x.deb  404  Not Found [IP: 151.101.2.132 80]";
+        let over =
+            format!("Step 2/4 : RUN apt-get update || true\n{gone}\nStep 3/4 : COPY nope /\nCOPY failed: no such\n");
+        assert_eq!(of_build(&over), None, "an earlier step got over it");
+        assert_eq!(of_build(&format!("Step 1/4 : FROM x\n{over}Step 4/4 : RUN x\n{gone}\n")).unwrap().0, Origin::Gone);
+        let built =
+            format!("#4 [2/3] RUN apt-get update || true\n#4 0.412 {gone}\n#4 DONE 0.5s\n#5 [3/3] RUN pip install x\n");
+        let last = "#5 ERROR: process did not complete\n------\n > [3/3] RUN pip install x:\n";
+        assert_eq!(of_build(&format!("{built}{last}")), None);
+        let (origin, line) = of_build(&format!("{built}{last}1.204 no such option: --old\n------\n"))
+            .map(|(o, l)| (o, l.to_owned()))
+            .unwrap();
+        assert_eq!((origin, line.as_str()), (Origin::Gone, "no such option: --old"));
+    }
+
+    #[test]
+    fn what_an_app_prints_as_an_installer_would_excuses_nothing() {
+        for line in [
+            "E: Unable to locate package x",
+            "no such option: --process-dependency-links",
+            "error: subprocess-exited-with-error",
+            "ERROR: Package 'x' requires a different Python: 3.11.2 not in '<3.8'",
+            "Step 2/4 : RUN x",
+        ] {
+            let printed = format!("Step 2/4 : RUN x\n{line}\n");
+            assert_eq!(of_run(&printed), None, "{line}");
+            assert_eq!(of_run(&format!("{WERKZEUG}{printed}")).map(|(o, _)| o), Some(Origin::Package), "{line}");
+        }
     }
 
     #[test]

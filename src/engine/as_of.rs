@@ -87,7 +87,7 @@ impl Trial {
             .map(|s| (s.name.clone(), s.image.log.clone()))
             .collect();
         for (service, log) in failed {
-            let mut answer = self.ask(stack, &service, &log).await;
+            let mut answer = self.ask(stack, &service, origin::of_build(&log)).await;
             let missing = stack.services.get(&service).and_then(|s| s.image.missing.as_ref());
             if answer == Answer::No && missing.is_some_and(|it| is_ours(it, &service, self.with.as_ref())) {
                 answer = Answer::Undecided(self.not_built(&service, &last_line(&log)));
@@ -102,9 +102,14 @@ impl Trial {
         }
     }
 
-    /// Whether what a service's log says last is time's doing.
-    pub(super) async fn ask(&self, stack: &Stack, service: &str, log: &str) -> Answer {
-        let Some((origin, line)) = origin::of(log) else { return Answer::No };
+    /// Whether what a running service's log says last is time's doing.
+    pub(super) async fn ask_of_run(&self, stack: &Stack, service: &str, log: &str) -> Answer {
+        self.ask(stack, service, origin::of_run(log)).await
+    }
+
+    /// Whether what was said last, by whom, is time's doing.
+    async fn ask(&self, stack: &Stack, service: &str, said: Option<(Origin, &str)>) -> Answer {
+        let Some((origin, line)) = said else { return Answer::No };
         if origin == Origin::Gone {
             return Answer::Undecided(self.said(service, line, None));
         }

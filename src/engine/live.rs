@@ -79,7 +79,7 @@ impl Looker for Live<'_> {
         }
         if let Some(trial) = self.trial {
             for service in services() {
-                match trial.ask(&self.stack, &service, &self.log_of(&service).await).await {
+                match trial.ask_of_run(&self.stack, &service, &self.log_of(&service).await).await {
                     Answer::No => {}
                     // All looking ends here, and what it came to does not count.
                     Answer::TryAgain => return Some((Reason::Age, Text::default())),
