@@ -68,6 +68,9 @@ pub async fn packages(site: &Site, stack: &Stack, service: &str, day: &str, unti
             "los paquetes de ese día solo se prueban en un laboratorio",
         ));
     }
+    if !uv::can_lead(base) {
+        return Then::Unknown(uv::not_under(base));
+    }
     match uv::resolve(site.shell.as_ref(), service, base, &plain, until).await {
         Ok(pins) => {
             let log = stack.services.get(service).map(|s| s.image.log.as_str()).unwrap_or_default();
@@ -115,26 +118,40 @@ fn compare(service: &str, day: &str, pins: Vec<Pin>, now: &[Pin]) -> Then {
 #[derive(Debug, Default)]
 pub struct Under(Vec<(String, String)>);
 
-/// Puts constraints under the bases of a build.
+/// Puts constraints under the bases of a build. On an error every base has its own image again.
 pub async fn under(bases: &[&String], constraints: &str, shell: &dyn Shell) -> Result<Under, BackendError> {
     let mut under = Under::default();
-    for base in bases {
-        let Some(id) = id_of(base, shell).await? else { continue };
-        let context = context(&id, constraints).map_err(|e| BackendError::Other(Text::same(e.to_string())))?;
-        let build = Cmd::new(["docker", "build", "--quiet", "--tag", base, "-"]).env("DOCKER_BUILDKIT", "0");
-        shell.must(&build.stdin(context).timeout(DERIVING)).await?;
-        under.0.push(((*base).clone(), id));
+    for base in bases.iter().filter(|base| uv::can_lead(base)) {
+        if let Err(error) = under.add(base, constraints, shell).await {
+            under.put_back(shell).await?;
+            return Err(error);
+        }
     }
     Ok(under)
 }
 
 impl Under {
-    /// Gives the bases their own images back.
-    pub async fn put_back(self, shell: &dyn Shell) -> Result<(), BackendError> {
-        for (base, id) in self.0 {
-            shell.must(&Cmd::new(["docker", "tag", &id, &base]).timeout(Duration::from_secs(30))).await?;
+    async fn add(&mut self, base: &str, constraints: &str, shell: &dyn Shell) -> Result<(), BackendError> {
+        if self.0.iter().any(|(done, _)| done == base) {
+            return Ok(());
         }
+        let Some(id) = id_of(base, shell).await? else { return Ok(()) };
+        let context = context(&id, constraints).map_err(|e| BackendError::Other(Text::same(e.to_string())))?;
+        // A build that is not waited for any longer may still give it the name.
+        self.0.push((base.to_owned(), id));
+        let build = Cmd::new(["docker", "build", "--quiet", "--tag", base, "-"]).env("DOCKER_BUILDKIT", "0");
+        shell.must(&build.stdin(context).timeout(DERIVING)).await?;
         Ok(())
+    }
+
+    /// Gives the bases their own images back: each that can have it, whatever comes of another.
+    pub async fn put_back(self, shell: &dyn Shell) -> Result<(), BackendError> {
+        let mut all = Ok(());
+        for (base, id) in self.0 {
+            let tagged = shell.must(&Cmd::new(["docker", "tag", &id, &base]).timeout(Duration::from_secs(30))).await;
+            all = all.and(tagged.map(drop));
+        }
+        Ok(all?)
     }
 }
 
@@ -200,5 +217,26 @@ mod tests {
             tar.entries().unwrap().map(|entry| std::io::read_to_string(entry.unwrap()).unwrap()).collect();
         assert!(texts[0].starts_with("FROM sha256:ab\n") && texts[0].contains("ENV PIP_CONSTRAINT=/imparcial-"));
         assert_eq!(texts[1], "flask==2.0.1\n");
+    }
+
+    #[tokio::test]
+    async fn a_base_that_cannot_be_derived_leaves_every_base_as_it_was() {
+        use crate::exec::scripted::{Reply, Scripted};
+
+        let lab = Scripted::default()
+            .on(["docker", "image", "inspect"], vec![Reply::out("sha256:one\n"), Reply::out("sha256:two\n")])
+            .on(["docker", "build"], vec![Reply::out("sha256:x\n"), Reply::fail(1, "no space")])
+            .on(["docker", "tag"], vec![Reply::fail(1, "busy"), Reply::out("")]);
+        let digest = format!("python@sha256:{}", "0".repeat(64));
+        let bases = ["python:3.9", &digest, "--privileged", "python:3.9", "node:16"].map(str::to_owned);
+        let bases: Vec<&String> = bases.iter().collect();
+        assert!(under(&bases, "flask==2.0.1\n", &lab).await.is_err());
+        let of = |word: &str| lab.asked().into_iter().filter(|cmd| cmd.contains(word)).collect::<Vec<_>>();
+        assert_eq!(
+            of("docker build"),
+            ["docker build --quiet --tag python:3.9 -", "docker build --quiet --tag node:16 -"],
+            "one that is pinned keeps its image, and one that is named twice is derived once"
+        );
+        assert_eq!(of("docker tag"), ["docker tag sha256:one python:3.9", "docker tag sha256:two node:16"]);
     }
 }

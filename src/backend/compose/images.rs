@@ -198,7 +198,14 @@ async fn build(
     let under = match request.as_of.as_ref().and_then(|it| it.constraints_of(&service.name)) {
         Some(constraints) => {
             let bases: Vec<&String> = bases.iter().filter(|b| !made_here(request, b)).collect();
-            as_of::under(&bases, &constraints, shell).await?
+            match as_of::under(&bases, &constraints, shell).await {
+                Ok(under) => under,
+                // Of this service nothing can be said; all else can.
+                Err(error) => {
+                    state.missing = Some(not_under(&service.name, &error.text()));
+                    return Ok(state);
+                }
+            }
         }
         None => as_of::Under::default(),
     };
@@ -252,6 +259,14 @@ async fn build(
         None => refused(service, &state.log, &text, state.stand_in.as_ref(), full),
     });
     Ok(state)
+}
+
+fn not_under(service: &str, why: &Text) -> LeftOut {
+    let text = Text::new(
+        format!("the packages of the day it was handed in could not be put under {service}: {}", why.en),
+        format!("no se pudieron poner bajo {service} los paquetes del día en que se entregó: {}", why.es),
+    );
+    LeftOut { reason: Some(Reason::Age), text }
 }
 
 /// What was left out of the run's copy and is named in a build's Dockerfile or output.

@@ -151,6 +151,12 @@ pub(super) fn is_image(base: &str) -> bool {
     IMAGE.is_match(base)
 }
 
+/// Whether a base's name can lead to another image for a while: one that names its very image by a digest cannot.
+pub(super) fn can_lead(base: &str) -> bool {
+    let number = base.len() == 64 && base.bytes().all(|b| b.is_ascii_hexdigit());
+    is_image(base) && !base.contains('@') && !base.starts_with("sha256:") && !number
+}
+
 /// Why no packages can be put under a base.
 pub(super) fn not_under(base: &str) -> Text {
     let base = crate::sanitize::line(base, 100);
@@ -250,7 +256,9 @@ mod tests {
         let digest = format!("python@sha256:{}", "0".repeat(64));
         for base in ["python", "python:3.9-slim", "localhost:5000/a/b_c:x", "docker.io/library/python:3.11", &digest] {
             assert!(is_image(base), "{base}");
+            assert_eq!(can_lead(base), base != digest, "{base}");
         }
+        assert!(!can_lead(&"0".repeat(64)) && !can_lead("sha256:00") && !can_lead("--privileged"));
     }
 
     #[test]
