@@ -17,7 +17,8 @@ pub enum Origin {
     Gone,
     /// It was raised in an installed package.
     Package,
-    /// It was raised in the submission's own code, about an installed package: a name that has gone, or never was.
+    /// It was raised in the submission's own code, about an installed package: a name that has gone, or never was. Or in a
+    /// package, and may be about how it is used: what that day's packages say decides.
     AboutPackage,
 }
 
@@ -44,6 +45,17 @@ const RAISED: &[&str] = &[
     r"^(pkg_resources|importlib\.metadata)\.\w+",
 ];
 
+/// What packages also raise that is no version's doing: what a server answered, or did not, and files.
+const NO_VERSION: &[&str] = &[
+    r"^([\w.]*\.)?(Operational|Programming|Integrity|Interface|Data|Database|Internal)Error(:|$)",
+    r"^([\w.]*\.)?\w*(Connection|Connect|Timeout|Timedout|TimedOut|Authentication|ServerSelection)\w*(:|$)",
+    r"^([\w.]*\.)?(gaierror|herror|OSError|IOError|EOFError|PermissionError|FileNotFoundError|FileExistsError)(:|$)",
+    r"^([\w.]*\.)?(IsADirectoryError|NotADirectoryError|BrokenPipeError|BlockingIOError|MemoryError|SSLError)(:|$)",
+    r"^([\w.]*\.)?(ResponseError|TemplateNotFound|TemplateSyntaxError|SystemExit|KeyboardInterrupt)(:|$)",
+    r"(?i)connection refused|access denied|using password|(wrong|invalid) password|password authentication",
+    r"(?i)name or service not known|in name resolution|no such file or directory",
+];
+
 /// What one's own code says of a package that has no such name now.
 const ABOUT: &[&str] = &[
     r"^ImportError: cannot import name '?\w+'?( from '[\w.]+' \(.*/(site|dist)-packages/.*\))?$",
@@ -56,6 +68,7 @@ const ABOUT: &[&str] = &[
 static INSTALLER_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(INSTALLER));
 static GONE_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(GONE));
 static RAISED_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(RAISED));
+static NO_VERSION_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(NO_VERSION));
 static ABOUT_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(ABOUT));
 /// A build's step begins, or (BuildKit) the failed one's last words.
 static STEP: LazyLock<Regex> = LazyLock::new(|| {
@@ -100,10 +113,10 @@ fn last<'l>(lines: impl Iterator<Item = &'l str>, installs: bool) -> Option<(Ori
         } else if installs && matches(&GONE_RE) {
             last = Some((Origin::Gone, line));
         } else if frame.is_some() && EXCEPTION.is_match(line) {
-            let installed =
-                frame.take().is_some_and(|file| file.contains("/site-packages/") || file.contains("/dist-packages/"));
+            let installed = frame.take().is_some_and(is_installed);
             let origin = match installed {
-                true => matches(&RAISED_RE).then_some(Origin::Package),
+                true if matches(&RAISED_RE) => Some(Origin::Package),
+                true => (!matches(&NO_VERSION_RE)).then_some(Origin::AboutPackage),
                 false => matches(&ABOUT_RE).then_some(Origin::AboutPackage),
             };
             // One that is somebody else's doing came later: that is what ended it.
@@ -111,6 +124,12 @@ fn last<'l>(lines: impl Iterator<Item = &'l str>, installs: bool) -> Option<(Ori
         }
     }
     last
+}
+
+/// Whether a file of a traceback is an installed package's; a compiled one's is named as where it was compiled.
+fn is_installed(file: &str) -> bool {
+    let compiled = !file.starts_with('/') && (file.ends_with(".pyx") || file.ends_with(".pxd"));
+    compiled || file.contains("/site-packages/") || file.contains("/dist-packages/")
 }
 
 /// Packages and versions that pip says it installed, by normalised name, in a build's log.
@@ -188,6 +207,52 @@ ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib
             "AttributeError: 'Flask' object has no attribute 'before_first_request'",
         ] {
             assert_eq!(of_run(&own(message)).map(|(o, _)| o), Some(Origin::AboutPackage), "{message}");
+        }
+    }
+
+    fn raised(file: &str, message: &str) -> String {
+        let own = "Traceback (most recent call last):\n  File \"/app/app.py\", line 3, in <module>\n    x()\n";
+        format!("{own}  File \"{file}\", line 9, in f\n    y()\n    ^^^\n{message}\n\nThis typically means that: no\n")
+    }
+
+    #[test]
+    fn what_a_package_refuses_may_be_its_versions_doing() {
+        let package = "/usr/local/lib/python3.11/site-packages/x/y.py";
+        for message in [
+            "RuntimeError: Working outside of application context.",
+            "sqlalchemy.exc.ArgumentError: Textual SQL expression 'select 1' should be explicitly declared as text('select 1')",
+            "sqlalchemy.exc.ObjectNotExecutableError: Not an executable object: 'SELECT 1'",
+            "TypeError: Descriptors cannot be created directly.",
+            "ValueError: numpy.dtype size changed, may indicate binary incompatibility",
+            "RuntimeError: 'cryptography' package is required for sha256_password or caching_sha2_password auth methods",
+            "mysql.connector.errors.NotSupportedError: Authentication plugin 'caching_sha2_password' is not supported",
+        ] {
+            assert_eq!(of_run(&raised(package, message)).map(|(o, _)| o), Some(Origin::AboutPackage), "{message}");
+            assert_eq!(of_run(&raised("/app/datos.py", message)), None, "{message}");
+        }
+        let compiled = raised("pandas/_libs/interval.pyx", "ValueError: numpy.dtype size changed");
+        assert_eq!(of_run(&compiled).map(|(o, _)| o), Some(Origin::AboutPackage));
+    }
+
+    #[test]
+    fn what_a_server_answers_is_no_versions_doing() {
+        let package = "/usr/local/lib/python3.11/site-packages/x/y.py";
+        for message in [
+            "pymysql.err.OperationalError: (1045, \"Access denied for user 'a'@'b' (using password: YES)\")",
+            "sqlalchemy.exc.OperationalError: (pymysql.err.OperationalError) (2003, \"Can't connect to MySQL server\")",
+            "mysql.connector.errors.ProgrammingError: 1146 (42S02): Table 'exam.aves' doesn't exist",
+            "mysql.connector.errors.DatabaseError: 2003 (HY000): Can't connect to MySQL server on 'db:3306' (111)",
+            "mysql.connector.errors.InterfaceError: 2003: Can't connect",
+            "redis.exceptions.ConnectionError: Error 111 connecting to redis:6379. Connection refused.",
+            "redis.exceptions.AuthenticationError: Authentication required.",
+            "redis.exceptions.TimeoutError: Timeout connecting to server",
+            "pymongo.errors.ServerSelectionTimeoutError: db:27017: [Errno 111] Connection refused",
+            "ConnectionRefusedError: [Errno 111] Connection refused",
+            "socket.gaierror: [Errno -2] Name or service not known",
+            "FileNotFoundError: [Errno 2] Unable to load configuration file: '/app/ajustes.cfg'",
+            "jinja2.exceptions.TemplateNotFound: index.html",
+        ] {
+            assert_eq!(of_run(&raised(package, message)), None, "{message}");
         }
     }
 
