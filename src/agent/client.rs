@@ -45,8 +45,10 @@ struct Place {
 
 /// When looks were made from inside containers, by the container's id: seconds of the epoch.
 type Visits = Arc<Mutex<HashMap<String, Vec<(f64, f64)>>>>;
-/// What leaves a little later than it was asked for, in seconds.
-const TRAIL: f64 = 0.1;
+/// After an answer nothing more of a look leaves, but what the engine's own resolver may still pass on: seconds.
+const TRAIL: f64 = 0.005;
+/// A resolver that is given up goes on asking, in seconds.
+const LONG_TRAIL: f64 = 30.0;
 
 /// An agent that is started once, by whoever needs it first.
 type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
@@ -161,7 +163,12 @@ pub(super) enum Stand {
 }
 
 /// A look from inside a container, noted from before its beginning until after its end, however it ends.
-struct Visit<'a>(&'a Visits, &'a str, usize);
+struct Visit<'a> {
+    visits: &'a Visits,
+    container: &'a str,
+    number: usize,
+    trail: f64,
+}
 
 impl<'a> Visit<'a> {
     fn begin(visits: &'a Visits, container: &'a str) -> Self {
@@ -170,15 +177,15 @@ impl<'a> Visit<'a> {
         of.push((now(), f64::INFINITY));
         let number = of.len() - 1;
         drop(all);
-        Self(visits, container, number)
+        Self { visits, container, number, trail: LONG_TRAIL }
     }
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(visit) = all.get_mut(self.1).and_then(|of| of.get_mut(self.2)) {
-            visit.1 = now() + TRAIL;
+        let mut all = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(visit) = all.get_mut(self.container).and_then(|of| of.get_mut(self.number)) {
+            visit.1 = now() + self.trail;
         }
     }
 }
@@ -200,8 +207,13 @@ impl Agent {
             Stand::Inside(connection, container, visits) => {
                 // Reading a file leaves no trace in the network.
                 let quiet = matches!(look, Look::Files { .. } | Look::Ping);
-                let _visit = (!quiet).then(|| Visit::begin(visits, container));
-                connection.look(look, timeout).await
+                let mut visit = (!quiet).then(|| Visit::begin(visits, container));
+                let began = tokio::time::Instant::now();
+                let sight = connection.look(look, timeout).await?;
+                if let Some(visit) = visit.as_mut().filter(|_| began.elapsed() < timeout) {
+                    visit.trail = TRAIL;
+                }
+                Ok(sight)
             }
         }
     }

@@ -165,6 +165,13 @@ async fn looks_from_inside_a_container_are_noted() {
     inside.look(Look::Dns { name: "localhost".into() }, SOON).await.unwrap();
     let visits = agents.visits("a");
     assert!(matches!(visits[..], [(from, to)] if from < to && to < from + 20.0), "{visits:?}");
+    let (_, deaf) = place(Behaves::NeverAnswers);
+    let given_up = tokio::time::timeout(Duration::from_millis(50), async {
+        deaf.inside(&app).await.unwrap().look(Look::Dns { name: "localhost".into() }, SOON).await
+    });
+    assert!(given_up.await.is_err());
+    let visits = deaf.visits("a");
+    assert!(matches!(visits[..], [(from, to)] if to > from + 29.0), "it may go on asking: {visits:?}");
     assert_eq!(agents.visits("b"), []);
 }
 

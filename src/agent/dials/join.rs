@@ -50,6 +50,7 @@ pub(super) fn open(home: &Home, namespace: &File) -> io::Result<(OwnedFd, File)>
         let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
         setsockopt(&socket, sockopt::RcvBufForce, &ROOM)?;
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         Ok((socket, File::open(HERE)?))
     })
 }

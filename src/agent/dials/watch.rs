@@ -4,6 +4,7 @@
 //! One thread of its own, since going into a namespace is a thread's affair.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -17,6 +18,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg};
+use nix::sys::time::TimeSpec;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
@@ -93,6 +95,12 @@ pub(in crate::agent) fn start(folder: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A namespace's name where it is a container's: the machine's own and those of an engine's networks are called otherwise.
+fn containers(name: OsString) -> Option<String> {
+    let name = name.into_string().ok()?;
+    (name.len() == 12 && name.bytes().all(|b| b.is_ascii_hexdigit())).then_some(name)
+}
+
 struct Watch {
     folder: PathBuf,
     inotify: Inotify,
@@ -117,7 +125,7 @@ impl Watch {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         inotify.add_watch(&folder, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE)?;
         // Those that are there already: what their processes did before is not known.
-        let there = std::fs::read_dir(&folder)?.flatten().filter_map(|e| e.file_name().into_string().ok());
+        let there = std::fs::read_dir(&folder)?.flatten().filter_map(|e| containers(e.file_name()));
         let coming = there.map(|name| (name, LOOKS - 1)).collect();
         Ok(Self { folder, inotify, rung, open: Vec::new(), coming })
     }
@@ -178,7 +186,7 @@ impl Watch {
             if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                 return Err(io::Error::other("namespaces came too fast"));
             }
-            let Some(name) = event.name.and_then(|n| n.into_string().ok()) else { continue };
+            let Some(name) = event.name.and_then(containers) else { continue };
             if event.mask.contains(AddWatchFlags::IN_CREATE) {
                 self.coming.push((name, 0));
             } else {
@@ -199,7 +207,10 @@ impl Watch {
                     let dials = Dials::new(nobody_yet(&namespace)?);
                     book(|book| {
                         if book.spaces.len() >= MOST {
-                            book.spaces.pop_front();
+                            // One that has ended: containers that restart must not hide one that runs.
+                            let ended = |(name, _): &(String, Dials)| !self.open.iter().any(|s| s.name == *name);
+                            let oldest = book.spaces.iter().position(ended).unwrap_or_default();
+                            book.spaces.remove(oldest);
                         }
                         book.spaces.push_back((name.clone(), dials));
                     });
@@ -214,11 +225,15 @@ impl Watch {
     }
 }
 
+fn seconds(time: TimeSpec) -> f64 {
+    time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9
+}
+
 impl Space {
     /// Reads what has come; whether that was all of it.
     fn listen(&mut self, home: &Home) -> io::Result<bool> {
         let mut buffer = [0_u8; PACKET];
-        let mut control = cmsg_space!(u32);
+        let mut control = cmsg_space!(u32, TimeSpec);
         for _ in 0..TURN {
             let mut parts = [IoSliceMut::new(&mut buffer)];
             let flags = MsgFlags::MSG_DONTWAIT;
@@ -229,8 +244,15 @@ impl Space {
                 Err(Errno::ENETDOWN | Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let lost =
-                packet.cmsgs().is_ok_and(|mut all| all.any(|c| matches!(c, ControlMessageOwned::RxqOvfl(n) if n > 0)));
+            let (mut lost, mut at) = (false, None);
+            for message in packet.cmsgs()? {
+                match message {
+                    ControlMessageOwned::RxqOvfl(packets) => lost |= packets > 0,
+                    // When it passed, and not when it was read.
+                    ControlMessageOwned::ScmTimestampns(time) => at = Some(seconds(time)),
+                    _ => {}
+                }
+            }
             let Some(link) = packet.address else { continue };
             let (out, kind, length) = (link.pkttype() == OUTGOING, u16::from_be(link.protocol()), packet.bytes);
             let bytes = buffer.get(..length.min(PACKET)).unwrap_or_default();
@@ -239,11 +261,11 @@ impl Space {
                 events.extend(self.unsent(home, bytes)?);
             }
             if lost || !events.is_empty() {
-                let now = OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9;
+                let at = at.unwrap_or_else(|| OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9);
                 book(|book| {
                     if let Some((_, dials)) = book.spaces.iter_mut().rev().find(|(name, _)| *name == self.name) {
                         dials.whole &= !lost;
-                        events.into_iter().for_each(|event| dials.note(event, now));
+                        events.into_iter().for_each(|event| dials.note(event, at));
                     }
                 });
             }
