@@ -134,12 +134,19 @@ impl Scene {
 }
 
 impl Dialled {
+    /// Whether it surely dials what no waiting makes its store.
+    pub(in crate::probe) fn astray(&self) -> bool {
+        matches!(self, Self::Wrong(wrong) if wrong.sure && !matches!(wrong.whose, Whose::Store | Whose::Machine))
+    }
+
     /// Why a page gets no rows, as far as whom its app dials explains it. `names` are the store's.
     pub(in crate::probe) fn trouble(&self, names: &[String]) -> Option<Text> {
         match self {
             // What reaches the store is not what the page lacks.
             Self::Wrong(wrong) if !matches!(wrong.whose, Whose::Store | Whose::Machine) => Some(wrong.text()),
+            // A store that is down has no name either.
             Self::Nothing { unknown } => {
+                let unknown: Vec<_> = unknown.iter().filter(|asked| !names.contains(asked)).collect();
                 let (asked, name) = (unknown.last()?, names.first()?);
                 Some(Text::new(
                     format!("the app asks for `{asked}`, which no service is called; your database is `{name}`"),
@@ -327,6 +334,23 @@ mod tests {
         assert_eq!(verdict(&Dials { hidden_questions: true, ..store }, &scene()), "store 172.18.0.2:3306?");
         let asked = heard(&[("db", &[DB], 1.0)], &[]);
         assert_eq!(verdict(&Dials { from_start: false, whole: false, ..asked }, &scene()), "name db");
+    }
+
+    #[test]
+    fn a_page_is_told_what_keeps_it_from_its_rows() {
+        let told = |dials: &Dials| {
+            let dialled = judge(dials, &scene());
+            (dialled.astray(), dialled.trouble(&["db".into()]).map(|t| t.en))
+        };
+        let (astray, said) = told(&heard(&[], &[("127.0.0.1:3306", false, 1.0)]));
+        assert!(astray && said.is_some_and(|s| s.contains("its own container, where no database answers")));
+        let (astray, said) = told(&heard(&[("bd", &[], 1.0)], &[]));
+        assert!(!astray && said.is_some_and(|s| s.starts_with("the app asks for `bd`, which no service is called")));
+        // It gets through to the store: something else is wrong.
+        assert_eq!(told(&heard(&[], &[("172.18.0.2:3306", true, 1.0)])), (false, None));
+        assert_eq!(told(&heard(&[("db", &[DB], 1.0)], &[])), (false, None));
+        let late = Dials { from_start: false, ..heard(&[], &[("10.0.0.1:3306", false, 1.0)]) };
+        assert!(!told(&late).0);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 pub(super) use self::hear::{Heard, hear};
@@ -65,7 +66,7 @@ pub static KIND: ProbeKind = ProbeKind {
 /// An app may take so long to answer its first visitor; one that never does dials nothing for it either.
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 /// What is dialled wrongly for so long is what the code says, and not a detour until the store is there.
-const DETOUR: Duration = Duration::from_secs(3);
+pub(super) const DETOUR: Duration = Duration::from_secs(3);
 /// Links that are followed while nothing is dialled.
 const LINKS: usize = 10;
 
@@ -107,8 +108,11 @@ impl Probe for DialsProbe {
             if !(quiet || (wrong && links == 0)) {
                 break;
             }
+            let began = OffsetDateTime::now_utc();
             answered = visit(stack, &self.role, &containers, links, attempt).await?;
             heard = listen().await?;
+            // What our own looks hide proves nothing: there will be another visit.
+            answered &= !watched_by_us(&stack.agents.visits(&app.id), began, OffsetDateTime::now_utc());
             if !answered {
                 break;
             }
@@ -127,11 +131,18 @@ impl Probe for DialsProbe {
             }
             Dialled::Wrong(wrong) if !wrong.sure => return Err(unsure(&wrong)),
             Dialled::Wrong(wrong) => {
-                let mut seen = absent(wrong.text())?;
                 if answered && attempt.waited >= DETOUR {
+                    // Only now: a question of ours could be taken for the app's afterwards.
+                    let mut seen = self.inside(stack, attempt, Text::same("")).await?;
+                    if let Some((_, facts)) = seen.subjects.first_mut() {
+                        facts.insert("by_name".to_owned(), json!(false));
+                    }
+                    seen.explanation = Some(wrong.text());
                     seen.conditions.push(SETTLED.to_owned());
+                    seen
+                } else {
+                    absent(wrong.text())?
                 }
-                seen
             }
             Dialled::Nothing { .. } if answered || attempt.waited >= FIRST_ANSWER => {
                 let note = Text::new(
@@ -188,6 +199,12 @@ async fn visit(
     Ok(walk.has_doors() && walk.walk(&[], &reach).await?.page.is_some())
 }
 
+/// Whether a look of ours from inside the app fell into a time.
+fn watched_by_us(looks: &[(f64, f64)], began: OffsetDateTime, ended: OffsetDateTime) -> bool {
+    let seconds = |time: OffsetDateTime| time.unix_timestamp_nanos() as f64 / 1e9;
+    looks.iter().any(|(from, to)| *from <= seconds(ended) && *to >= seconds(began))
+}
+
 fn absent(why: Text) -> Result<Observation, ProbeError> {
     let facts = Facts::from([
         ("by_name".to_owned(), json!(false)),
@@ -209,6 +226,15 @@ fn unsure(wrong: &Wrong) -> ProbeError {
 mod tests {
     use super::*;
     use crate::scenario::tree;
+
+    #[test]
+    fn a_visit_counts_where_no_look_of_ours_was_made_meanwhile() {
+        let at = |s| OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(s);
+        let looks = [(10.0, 11.0), (20.0, f64::INFINITY)];
+        assert!(!watched_by_us(&looks, at(12), at(19)));
+        assert!(watched_by_us(&looks, at(9), at(12)));
+        assert!(watched_by_us(&looks, at(30), at(31)), "one that goes on");
+    }
 
     #[test]
     fn parameters_name_both_roles_and_the_port() {

@@ -20,7 +20,7 @@ use self::text::PageText;
 use self::walk::{Page, Reach, Walk, Walked};
 use super::common::{Found, here, player};
 use super::store::{self, schema};
-use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, dials};
+use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED, dials};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::tree::Decoder;
@@ -147,7 +147,11 @@ impl Probe for PageProbe {
             if let Found::Here(store) = player(stack, &self.rows_of).await? {
                 // What was heard of it names the cause; what it says itself is a help, and may be missing.
                 let heard = dials::hear(stack, &app, &store, &containers, STORE_PORT, attempt.timeout).await;
-                let cause = heard.ok().flatten().and_then(|h| h.dialled.trouble(&store.names));
+                let dialled = heard.ok().flatten().map(|heard| heard.dialled);
+                if attempt.waited >= dials::DETOUR && dialled.as_ref().is_some_and(dials::Dialled::astray) {
+                    observation.conditions.push(SETTLED.to_owned());
+                }
+                let cause = dialled.and_then(|dialled| dialled.trouble(&store.names));
                 observation.explanation = match (cause, said) {
                     (Some(cause), said) => Some(cause_text(page, &cause, said.as_deref())),
                     (None, Some(error)) => Some(trouble_text(page, &error, &store.names)),
