@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::client::AgentError;
 use super::wire::{Ask, Ran, Tell, receive, send};
 use super::{Look, Request, Sight};
-use crate::exec::{Cmd, Piped, Shell};
+use crate::exec::{Cmd, Piped, Said, Shell};
 
 /// How long an agent may take until it says that it is ready.
 const READY: Duration = Duration::from_secs(20);
@@ -31,15 +31,25 @@ pub(crate) struct Connection {
 }
 
 /// Who waits for an answer; none any more once the agent has ended.
-struct Waiting(Mutex<Option<HashMap<u64, oneshot::Sender<Tell>>>>);
+struct Waiting(Mutex<Option<HashMap<u64, Asker>>>);
+
+/// Where an answer goes, and the lines before it.
+struct Asker {
+    answer: oneshot::Sender<Tell>,
+    said: Option<Said>,
+}
 
 impl Waiting {
-    fn with<T>(&self, work: impl FnOnce(&mut Option<HashMap<u64, oneshot::Sender<Tell>>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Option<HashMap<u64, Asker>>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take(&self, id: u64) -> Option<oneshot::Sender<Tell>> {
+    fn take(&self, id: u64) -> Option<Asker> {
         self.with(|map| map.as_mut().and_then(|map| map.remove(&id)))
+    }
+
+    fn said(&self, id: u64) -> Option<Said> {
+        self.with(|map| map.as_ref().and_then(|map| map.get(&id)?.said.clone()))
     }
 
     /// Everyone who waits learns that nothing will come.
@@ -74,24 +84,36 @@ impl Connection {
     pub(crate) async fn look(self: &Arc<Self>, look: Look, within: Duration) -> Result<Sight, AgentError> {
         let timeout_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let asked = |id| Ask::Look(Request { id, timeout_ms, look });
-        match self.ask(asked, Some(within + SLACK)).await? {
+        match self.ask(asked, Some(within + SLACK), None).await? {
             Tell::Sight(answer) => Ok(answer.sight),
             _ => Err(self.ended("it answered something else")),
         }
     }
 
     /// Runs a command beside the agent. `within` is the command's own limit and is kept by the agent.
-    pub(crate) async fn run(self: &Arc<Self>, cmd: Cmd, within: Option<Duration>) -> Result<Ran, AgentError> {
-        match self.ask(|id| Ask::Run { id, cmd }, within.map(|t| t + 4 * SLACK)).await? {
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        cmd: Cmd,
+        within: Option<Duration>,
+        said: Option<Said>,
+    ) -> Result<Ran, AgentError> {
+        let follow = said.is_some();
+        match self.ask(|id| Ask::Run { id, cmd, follow }, within.map(|t| t + 4 * SLACK), said).await? {
             Tell::Ran { ran, .. } => Ok(ran),
             _ => Err(self.ended("it answered something else")),
         }
     }
 
-    async fn ask(self: &Arc<Self>, ask: impl FnOnce(u64) -> Ask, within: Option<Duration>) -> Result<Tell, AgentError> {
+    async fn ask(
+        self: &Arc<Self>,
+        ask: impl FnOnce(u64) -> Ask,
+        within: Option<Duration>,
+        said: Option<Said>,
+    ) -> Result<Tell, AgentError> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let (tell, told) = oneshot::channel();
-        let known = self.waiting.with(|map| map.as_mut().map(|map| map.insert(id, tell)).is_some());
+        let (answer, told) = oneshot::channel();
+        let asker = Asker { answer, said };
+        let known = self.waiting.with(|map| map.as_mut().map(|map| map.insert(id, asker)).is_some());
         if !known {
             return Err(self.ended("it ended before"));
         }
@@ -168,11 +190,17 @@ async fn read(mut stdout: Box<dyn AsyncRead + Send + Unpin>, waiting: Arc<Waitin
         let id = match &tell {
             Tell::Sight(answer) => answer.id,
             Tell::Ran { id, .. } => *id,
+            Tell::Said { id, line } => {
+                if let Some(said) = waiting.said(*id) {
+                    said(line);
+                }
+                continue;
+            }
             Tell::Ready { .. } | Tell::Broken { .. } => continue,
         };
         // Nobody waits for what was given up.
         if let Some(asker) = waiting.take(id) {
-            let _ = asker.send(tell);
+            let _ = asker.answer.send(tell);
         }
     }
     waiting.close();

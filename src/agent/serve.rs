@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -16,7 +17,7 @@ use super::allocate;
 use super::join::Inside;
 use super::wire::{Ask, Ran, Tell, receive, send};
 use super::{Answer, Request, Sight, looks};
-use crate::exec::Shell;
+use crate::exec::{Said, Shell};
 use crate::exec::local::Local;
 
 /// The name of the hidden subcommand.
@@ -85,10 +86,14 @@ pub(crate) async fn serve(
                     let _ = answers.send(Tell::Sight(sight)).await;
                 });
             }
-            Some(Ask::Run { id, cmd }) => {
+            Some(Ask::Run { id, cmd, follow }) => {
                 let answers = answers.clone();
                 running.start(id, async move {
-                    let ran = Ran::of(Local.run(&cmd).await.map_err(|e| e.kind));
+                    let told = answers.clone();
+                    // Where answers wait, a line that is only for show is left out.
+                    let said: Said = Arc::new(move |line| drop(told.try_send(Tell::Said { id, line: line.to_owned() })));
+                    let ran = if follow { Local.follow(&cmd, said).await } else { Local.run(&cmd).await };
+                    let ran = Ran::of(ran.map_err(|e| e.kind));
                     let _ = answers.send(Tell::Ran { id, ran }).await;
                 });
             }

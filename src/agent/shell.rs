@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::client::{AgentError, Agents, Stand};
-use crate::exec::{Cmd, Output, Piped, RunError, RunErrorKind, Shell};
+use crate::exec::{Cmd, Output, Piped, RunError, RunErrorKind, Said, Shell};
 
 /// How long the place may take to show that it is still there.
 const THERE: Duration = Duration::from_secs(20);
@@ -26,13 +26,22 @@ impl AgentShell {
         Self { agents, under }
     }
 
-    async fn ask(&self, cmd: &Cmd) -> Result<Result<Output, RunErrorKind>, AgentError> {
+    async fn ask(&self, cmd: &Cmd, said: Option<Said>) -> Result<Result<Output, RunErrorKind>, AgentError> {
         match self.agents.lab().await?.0 {
             Stand::Here => Ok(Err(RunErrorKind::Gone("there is no agent".into()))),
             Stand::There(agent) | Stand::Inside(agent, ..) => {
-                agent.run(cmd.clone(), cmd.timeout).await.map(super::wire::Ran::result)
+                agent.run(cmd.clone(), cmd.timeout, said).await.map(super::wire::Ran::result)
             }
         }
+    }
+
+    async fn run_told(&self, cmd: &Cmd, said: Option<Said>) -> Result<Output, RunError> {
+        let kind = match self.ask(cmd, said).await {
+            Ok(Ok(output)) => return Ok(output),
+            Ok(Err(kind)) => kind,
+            Err(error) => self.why(error).await,
+        };
+        Err(RunError { cmd: cmd.clone(), place: self.place(), kind })
     }
 
     /// Whether an agent that ended did so because its whole place is gone.
@@ -52,12 +61,11 @@ impl Shell for AgentShell {
     }
 
     async fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
-        let kind = match self.ask(cmd).await {
-            Ok(Ok(output)) => return Ok(output),
-            Ok(Err(kind)) => kind,
-            Err(error) => self.why(error).await,
-        };
-        Err(RunError { cmd: cmd.clone(), place: self.place(), kind })
+        self.run_told(cmd, None).await
+    }
+
+    async fn follow(&self, cmd: &Cmd, said: Said) -> Result<Output, RunError> {
+        self.run_told(cmd, Some(said)).await
     }
 
     async fn pipe(&self, cmd: &Cmd) -> Result<Piped, RunError> {

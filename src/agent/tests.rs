@@ -12,7 +12,7 @@ use super::wire::{Tell, send};
 use super::{AgentError, AgentShell, Agents, Look, Sight};
 use crate::docker::Container;
 use crate::exec::local::Local;
-use crate::exec::{Cmd, Output, Piped, RunError, RunErrorKind, Shell};
+use crate::exec::{Cmd, Output, Piped, RunError, RunErrorKind, Said, Shell};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -186,6 +186,27 @@ async fn commands_run_beside_the_agent_as_anywhere() {
     assert!(matches!(error.kind, RunErrorKind::Timeout(..)), "{error}");
     let error = shell.run(&Cmd::new(["imparcial-no-such-program"])).await.unwrap_err();
     assert!(error.to_string().contains("is not installed"), "{error}");
+}
+
+#[tokio::test]
+async fn lines_of_a_command_come_before_its_end_and_a_flood_of_them_holds_nothing_up() {
+    let (here, agents) = place(Behaves::Well);
+    let shell = AgentShell::new(agents, here);
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let said: Said = Arc::new(move |line| drop(tell.send(line.to_owned())));
+    let dir = tempfile::tempdir().unwrap();
+    let seen = dir.path().join("seen");
+    let script = format!("echo first; until [ -e {} ]; do sleep 0.02; done; seq 200000", seen.display());
+    let cmd = Cmd::new(["sh", "-c", &script]).timeout(SOON);
+    let (output, first) = tokio::join!(shell.follow(&cmd, said), async {
+        let first = told.recv().await;
+        std::fs::write(&seen, "").unwrap();
+        first
+    });
+    assert_eq!(first.as_deref(), Some("first"));
+    assert!(output.unwrap().out().ends_with("\n200000\n"));
+    let more = std::iter::from_fn(|| told.try_recv().ok()).count();
+    assert!((1..20_000).contains(&more), "{more}");
 }
 
 #[tokio::test]

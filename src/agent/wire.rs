@@ -17,10 +17,11 @@ const LONGEST: u32 = 128 << 20;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ask {
     Look(Request),
-    /// Runs a command where the agent stands.
+    /// Runs a command where the agent stands; `follow`: its lines are told as they are printed.
     Run {
         id: u64,
         cmd: Cmd,
+        follow: bool,
     },
     /// Nobody waits for this one any more: it is ended, and not answered.
     Stop {
@@ -36,6 +37,8 @@ pub(crate) enum Tell {
     Broken { message: String },
     Sight(Answer),
     Ran { id: u64, ran: Ran },
+    /// A line of a command that still runs.
+    Said { id: u64, line: String },
 }
 
 /// How a command went.

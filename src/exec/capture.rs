@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::Follower;
+
 /// Bytes kept of a stream's beginning.
 pub(crate) const HEAD: usize = 1 << 20;
 /// Bytes kept of a stream's end.
@@ -65,13 +67,17 @@ impl Capture {
 pub(crate) struct Shared(Arc<Mutex<Capture>>);
 
 impl Shared {
-    /// Reads until the stream ends. A reading error ends it too: the writer is gone.
-    pub(crate) async fn fill(self, mut from: impl AsyncRead + Unpin) {
+    /// Reads until the stream ends, telling its lines to whom they are told. A reading error ends it too: the writer is
+    /// gone.
+    pub(crate) async fn fill(self, mut from: impl AsyncRead + Unpin, mut told: Option<Follower>) {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(n) = from.read(&mut buffer).await
             && n > 0
         {
             self.lock().push(&buffer[..n]);
+            if let Some(told) = &mut told {
+                told.push(&buffer[..n]);
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{Instant, timeout};
 
 use super::capture::Shared;
-use super::{Cmd, Output, Piped, RunError, RunErrorKind, Shell};
+use super::{Cmd, Follower, Output, Piped, RunError, RunErrorKind, Said, Shell};
 
 /// Between TERM and KILL: long enough for a tool to remove its lock files.
 const GRACE: Duration = Duration::from_secs(3);
@@ -36,6 +36,27 @@ impl Shell for Local {
     }
 
     async fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
+        self.run_told(cmd, None).await
+    }
+
+    async fn follow(&self, cmd: &Cmd, said: Said) -> Result<Output, RunError> {
+        self.run_told(cmd, Some(said)).await
+    }
+
+    async fn pipe(&self, cmd: &Cmd) -> Result<Piped, RunError> {
+        let error = |kind| RunError { cmd: cmd.clone(), place: self.place(), kind };
+        let mut process = Process::start(cmd, true).map_err(|e| error(e.into()))?;
+        let streams = (process.child.stdin.take(), process.child.stdout.take());
+        let (Some(stdin), Some(stdout)) = streams else {
+            return Err(error(io::Error::other("the command has no pipes").into()));
+        };
+        let logging = process.child.stderr.take().map(|pipe| Task::spawn(log(cmd.to_string(), pipe)));
+        Ok(Piped { stdin: Box::new(stdin), stdout: Box::new(stdout), guard: Box::new((process, logging)) })
+    }
+}
+
+impl Local {
+    async fn run_told(&self, cmd: &Cmd, said: Option<Said>) -> Result<Output, RunError> {
         let error = |kind| RunError { cmd: cmd.clone(), place: self.place(), kind };
         let began = Instant::now();
         let mut process = Process::start(cmd, cmd.stdin.is_some()).map_err(|e| error(e.into()))?;
@@ -43,8 +64,9 @@ impl Shell for Local {
         // Both pipes are read at once: a full one would stop the command, and with it the reading of the other.
         let (stdout, stderr) = (Shared::default(), Shared::default());
         let reading = {
-            let out = process.child.stdout.take().map(|pipe| stdout.clone().fill(pipe));
-            let err = process.child.stderr.take().map(|pipe| stderr.clone().fill(pipe));
+            let told = || said.clone().map(Follower::new);
+            let out = process.child.stdout.take().map(|pipe| stdout.clone().fill(pipe, told()));
+            let err = process.child.stderr.take().map(|pipe| stderr.clone().fill(pipe, told()));
             Task::spawn(async move { tokio::join!(some(out), some(err)) })
         };
         let _writing = process.child.stdin.take().zip(cmd.stdin.clone()).map(|(mut pipe, bytes)| {
@@ -69,17 +91,6 @@ impl Shell for Local {
         }
         process.group.forget();
         Ok(Output { status: code(status), stdout: stdout.bytes(), stderr: stderr.bytes(), elapsed: began.elapsed() })
-    }
-
-    async fn pipe(&self, cmd: &Cmd) -> Result<Piped, RunError> {
-        let error = |kind| RunError { cmd: cmd.clone(), place: self.place(), kind };
-        let mut process = Process::start(cmd, true).map_err(|e| error(e.into()))?;
-        let streams = (process.child.stdin.take(), process.child.stdout.take());
-        let (Some(stdin), Some(stdout)) = streams else {
-            return Err(error(io::Error::other("the command has no pipes").into()));
-        };
-        let logging = process.child.stderr.take().map(|pipe| Task::spawn(log(cmd.to_string(), pipe)));
-        Ok(Piped { stdin: Box::new(stdin), stdout: Box::new(stdout), guard: Box::new((process, logging)) })
     }
 }
 
@@ -194,6 +205,7 @@ fn explain(error: io::Error, program: &str, cwd: Option<&str>) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
     use tokio::io::AsyncReadExt;
 
@@ -270,6 +282,24 @@ mod tests {
             assert!(stream.len() > 4 << 20 && stream.len() < (4 << 20) + 100, "{}", stream.len());
             assert!(String::from_utf8_lossy(stream).contains("bytes left out"));
         }
+    }
+
+    #[tokio::test]
+    async fn lines_are_told_before_the_command_ends() {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let said: Said = Arc::new(move |line| drop(tell.send(line.to_owned())));
+        let dir = tempfile::tempdir().unwrap();
+        let seen = dir.path().join("seen");
+        let script = format!("echo first; while [ ! -e {} ]; do sleep 0.02; done; echo second >&2", seen.display());
+        let cmd = sh(&script).timeout(Duration::from_secs(20));
+        let (output, first) = tokio::join!(Local.follow(&cmd, said), async {
+            let first = told.recv().await;
+            std::fs::write(&seen, "").unwrap();
+            first
+        });
+        assert_eq!((first.as_deref(), told.recv().await.as_deref()), (Some("first"), Some("second")));
+        let output = output.unwrap();
+        assert_eq!((output.out(), output.err()), ("first\n".to_owned(), "second\n".to_owned()));
     }
 
     #[tokio::test]

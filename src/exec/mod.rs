@@ -4,6 +4,7 @@
 
 pub(crate) mod capture;
 pub mod container;
+mod follow;
 pub mod local;
 pub mod scripted;
 
@@ -13,6 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+pub(crate) use follow::Follower;
+pub use follow::Said;
 
 use crate::text::Text;
 
@@ -165,6 +169,12 @@ pub trait Shell: Send + Sync {
 
     /// Runs to the end. The error is only for what could not be started, timed out or lost its place.
     async fn run(&self, cmd: &Cmd) -> Result<Output, RunError>;
+
+    /// The same, and lines of both streams are told as they are printed, where the place can do so.
+    async fn follow(&self, cmd: &Cmd, said: Said) -> Result<Output, RunError> {
+        drop(said);
+        self.run(cmd).await
+    }
 
     /// Starts, and gives its pipes; standard error goes to our log.
     async fn pipe(&self, cmd: &Cmd) -> Result<Piped, RunError>;

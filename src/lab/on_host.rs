@@ -19,7 +19,7 @@ use super::{LabError, LabSpec};
 use crate::agent::Agents;
 use crate::docker::Engine;
 use crate::exec::local::Local;
-use crate::exec::{Cmd, Output, Piped, RunError, Shell};
+use crate::exec::{Cmd, Output, Piped, RunError, Said, Shell};
 use crate::owner::Owner;
 use crate::temp;
 use crate::text::Text;
@@ -210,6 +210,10 @@ impl Shell for HostShell {
 
     async fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
         Local.run(&Self::told(cmd)).await
+    }
+
+    async fn follow(&self, cmd: &Cmd, said: Said) -> Result<Output, RunError> {
+        Local.follow(&Self::told(cmd), said).await
     }
 
     async fn pipe(&self, cmd: &Cmd) -> Result<Piped, RunError> {
