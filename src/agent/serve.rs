@@ -17,8 +17,8 @@ use super::allocate;
 use super::join::Inside;
 use super::wire::{Ask, Ran, Tell, receive, send};
 use super::{Answer, Request, Sight, looks};
-use crate::exec::{Said, Shell};
 use crate::exec::local::Local;
+use crate::exec::{Said, Shell};
 
 /// The name of the hidden subcommand.
 pub(crate) const NAME: &str = "agent";
@@ -91,7 +91,8 @@ pub(crate) async fn serve(
                 running.start(id, async move {
                     let told = answers.clone();
                     // Where answers wait, a line that is only for show is left out.
-                    let said: Said = Arc::new(move |line| drop(told.try_send(Tell::Said { id, line: line.to_owned() })));
+                    let said: Said =
+                        Arc::new(move |line| drop(told.try_send(Tell::Said { id, line: line.to_owned() })));
                     let ran = if follow { Local.follow(&cmd, said).await } else { Local.run(&cmd).await };
                     let ran = Ran::of(ran.map_err(|e| e.kind));
                     let _ = answers.send(Tell::Ran { id, ran }).await;

@@ -33,12 +33,22 @@ pub(crate) enum Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Tell {
-    Ready { version: String },
-    Broken { message: String },
+    Ready {
+        version: String,
+    },
+    Broken {
+        message: String,
+    },
     Sight(Answer),
-    Ran { id: u64, ran: Ran },
+    Ran {
+        id: u64,
+        ran: Ran,
+    },
     /// A line of a command that still runs.
-    Said { id: u64, line: String },
+    Said {
+        id: u64,
+        line: String,
+    },
 }
 
 /// How a command went.

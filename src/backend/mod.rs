@@ -3,6 +3,7 @@
 pub mod blame;
 pub mod compose;
 pub mod disk;
+pub mod getting;
 pub mod origin;
 
 use std::collections::BTreeMap;
@@ -77,7 +78,16 @@ pub struct Request {
     /// The packages of the day of the delivery, where it is tried once more with them.
     pub as_of: Option<Arc<compose::as_of::AsOf>>,
     /// Told of each step as it begins.
-    pub step: Arc<dyn Fn(&str) + Send + Sync>,
+    pub told: getting::Told,
+    /// Whether someone watches: then it is told, too, how far each image is.
+    pub watched: bool,
+}
+
+impl Request {
+    /// Tells how far a service's image is; none where nobody watches.
+    pub fn watch(&self, service: &str) -> Option<getting::Watch> {
+        self.watched.then(|| getting::Watch::new(service, &self.told))
+    }
 }
 
 /// What came of a bring-up: the stack as it is, however little of it there is.

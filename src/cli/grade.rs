@@ -95,7 +95,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         (None, None | Some(PlaceArg::Lab)) => Place::Lab,
         (None, Some(PlaceArg::Host)) => Place::Host,
     };
-    let lines = Arc::new(super::progress::Lines::new(ctx.quiet));
+    let lines = Arc::new(super::progress::Lines::new(ctx));
     // That takes a lab, which looking at what is up does not.
     if args.attach.is_none() {
         super::prove::first(&plan, ctx, &args.reports, &cancel).await;
@@ -111,6 +111,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
             engine::Event::Check { id, .. } if hidden.contains(id) => {}
             event => progress.tell(event),
         }),
+        watched: lines.watched(),
     };
     let done = engine::run(&plan, &options).await;
     lines.finish();
@@ -198,7 +199,7 @@ fn guard_attached(ctx: Ctx) -> Result<Guard, u8> {
 }
 
 fn watch(first: Text, then: Text, ctx: Ctx) -> Result<Guard, u8> {
-    Guard::watch(move |times| eprintln!("{}", if times == 1 { &first } else { &then }.get(ctx.lang)))
+    Guard::watch(move |times| super::bars::say(if times == 1 { &first } else { &then }.get(ctx.lang)))
         .map_err(|error| no_signals(&error, ctx))
 }
 

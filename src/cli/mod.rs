@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its `Args` and `run`; data on stdout, progress on stderr.
 
 mod attach;
+pub mod bars;
 pub mod bench;
 pub mod down;
 pub mod exit;
@@ -76,6 +77,8 @@ impl AudienceArg {
 pub struct Ctx {
     pub lang: Lang,
     pub quiet: bool,
+    /// `-v`: line by line, and more of them.
+    pub verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,7 +120,7 @@ pub fn main() -> ExitCode {
         }
     };
     log(cli.verbose);
-    let ctx = Ctx { lang: language(cli.lang), quiet: cli.quiet };
+    let ctx = Ctx { lang: language(cli.lang), quiet: cli.quiet, verbose: cli.verbose > 0 };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -170,7 +173,7 @@ fn log(verbose: u8) {
     let colour = std::io::stderr().is_terminal() && !plain;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| bars::Above)
         .with_ansi(colour)
         .with_target(false)
         .init();

@@ -98,6 +98,7 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, reference: &Path, chosen: Vec
             run: engine::run_id(),
             cancel: cancel.clone(),
             progress: Arc::new(|_| ()),
+            watched: false,
         };
         let done = runtime.block_on(engine::run(&plan, &options));
         let (record, folder) = done.map_err(|e| e.text().get(ctx.lang).to_owned())?;

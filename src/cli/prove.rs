@@ -20,6 +20,6 @@ pub async fn of(plan: &Plan, ctx: Ctx, reports: &Path, cancel: &CancellationToke
 
 fn say(ctx: Ctx, text: &str) {
     if !ctx.quiet {
-        eprintln!("{text}");
+        super::bars::say(text);
     }
 }

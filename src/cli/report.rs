@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_format_renders_what_it_wrote() {
-        let ctx = Ctx { lang: Lang::Es, quiet: false };
+        let ctx = Ctx { lang: Lang::Es, quiet: false, verbose: false };
         for format in FORMATS {
             let bytes = render(&fixture::hostile(), format.name, ctx).unwrap();
             assert!(bytes.ends_with(b"\n"), "{}", format.name);

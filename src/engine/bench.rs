@@ -66,7 +66,13 @@ impl<'a> Bench<'a> {
     /// The lab, or the submission in it, does not come up: there is nothing to compare.
     pub async fn open(plan: &'a Plan, cancel: CancellationToken) -> Result<Self, Text> {
         let run = format!("bench-{}", super::run_id());
-        let options = RunOptions { reports: "reports".into(), run, cancel, progress: Arc::new(|_: Event<'_>| {}) };
+        let options = RunOptions {
+            reports: "reports".into(),
+            run,
+            cancel,
+            progress: Arc::new(|_: Event<'_>| {}),
+            watched: false,
+        };
         let spec = LabSpec {
             mirrors: vec![registry::MIRROR.to_owned()],
             ..LabSpec::new(options.run.clone(), plan.submission.root.clone())

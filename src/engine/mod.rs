@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use attempt::{Attempt, Tried};
 use place::Place;
 
+use crate::backend::getting::{At, Step};
 use crate::backend::{self, Request, Site};
 use crate::lab::{LabSpec, catalogue::Catalogue, registry};
 use crate::notice::{Level, Reason};
@@ -49,7 +50,27 @@ pub type Progress = dyn Fn(Event<'_>) + Send + Sync;
 
 pub enum Event<'a> {
     Phase(&'a str),
-    Check { id: &'a str, passed: bool },
+    /// So many services' images are to be had.
+    Images(usize),
+    /// How far one of them is.
+    Image {
+        service: &'a str,
+        at: &'a At,
+    },
+    Check {
+        id: &'a str,
+        passed: bool,
+    },
+}
+
+impl<'a> From<Step<'a>> for Event<'a> {
+    fn from(step: Step<'a>) -> Self {
+        match step {
+            Step::Phase(name) => Self::Phase(name),
+            Step::Images(count) => Self::Images(count),
+            Step::Image { service, at } => Self::Image { service, at },
+        }
+    }
 }
 
 /// What a run needs besides its plan.
@@ -60,6 +81,8 @@ pub struct RunOptions {
     pub run: String,
     pub cancel: CancellationToken,
     pub progress: Arc<Progress>,
+    /// Whether someone watches: then `progress` is told how far each image is, too.
+    pub watched: bool,
 }
 
 /// Runs a plan to its record. The error is only for a reports folder that cannot be written.
@@ -203,7 +226,8 @@ async fn bring_up(
         overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
         demanded_memory: plan.scenario.demanded_memory_bytes,
         as_of,
-        step: Arc::new(move |name| progress(Event::Phase(name))),
+        told: Arc::new(move |step| progress(step.into())),
+        watched: options.watched,
     };
     let up = if attached {
         backend::compose::attached::look(site, &request).await

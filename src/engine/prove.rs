@@ -51,6 +51,7 @@ pub async fn of(plan: &Plan, how: &Proving<'_>) {
             run: super::run_id(),
             cancel: how.cancel.clone(),
             progress: Arc::new(|_| ()),
+            watched: false,
         };
         if let Ok((record, folder)) = super::run(&model, &options).await
             && let Err(error) = report::write_all(&folder, &record, how.lang)

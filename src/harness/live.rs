@@ -65,6 +65,7 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
                 say(&format!("imparcial: {name}"));
             }
         }),
+        watched: false,
     };
     let done = engine::run(&plan, &options).await;
     let (record, folder) = done.map_err(|error| error.text().get(settings.lang).to_owned())?;

@@ -12,7 +12,7 @@ pub mod terminal;
 mod words;
 
 pub use about::about;
-pub use words::skipped_because;
+pub use words::{phase, skipped_because};
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -269,7 +269,7 @@ pub(super) fn withheld(record: &RunRecord, lang: Lang) -> Option<String> {
 }
 
 /// A phase of a run as people call it.
-pub(super) fn phase(name: &str, lang: Lang) -> &str {
+pub fn phase(name: &str, lang: Lang) -> &str {
     let es = match name {
         "lab" => "laboratorio",
         "resolve" => "configuración",
@@ -277,6 +277,7 @@ pub(super) fn phase(name: &str, lang: Lang) -> &str {
         "build" => "construcción",
         "start" => "arranque",
         "start-over" => "otra vez, con los paquetes de entonces",
+        "start again under the scenario's limits" => "nuevo arranque con los límites del escenario",
         "checks" => "comprobación",
         "evidence" => "evidencia",
         "teardown" => "retirada",

@@ -9,8 +9,9 @@ use futures_util::StreamExt;
 use super::as_of;
 use super::hosted::{self, Names};
 use super::order;
+use super::pull;
 use super::tool::Tool;
-use crate::backend::{BackendError, Request, Source, blame, disk};
+use crate::backend::{BackendError, Request, Source, blame, disk, getting};
 use crate::docker::Engine;
 use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell, ShellExt};
 use crate::notice::Reason;
@@ -36,6 +37,9 @@ pub async fn all(
     let mut states: Vec<(String, ImageState)> = Vec::new();
     // A base has one name: with packages of a day under it, it serves one build at a time.
     let at_a_time = if request.as_of.is_some() { 1 } else { AT_A_TIME };
+    if request.watched {
+        (request.told)(getting::Step::Images(services.len()));
+    }
     for turn in order::turns(services, &request.submission) {
         let made = &states;
         let jobs = turn.into_iter().map(|service| async move {
@@ -44,6 +48,9 @@ pub async fn all(
                 (Some(_), None) => build(service, tool, shell, engine, request, names).await,
                 (None, _) => fetch(service, shell, engine, request, names).await,
             };
+            if let Some(watch) = request.watch(&service.name) {
+                watch.at(&getting::At::Over);
+            }
             state.map(|state| (service.name.clone(), state))
         });
         let done: Vec<Result<_, BackendError>> = futures_util::stream::iter(jobs).buffered(at_a_time).collect().await;
@@ -116,7 +123,11 @@ async fn fetch(
         there.map_err(|e| engine.explain(format!("find the stand-in {local}: run `imparcial setup`"), &e))?;
         return Ok(state);
     }
-    let output = bounded(shell.run(&Cmd::new(["docker", "pull", "--quiet", &reference]).timeout(request.fetch)).await)?;
+    let watch = request.watch(&service.name);
+    let output = match names {
+        None => pull::by_engine(engine, &reference, request.fetch, watch.as_ref()).await?,
+        Some(_) => pull::by_client(shell, &reference, request.fetch, watch.as_ref()).await?,
+    };
     state.log = output.both();
     if !output.ok() {
         state.missing = Some(LeftOut {
@@ -209,7 +220,8 @@ async fn build(
         }
         None => as_of::Under::default(),
     };
-    let output = bounded(tool.build(&service.name, buildkit, request.build).await);
+    let output =
+        bounded(tool.build(&service.name, buildkit, request.build, request.watch(&service.name).as_ref()).await);
     under.put_back(shell).await?;
     let output = output?;
     state.log = output.both();

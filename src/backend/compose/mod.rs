@@ -13,6 +13,7 @@ pub mod images;
 pub mod newer;
 pub mod order;
 pub mod pressure;
+pub mod pull;
 pub mod resolve;
 pub mod start;
 pub mod tool;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{BackendError, Request, Site, Up};
+use super::{BackendError, Request, Site, Up, getting};
 use crate::exec::{Cmd, ShellExt};
 use crate::notice::{Level, Notice};
 use crate::stack::{Config, LeftOut, Service, Stack};
@@ -287,7 +288,7 @@ impl Log {
     /// Ends the phase before and begins the next.
     pub fn phase(&mut self, name: &str, request: &Request) {
         self.end();
-        (request.step)(name);
+        (request.told)(getting::Step::Phase(name));
         self.phase = Some((name.to_owned(), Instant::now()));
     }
 

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pull;
+use crate::backend::getting::Watch;
 use crate::exec::{Cmd, Output, RunError, Shell};
 
 /// A compose project on some machine.
@@ -59,12 +61,18 @@ impl Tool {
     }
 
     /// A step that fails leaves no container behind: on the host's engine it would bear nobody's label.
-    pub async fn build(&self, service: &str, buildkit: bool, budget: Duration) -> Result<Output, RunError> {
+    pub async fn build(
+        &self,
+        service: &str,
+        buildkit: bool,
+        budget: Duration,
+        watch: Option<&Watch>,
+    ) -> Result<Output, RunError> {
         let mut cmd = self.cmd(["build", "--force-rm", service]).timeout(budget);
         if buildkit {
             cmd = cmd.env("DOCKER_BUILDKIT", "1").env("BUILDKIT_PROGRESS", "plain");
         }
-        self.run(cmd).await
+        pull::followed(self.shell.as_ref(), &cmd, watch).await
     }
 
     /// Starts these services; without `all`, nothing that they depend on besides.
