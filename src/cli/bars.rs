@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, Once, OnceLock};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -58,6 +58,8 @@ pub struct Bars {
     screen: MultiProgress,
     lang: Lang,
     head: ProgressBar,
+    /// Nothing is shown before the first text.
+    ticking: Once,
     images: Mutex<Images>,
 }
 
@@ -81,7 +83,7 @@ impl Bars {
     fn on(screen: MultiProgress, lang: Lang) -> Self {
         let head = screen.add(ProgressBar::new_spinner());
         head.set_style(style("{spinner} {msg} {elapsed}"));
-        Self { screen, lang, head, images: Mutex::default() }
+        Self { screen, lang, head, ticking: Once::new(), images: Mutex::default() }
     }
 
     /// What is being done now, from now on.
@@ -89,12 +91,12 @@ impl Bars {
         self.end_images();
         self.head.reset_elapsed();
         self.note(text);
-        self.head.enable_steady_tick(TICK);
     }
 
     /// The same thing, at another point.
     pub fn note(&self, text: &str) {
         self.head.set_message(text.to_owned());
+        self.ticking.call_once(|| self.head.enable_steady_tick(TICK));
     }
 
     /// So many images are to be had.
@@ -137,18 +139,14 @@ impl Bars {
         bar.set_message(told(at).get(self.lang).to_owned());
     }
 
-    /// Prints a line above.
-    pub fn line(&self, line: &str) {
-        self.screen.suspend(|| eprintln!("{line}"));
-    }
-
     pub fn finish(&self) {
         self.end_images();
         self.head.finish_and_clear();
         self.screen.remove(&self.head);
     }
 
-    fn end_images(&self) {
+    /// No image is on its way any more.
+    pub fn end_images(&self) {
         let Ok(mut images) = self.images.lock() else { return };
         let Images { all, each } = std::mem::take(&mut *images);
         for bar in all.into_iter().chain(each.into_values()) {

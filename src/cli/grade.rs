@@ -172,15 +172,11 @@ fn hidden(plan: &Plan, audience: Audience) -> BTreeSet<String> {
 
 /// Ctrl-C and SIGTERM end the run and not the process: what was made is removed, and the record is written.
 pub fn guard(ctx: Ctx) -> Result<Guard, u8> {
-    let first = Text::new(
-        "interrupted: taking the lab down and writing what is known",
-        "interrumpido: se retira el laboratorio y se escribe lo que se sabe",
-    );
     let then = Text::new(
         "still removing what this run made; a lab takes some seconds",
         "aún se retira lo que hizo esta ejecución; un laboratorio tarda unos segundos",
     );
-    watch(first, then, ctx)
+    watch(Guard::first_word(), then, ctx)
 }
 
 fn guard_attached(ctx: Ctx) -> Result<Guard, u8> {

@@ -1,14 +1,14 @@
 //! `imparcial setup`: makes what labs need, says what is there, or takes it away.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use super::bars::{Bars, say};
 use super::{Ctx, exit};
+use crate::backend::getting::At;
 use crate::lab::setup::{self, Progress, Seen, World};
+use crate::sanitize;
 use crate::text::{Lang, Text};
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     } else {
         setup::set_up(&world, &lines).await
     };
-    lines.bar.finish_and_clear();
+    lines.finish();
     match done {
         Ok(()) => {
             if !ctx.quiet && !args.remove {
@@ -54,7 +54,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
 
 async fn check(world: &World, ctx: Ctx) -> u8 {
     let mut missing = 0;
-    let row = |mark: &str, name: &str, text: &str| println!("{mark:<3} {name:<9} {text}");
+    let row = |mark: &str, name: &str, text: &str| println!("{mark:<3} {:<9} {text}", called(name, ctx.lang));
     for (name, seen) in setup::check(world).await {
         match seen {
             Ok(Seen::There(text)) => row("ok", name, text.get(ctx.lang)),
@@ -121,48 +121,85 @@ fn loader(elf: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(path).trim_end_matches('\0').to_owned())
 }
 
-/// One line a step on standard error; on a terminal a moving one below them, for what a tool says.
+/// A step of set-up as people call it; an image has one name.
+fn called(name: &str, lang: Lang) -> &str {
+    let es = match name {
+        "packages" => "paquetes",
+        "engine" => "motor",
+        "network" => "red",
+        "registry" => "registro",
+        "images" => "imágenes",
+        "program" => "programa",
+        "remove" => "retirada",
+        other => other,
+    };
+    if lang == Lang::Es { es } else { name }
+}
+
+/// One line a step on standard error; on a terminal, what a tool says and how far each image is move below them.
 struct Lines {
-    lang: Lang,
-    quiet: bool,
+    ctx: Ctx,
     began: Instant,
-    bar: ProgressBar,
-    terminal: bool,
+    bars: Option<Bars>,
 }
 
 impl Lines {
     fn new(ctx: Ctx) -> Self {
-        let terminal = std::io::stderr().is_terminal() && !ctx.quiet;
-        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-            bar.set_style(style);
+        Self { ctx, began: Instant::now(), bars: Bars::of_terminal(ctx) }
+    }
+
+    fn finish(&self) {
+        if let Some(bars) = &self.bars {
+            bars.finish();
         }
-        if terminal {
-            bar.enable_steady_tick(Duration::from_millis(120));
-        }
-        Self { lang: ctx.lang, quiet: ctx.quiet, began: Instant::now(), bar, terminal }
     }
 
     fn print(&self, line: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+        if !self.ctx.quiet {
+            say(line);
         }
     }
 }
 
 impl Progress for Lines {
     fn begin(&self, what: &str, text: &Text) {
-        self.print(&format!("          {what:<11} {} …", text.get(self.lang)));
+        let (what, text) = (called(what, self.ctx.lang), text.get(self.ctx.lang));
+        self.print(&format!("          {what:<11} {text} …"));
+        if let Some(bars) = &self.bars {
+            bars.note(&format!("{what}: {text}"));
+        }
     }
 
     fn line(&self, what: &str, line: &str) {
-        if self.terminal {
-            self.bar.set_message(format!("{what}: {line}"));
+        let line = || format!("{}: {}", called(what, self.ctx.lang), sanitize::line(line, 200));
+        match &self.bars {
+            Some(bars) => bars.note(&line()),
+            None if self.ctx.verbose => self.print(&format!("          {}", line())),
+            None => {}
+        }
+    }
+
+    fn images(&self, count: usize) {
+        if let Some(bars) = &self.bars {
+            bars.images(count);
+        }
+    }
+
+    fn image(&self, what: &str, at: &At) {
+        if let Some(bars) = &self.bars {
+            bars.image(what, at);
         }
     }
 
     fn done(&self, what: &str, text: &Text, took: Duration) {
-        self.print(&format!("{:>7.1} s {what:<11} {}", took.as_secs_f64(), text.get(self.lang)));
+        let (name, text) = (called(what, self.ctx.lang), text.get(self.ctx.lang));
+        self.print(&format!("{:>7.1} s {name:<11} {text}", took.as_secs_f64()));
+        // The next step begins, but for one image of several.
+        if let Some(bars) = &self.bars
+            && setup::STEPS.iter().any(|step| step.name == what)
+        {
+            bars.end_images();
+        }
     }
 }
 

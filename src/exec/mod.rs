@@ -186,18 +186,28 @@ pub trait ShellExt: Shell {
     /// Runs, and makes a non-zero status an error that carries the end of what was printed.
     async fn must(&self, cmd: &Cmd) -> Result<Output, RunError> {
         let output = self.run(cmd).await?;
-        if output.ok() {
-            return Ok(output);
+        match refused(&output) {
+            None => Ok(output),
+            Some(kind) => Err(RunError { cmd: cmd.clone(), place: self.place(), kind }),
         }
-        let text = output.both();
-        let tail: Vec<&str> = text.trim_end().lines().rev().take(12).collect();
-        let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-        Err(RunError {
-            cmd: cmd.clone(),
-            place: self.place(),
-            kind: RunErrorKind::Status { status: output.status, tail },
-        })
     }
+
+    /// The same, and its lines are told as they are printed.
+    async fn must_follow(&self, cmd: &Cmd, said: Said) -> Result<Output, RunError> {
+        let output = self.follow(cmd, said).await?;
+        match refused(&output) {
+            None => Ok(output),
+            Some(kind) => Err(RunError { cmd: cmd.clone(), place: self.place(), kind }),
+        }
+    }
+}
+
+/// What a command that said no printed last.
+fn refused(output: &Output) -> Option<RunErrorKind> {
+    let text = output.both();
+    let tail: Vec<&str> = text.trim_end().lines().rev().take(12).collect();
+    let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+    (!output.ok()).then_some(RunErrorKind::Status { status: output.status, tail })
 }
 
 impl<S: Shell + ?Sized> ShellExt for S {}

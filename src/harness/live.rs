@@ -16,6 +16,7 @@ use crate::report;
 use crate::scenario::{self, diagnostics};
 use crate::submission::handed::{self, Given};
 use crate::submission::{ReadOptions, Submission};
+use crate::text::Text;
 
 /// A scenario that can be planned, and its checks.
 pub(super) struct Known {
@@ -47,7 +48,8 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
         Some(folder) => folder.clone(),
         None => reference(&known.file)?,
     };
-    let guard = Guard::watch(|_| say("interrupted: taking the lab down and writing what is known"));
+    let lang = settings.lang;
+    let guard = Guard::watch(move |_| say(Guard::first_word().get(lang)));
     let guard = guard.map_err(|error| format!("could not listen for signals: {error}"))?;
     let cancel = guard.token();
     let given = Given { what: folder.into_os_string(), branch: None, watch: Some(reaper::of_folders) };
@@ -60,9 +62,9 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
         reports: settings.reports.clone(),
         run: engine::run_id(),
         cancel: cancel.clone(),
-        progress: Arc::new(|event| {
+        progress: Arc::new(move |event| {
             if let Event::Phase(name) = event {
-                say(&format!("imparcial: {name}"));
+                say(&format!("imparcial: {}", report::phase(name, lang)));
             }
         }),
         watched: false,
@@ -71,7 +73,11 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
     let (record, folder) = done.map_err(|error| error.text().get(settings.lang).to_owned())?;
     // The trials say what was found, whether or not it could be written.
     match report::write_all(&folder, &record, settings.lang) {
-        Ok(()) => say(&format!("imparcial: reports are in {}", folder.path().display())),
+        Ok(()) => {
+            let folder = folder.path().display();
+            let text = Text::new(format!("reports are in {folder}"), format!("los informes están en {folder}"));
+            say(&format!("imparcial: {}", text.get(lang)));
+        }
         Err(error) => say(&format!("error: {}", error.text().get(settings.lang))),
     }
     Ok(folder.named(&record))

@@ -5,6 +5,8 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::text::Text;
+
 /// Watches the signals until it is dropped; then they are still swallowed, so it is made once, for the whole process.
 #[derive(Debug)]
 pub struct Guard {
@@ -13,6 +15,14 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// What is said at the first signal.
+    pub fn first_word() -> Text {
+        Text::new(
+            "interrupted: taking the lab down and writing what is known",
+            "interrumpido: se retira el laboratorio y se escribe lo que se sabe",
+        )
+    }
+
     /// Begins to watch. `said` is called at every signal with how many there were: the first cancels the token, at the
     /// others a caller can only say that it is being taken down.
     ///

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::LabError;
 use super::registry::{Blob, Manifest, Registry};
+use crate::backend::getting::At;
 use crate::docker::Engine;
 
 /// How much of a layer is sent at once.
@@ -41,13 +42,14 @@ struct RootFs {
 
 /// Puts an image into the registry as `imparcial/NAME:current`. Layers that are there are not sent again.
 ///
-/// `folder` is where it lies on its way; it needs the image's size.
+/// `folder` is where it lies on its way; it needs the image's size. `told` hears how far it is.
 pub(crate) async fn upload(
     engine: &Engine,
     image: &str,
     registry: &Registry,
     name: &str,
     folder: &Path,
+    told: &(dyn Fn(&At) + Sync),
 ) -> Result<(), LabError> {
     let repository = format!("imparcial/{name}");
     let file = Arc::new(save(engine, image, folder).await?);
@@ -57,10 +59,15 @@ pub(crate) async fn upload(
         tried: format!("read what the engine saved of {image}"),
         seen: e.to_string(),
     })?;
-    for part in archive.layers.iter().chain([&archive.config]) {
+    let (of, total) = (archive.layers.len() + 1, archive.layers.iter().map(|part| part.size).sum());
+    let mut before = 0;
+    for (there, part) in archive.layers.iter().chain([&archive.config]).enumerate() {
+        let sent = |bytes: u64| told(&At::Layers { there, of, bytes: (before + bytes).min(total), total });
+        sent(0);
         if !registry.has_blob(&repository, &part.digest).await? {
-            send(registry, &repository, &file, part).await?;
+            send(registry, &repository, &file, part, &sent).await?;
         }
+        before += part.size;
     }
     let layers = archive.layers.iter().map(Part::blob).collect();
     registry.put_current(name, &Manifest::of((archive.config.size, archive.config.digest.clone()), layers)).await
@@ -79,7 +86,13 @@ async fn save(engine: &Engine, image: &str, folder: &Path) -> Result<File, LabEr
     Ok(file)
 }
 
-async fn send(registry: &Registry, repository: &str, file: &Arc<File>, part: &Part) -> Result<(), LabError> {
+async fn send(
+    registry: &Registry,
+    repository: &str,
+    file: &Arc<File>,
+    part: &Part,
+    told: &(dyn Fn(u64) + Sync),
+) -> Result<(), LabError> {
     let mut to = registry.begin_upload(repository).await?;
     let mut sent = 0;
     while sent < part.size {
@@ -93,6 +106,7 @@ async fn send(registry: &Registry, repository: &str, file: &Arc<File>, part: &Pa
             bytes.map_err(|e| LabError::Registry { tried: "read a saved layer".into(), seen: e.to_string() })?;
         to = registry.send_part(to, sent, bytes).await?;
         sent += length;
+        told(sent);
     }
     registry.end_upload(to, &part.digest).await
 }

@@ -8,7 +8,9 @@ use std::sync::LazyLock;
 use assert_cmd::Command;
 use imparcial::plan;
 use imparcial::probe::PROBES;
+use imparcial::report;
 use imparcial::scenario;
+use imparcial::text::Lang;
 use regex::Regex;
 
 /// A text as it stands in the source: where, and the first literal of each language.
@@ -178,6 +180,42 @@ fn what_is_the_same_in_every_language_is_no_sentence() {
     no_complaints(&calls(r"\bText::same\(").into_iter().filter_map(sentence).collect::<Vec<_>>());
 }
 
+/// The phases of a run, as the source names them.
+fn phases() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (of, at) in [(r"\bEvent::Phase\(", 0), (r"\blog\.phase\(", 0), (r"\bStep::Phase\(", 0), (r"[^.]\bphase\(", 1)] {
+        names.extend(calls(of).iter().filter_map(|(_, arguments)| literal(arguments.get(at)?)));
+    }
+    names
+}
+
+#[test]
+fn phases_have_names_in_both_languages() {
+    let names = phases();
+    assert!(names.contains("lab") && names.contains("images") && names.len() >= 7, "phases are found: {names:?}");
+    let english: Vec<_> = names.iter().filter(|name| report::phase(name, Lang::Es) == name.as_str()).collect();
+    assert!(english.is_empty(), "no Spanish name in `report::phase`: {english:?}");
+    assert!(names.iter().all(|name| report::phase(name, Lang::En) == name));
+}
+
+#[test]
+fn what_is_printed_while_people_wait_is_in_both_languages() {
+    let sentence = |(at, arguments): (String, Vec<String>)| {
+        let text = literal(arguments.first()?)?;
+        let said = text.trim_start_matches("error: ");
+        (words(said).len() > 1).then(|| format!("{at}: printed in one language: {text}"))
+    };
+    let mut printed = calls(r"\beprintln!\(");
+    printed.extend(calls(r"\b(?:bars::)?say\(").into_iter().filter(|(_, arguments)| arguments.len() == 1));
+    // The language is not known yet, or a table of ours for those who work on imparcial.
+    let apart = |at: &str| {
+        ["src/main.rs", "src/cli/mod.rs", "src/cli/mutants.rs", "src/cli/bench", "src/harness"]
+            .iter()
+            .any(|file| at.starts_with(file))
+    };
+    no_complaints(&printed.into_iter().filter(|(at, _)| !apart(at)).filter_map(sentence).collect::<Vec<_>>());
+}
+
 #[test]
 fn shipped_scenarios_are_in_both_languages() {
     for name in ["seed", "compose-basics", "parcial-2-2019"] {
@@ -236,5 +274,24 @@ fn common_mistakes_are_said_in_both_languages() {
             let (seen, text) = told(lang, &args);
             assert!(seen == code && text.contains(wanted), "{args:?} {lang}: {seen}, `{wanted}` in\n{text}");
         }
+    }
+}
+
+/// What `grade` tells while it goes on, where no engine answers: its one phase.
+#[test]
+fn the_lines_of_a_run_are_in_its_language() {
+    let phase = Regex::new(r"^ +\d+\.\d s  (\w+) \(\d+\.\d s\)$").unwrap();
+    for (lang, wanted) in [("en", "lab"), ("es", "laboratorio")] {
+        let dir = tempfile::tempdir().unwrap();
+        let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/seed");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imparcial"));
+        command
+            .current_dir(dir.path())
+            .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+            .args(["--lang", lang, "grade"]);
+        command.arg(reference.join("reference")).arg("--scenario").arg(reference.join("scenario.yaml"));
+        let told = String::from_utf8(command.output().unwrap().stderr).unwrap();
+        let names: Vec<_> = told.lines().filter_map(|line| Some(phase.captures(line)?[1].to_owned())).collect();
+        assert_eq!(names, [wanted], "{told}");
     }
 }

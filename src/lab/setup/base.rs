@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::codec::{BytesCodec, FramedRead};
 
 use super::build::build;
-use super::host::{SUITE, as_root};
+use super::host::{self, SUITE, as_root};
 use super::{Progress, Seen, SetupError, World};
 use crate::exec::local::Local;
 use crate::exec::{Cmd, Shell, ShellExt};
@@ -52,7 +52,7 @@ pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text,
             format!("debootstrap descarga Debian {SUITE} de {}", world.mirrors.main),
         );
         progress.begin("base", &text);
-        bootstrap(world, &rootfs).await?;
+        bootstrap(world, &rootfs, progress).await?;
     }
     build(world, "base", &[("ROOTFS", &rootfs)], progress).await?;
     let images = world.images().await?;
@@ -69,7 +69,7 @@ fn rootfs(world: &World) -> String {
     format!("imparcial/rootfs:{}", &hex(&Sha256::digest(from))[..12])
 }
 
-async fn bootstrap(world: &World, image: &str) -> Result<(), SetupError> {
+async fn bootstrap(world: &World, image: &str, progress: &dyn Progress) -> Result<(), SetupError> {
     let state = world.folder()?;
     // Of a set-up that was killed.
     for old in leftovers(state) {
@@ -81,7 +81,7 @@ async fn bootstrap(world: &World, image: &str) -> Result<(), SetupError> {
     let argv = as_root(fixed.into_iter().chain([shown.as_str(), world.mirrors.main.as_str()]));
     // In the C locale: perl would warn of one that is not installed.
     let cmd = Cmd::new(argv).env("LC_ALL", "C").timeout(DEBOOTSTRAP);
-    let made = match Local.must(&cmd).await {
+    let made = match host::followed(&cmd, "base", progress).await {
         Ok(_) => import(world, &shown, image).await,
         Err(error) => Err(explain(error.into(), &folder)),
     };

@@ -6,6 +6,7 @@ use bollard::query_parameters::{BuildImageOptionsBuilder, PruneImagesOptionsBuil
 use futures_util::StreamExt;
 
 use super::{INSTALLATION, Progress, SetupError, World, host};
+use crate::backend::getting::Reader;
 use crate::docker::Engine;
 use crate::text::Text;
 
@@ -34,6 +35,7 @@ pub(super) async fn build(
         .build();
     let mut steps = engine.docker().build_image(options, None, Some(bollard::body_full(context)));
     let mut last: VecDeque<String> = VecDeque::new();
+    let mut reader = Reader::default();
     while let Some(step) = steps.next().await {
         let seen = |last: VecDeque<String>, why: String| {
             let mut lines: Vec<String> = last.into();
@@ -50,7 +52,10 @@ pub(super) async fn build(
             return Err(seen(last, detail.message.unwrap_or_else(|| "the build failed".into())));
         }
         for line in step.stream.unwrap_or_default().lines().map(str::trim_end).filter(|line| !line.is_empty()) {
-            progress.line(name, line);
+            match reader.line(line) {
+                Some(at) => progress.image(name, &at),
+                None => progress.line(name, line),
+            }
             last.push_back(line.to_owned());
             if last.len() > SHOWN {
                 last.pop_front();

@@ -2,6 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Progress;
+use crate::exec::local::Local;
+use crate::exec::{Cmd, Output, RunError, Said, ShellExt};
 
 /// The release that base image and stand-ins are made of.
 pub(super) const SUITE: &str = "bookworm";
@@ -104,6 +111,20 @@ pub(super) fn which(program: &str) -> Option<PathBuf> {
 pub(super) fn as_root<'a>(argv: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let sudo: &[&str] = if nix::unistd::geteuid().is_root() { &[] } else { &["sudo", "-n"] };
     sudo.iter().copied().chain(argv).map(str::to_owned).collect()
+}
+
+/// Runs a tool of this host that takes a while, telling its lines.
+pub(super) async fn followed(cmd: &Cmd, what: &str, progress: &dyn Progress) -> Result<Output, RunError> {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let said: Said = Arc::new(move |line| drop(tell.send(line.to_owned())));
+    let running = Local.must_follow(cmd, said);
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            ended = &mut running => return ended,
+            Some(line) = told.recv() => progress.line(what, &line),
+        }
+    }
 }
 
 #[cfg(test)]

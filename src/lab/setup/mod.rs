@@ -21,6 +21,7 @@ pub use error::SetupError;
 pub use remove::remove;
 pub use world::{World, state};
 
+use crate::backend::getting::At;
 use crate::text::Text;
 
 /// Label of all that set-up makes: its value is the installation.
@@ -36,6 +37,10 @@ pub trait Progress: Send + Sync {
     fn begin(&self, what: &str, text: &Text);
     /// The last line of a tool at work.
     fn line(&self, what: &str, line: &str);
+    /// So many images are to be made.
+    fn images(&self, count: usize);
+    /// How far the making of an image is, or its upload.
+    fn image(&self, what: &str, at: &At);
     /// It is done, or was there already.
     fn done(&self, what: &str, text: &Text, took: std::time::Duration);
 }

@@ -42,11 +42,11 @@ pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text,
     }
     progress.begin("packages", &Text::new(format!("apt-get installs {list}"), format!("apt-get instala {list}")));
     if stale() {
-        update().await?;
+        update(progress).await?;
     }
-    if install(&missing).await.is_err() {
-        update().await?;
-        install(&missing).await.map_err(explain)?;
+    if install(&missing, progress).await.is_err() {
+        update(progress).await?;
+        install(&missing, progress).await.map_err(explain)?;
     }
     Ok(Text::new(format!("installed {list}"), format!("instalado: {list}")))
 }
@@ -77,16 +77,16 @@ async fn compose() -> bool {
     host::which("docker").is_some() && Local.must(&plugin).await.is_ok()
 }
 
-async fn update() -> Result<(), SetupError> {
+async fn update(progress: &dyn Progress) -> Result<(), SetupError> {
     let argv = host::as_root(["apt-get", "update", "-q", "-o", "Acquire::Retries=3"]);
-    Local.must(&Cmd::new(argv).timeout(INSTALL)).await.map(drop).map_err(explain)
+    host::followed(&Cmd::new(argv).timeout(INSTALL), "packages", progress).await.map(drop).map_err(explain)
 }
 
-async fn install(packages: &[&str]) -> Result<(), RunError> {
+async fn install(packages: &[&str], progress: &dyn Progress) -> Result<(), RunError> {
     let fixed = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q"];
     let options = ["-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120", "--no-install-recommends"];
     let argv = host::as_root(fixed.into_iter().chain(options).chain(packages.iter().copied()));
-    Local.must(&Cmd::new(argv).timeout(INSTALL)).await.map(drop)
+    host::followed(&Cmd::new(argv).timeout(INSTALL), "packages", progress).await.map(drop)
 }
 
 /// Whether apt's lists are missing or old.

@@ -10,6 +10,7 @@ use super::build::{build, prune};
 use super::sources::Sources;
 use super::world::Image;
 use super::{Progress, Seen, SetupError, World};
+use crate::backend::getting::At;
 use crate::lab::catalogue::{Catalogue, Entry};
 use crate::lab::registry::{Registry, ensure_in_registry};
 use crate::lab::upload::upload;
@@ -39,6 +40,7 @@ pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
 
 pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text, SetupError> {
     let missing = missing(world).await?;
+    progress.images(missing.len());
     let jobs: Vec<_> = chains(&missing).into_iter().map(|chain| one_by_one(world, chain, progress).boxed()).collect();
     let done: Vec<Result<(), SetupError>> = stream::iter(jobs).buffer_unordered(AT_ONCE).collect().await;
     done.into_iter().collect::<Result<Vec<()>, _>>()?;
@@ -93,6 +95,7 @@ async fn one_by_one(world: &World, names: Vec<&'static str>, progress: &dyn Prog
     for name in names {
         let began = Instant::now();
         let text = one(world, name, progress).await?;
+        progress.image(name, &At::Over);
         progress.done(name, &text, began.elapsed());
     }
     Ok(())
@@ -114,7 +117,7 @@ async fn one(world: &World, name: &'static str, progress: &dyn Progress) -> Resu
     if name != LAB {
         let registry = Registry::of(engine).await?;
         if registry.current(name).await?.as_deref() != Some(image.id.as_str()) {
-            upload(engine, &tag, &registry, name, world.folder()?).await?;
+            upload(engine, &tag, &registry, name, world.folder()?, &|at| progress.image(name, at)).await?;
         }
     }
     let shown = Catalogue::shipped().stand_ins.iter().find(|entry| entry.name == name).map(Entry::shown);
