@@ -35,7 +35,7 @@ use place::Place;
 use crate::backend::getting::{At, Step};
 use crate::backend::{self, Request, Site};
 use crate::lab::{LabSpec, catalogue::Catalogue, registry};
-use crate::notice::{Level, Reason};
+use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
 use crate::record::{
     ImageRecord, ManualRecord, PhaseRecord, RoleRecord, RunFolder, RunRecord, ScenarioRecord, StoreError,
@@ -122,7 +122,13 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
             (options.progress)(Event::Phase("teardown"));
             let started = clock.ms();
             if plan.options.keep {
-                record.errors.push(lab.how_to_look());
+                record.notices.push(Notice {
+                    id: "run.kept".to_owned(),
+                    level: Level::Info,
+                    text: lab.how_to_look(),
+                    at: None,
+                    service: None,
+                });
             } else if let Err(error) = lab.down().await {
                 record.errors.push(error.text());
                 record.errors.push(lab.what_is_left());
