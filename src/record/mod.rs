@@ -141,7 +141,8 @@ pub struct SubmissionRecord {
     pub handed_in: Option<HandedIn>,
 }
 
-/// One run, from planning to the end of clean-up.
+/// One run, from planning to the end of clean-up: `record.json` is this, with the grade beside it. Points are whole
+/// thousandths everywhere in it (2500 is 2.5 points), times milliseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
     pub version: u32,
