@@ -28,24 +28,32 @@ pub struct Resolved {
 
 pub async fn resolve(tool: Tool, shell: &dyn Shell) -> Result<Resolved, BackendError> {
     let text = read(shell, &tool.file).await?;
-    let mut current = text.clone();
-    let mut notices = Vec::new();
     if text.contains("${") {
         let env = read(shell, &format!("{}/.env", tool.dir)).await.map(|env| read_env(&env)).unwrap_or_default();
         if let Some(plain) = dialect::unnested(&text, &env) {
-            current = plain;
-            notices.push(notice(
-                "compose.variables_unnested",
-                "variables stand inside variables' defaults, which this compose tool reads only in part; a copy with their values was used",
-                "hay variables dentro de los valores por defecto de otras, que esta versión de la herramienta compose lee solo en parte; se usó una copia con sus valores",
-            ));
+            let mut resolved = accepted(&tool, shell, &text, plain).await?;
+            if resolved.valid {
+                resolved.notices.insert(0, notice(
+                    "compose.variables_unnested",
+                    "variables stand inside variables' defaults, which this compose tool reads only in part; a copy with their values was used",
+                    "hay variables dentro de los valores por defecto de otras, que esta versión de la herramienta compose lee solo en parte; se usó una copia con sus valores",
+                ));
+                return Ok(resolved);
+            }
+            // Whoever is to be told what is wrong is told of the file that was handed in.
         }
     }
+    accepted(&tool, shell, &text, text.clone()).await
+}
+
+/// The tool's answer to `current`, which stands for the file of this `text`.
+async fn accepted(tool: &Tool, shell: &dyn Shell, text: &str, mut current: String) -> Result<Resolved, BackendError> {
+    let mut notices = Vec::new();
     let copy = tool.with_file(format!("{}{COPY}", tool.file));
     // Each change is made at most once, and only for what the tool said.
     let (mut versioned, mut spelt) = (false, false);
     loop {
-        let asked = if current == text { &tool } else { &copy };
+        let asked = if current == text { tool } else { &copy };
         if current != text {
             let write = Cmd::new(["tee", "--", &copy.file]).stdin(current.clone()).timeout(Duration::from_secs(10));
             shell.must(&write).await?;
@@ -73,7 +81,7 @@ pub async fn resolve(tool: Tool, shell: &dyn Shell) -> Result<Resolved, BackendE
                 "docker compose 2 admite `restart: no` sin comillas y un command vacío, pero esta herramienta no; se usó una copia escrita para ambas",
             ));
         } else {
-            return Ok(Resolved { tool, valid: false, output: refused, notices: Vec::new() });
+            return Ok(Resolved { tool: tool.clone(), valid: false, output: refused, notices: Vec::new() });
         }
     }
 }
@@ -169,6 +177,31 @@ mod tests {
         let tool = Tool::find(shell.clone(), "/s".into(), "/s/docker-compose.yml".into(), "s".into()).await.unwrap();
         let refused = resolve(tool, shell.as_ref()).await.unwrap();
         assert_eq!(refused.output, "ERROR: The Compose file './docker-compose.yml' is invalid because:\nx");
+    }
+
+    #[tokio::test]
+    async fn a_refused_copy_is_judged_by_the_original() {
+        let of = |replies: Vec<Reply>| async move {
+            let file = "services:\n  app:\n    image: ${A:-${B:-x}}\n";
+            let shell = Scripted::default()
+                .on(["which"], vec![Reply::out("/usr/bin/docker-compose")])
+                .on(["cat", "--", "/s/.env"], vec![Reply::fail(1, "no such file")])
+                .on(["cat"], vec![Reply::out(file)])
+                .on(["tee"], vec![Reply::out("")])
+                .on(["docker-compose"], replies);
+            let shell: Arc<dyn Shell> = Arc::new(shell);
+            let tool = Tool::find(shell.clone(), "/s".into(), "/s/docker-compose.yml".into(), "s".into()).await?;
+            resolve(tool, shell.as_ref()).await
+        };
+        let used = of(vec![Reply::out("services: {}")]).await.unwrap();
+        assert!(used.valid && used.tool.file.ends_with(COPY));
+        assert_eq!(used.notices.iter().map(|n| n.id.as_str()).collect::<Vec<_>>(), ["compose.variables_unnested"]);
+        let read = of(vec![Reply::fail(1, "of the copy"), Reply::out("services: {}")]).await.unwrap();
+        assert!(read.valid && read.notices.is_empty());
+        assert_eq!(read.tool.file, "/s/docker-compose.yml");
+        let refused = of(vec![Reply::fail(1, "of the copy"), Reply::fail(1, "of the file")]).await.unwrap();
+        assert!(!refused.valid && refused.notices.is_empty());
+        assert_eq!(refused.output, "of the file");
     }
 
     #[test]
