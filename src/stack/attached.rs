@@ -13,6 +13,11 @@ pub struct Doubt {
 }
 
 impl Stack {
+    /// Whether what runs was up before we came.
+    pub fn was_up(&self) -> bool {
+        self.first_up.is_none()
+    }
+
     /// Why a fact of a service cannot be told, where it cannot.
     pub fn doubt(&self, service: &str, fact: &str) -> Option<&Text> {
         self.doubts.iter().find(|doubt| doubt.service == service && doubt.fact == fact).map(|doubt| &doubt.why)

@@ -4,6 +4,7 @@
 use bollard::models::ImageInspect;
 
 use super::pressure::{self, Counters};
+use super::start::listen;
 use super::{Log, read};
 use crate::backend::{BackendError, Request, Site, Source, Up};
 use crate::docker::container::{PROJECT, SERVICE};
@@ -32,6 +33,8 @@ pub async fn look(site: &Site, request: &Request) -> Result<Up, BackendError> {
             format!("adjunto: el proyecto {project} ya no está; levántelo y califíquelo de nuevo"),
         )));
     }
+    // From now on; what was asked for and dialled before is not known.
+    listen(site).await;
     let Some((file, _)) = read else { return Ok(log.up(stack)) };
     for service in &file.services {
         let mut own: Vec<&Container> = containers.iter().filter(|c| c.service == service.name).collect();

@@ -129,7 +129,7 @@ impl Probe for DialsProbe {
                 }
                 seen
             }
-            Dialled::Wrong(wrong) if !wrong.sure => return Err(unsure(&wrong)),
+            Dialled::Wrong(wrong) if !wrong.sure => return Err(unsure(&wrong, stack.was_up())),
             Dialled::Wrong(wrong) => {
                 if answered && attempt.waited >= DETOUR {
                     // Only now: a question of ours could be taken for the app's afterwards.
@@ -214,8 +214,14 @@ fn absent(why: Text) -> Result<Observation, ProbeError> {
     Ok(Observation { explanation: Some(why), ..Observation::of(facts) })
 }
 
-fn unsure(wrong: &Wrong) -> ProbeError {
+fn unsure(wrong: &Wrong, was_up: bool) -> ProbeError {
     let Text { en, es } = wrong.text();
+    if was_up {
+        return ProbeError::ours(
+            format!("attached: {en}; but it was up already, and what it asked for before is not known"),
+            format!("adjunto: {es}; pero ya estaba en marcha, y no se sabe qué preguntó antes"),
+        );
+    }
     ProbeError::ours(
         format!("{en}; but not all that it asked for was heard"),
         format!("{es}; pero no se oyó todo lo que preguntó"),
@@ -234,6 +240,15 @@ mod tests {
         assert!(!watched_by_us(&looks, at(12), at(19)));
         assert!(watched_by_us(&looks, at(9), at(12)));
         assert!(watched_by_us(&looks, at(30), at(31)), "one that goes on");
+    }
+
+    #[test]
+    fn what_was_up_before_us_may_have_asked_before() {
+        let to = "10.0.0.1:3306".parse().unwrap();
+        let wrong = Wrong { to, whose: judge::Whose::Nobody, sure: false, name: Some("db".into()), port: 3306 };
+        let text = unsure(&wrong, true).text;
+        assert!(text.en.starts_with("attached: the app dials 10.0.0.1:3306,") && text.es.starts_with("adjunto: "));
+        assert!(!unsure(&wrong, false).text.en.contains("attached"));
     }
 
     #[test]
