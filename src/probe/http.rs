@@ -105,6 +105,10 @@ impl Probe for Http {
         self.role.iter().cloned().chain(inside).collect()
     }
 
+    fn visits(&self) -> bool {
+        true
+    }
+
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let until = Instant::now() + attempt.timeout;
         let agent = here!(observer(stack, &self.from).await?, absent);

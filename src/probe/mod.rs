@@ -169,3 +169,22 @@ pub struct ProbeError {
     /// What was tried, what was seen, what to do next.
     pub text: Text,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::tree;
+
+    #[test]
+    fn whoever_requests_pages_says_so() {
+        let visits = |kind: &&&ProbeKind| {
+            let node = tree::read(kind.example, "s.yaml").unwrap();
+            let mut problems = Vec::new();
+            let mut check = Decoder::new(&node, &mut problems);
+            let probe = check.map(kind.name, |d| (kind.decode)(d)).unwrap_or_else(|| panic!("{}", kind.name));
+            probe.visits()
+        };
+        let found: Vec<&str> = PROBES.iter().filter(visits).map(|kind| kind.name).collect();
+        assert_eq!(found, ["http", "dials", "page", "round_trip", "logs_collected"]);
+    }
+}

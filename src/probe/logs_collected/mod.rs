@@ -142,6 +142,10 @@ impl Probe for LogsCollected {
         vec![self.emitter.clone(), self.collector.clone()]
     }
 
+    fn visits(&self) -> bool {
+        true
+    }
+
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let until = Instant::now() + attempt.timeout;
         let (emitter, collector) = (bound(stack, &self.emitter)?, bound(stack, &self.collector)?);

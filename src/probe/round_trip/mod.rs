@@ -89,6 +89,10 @@ impl Probe for RoundTrip {
         vec![self.app.clone(), self.db.clone()]
     }
 
+    fn visits(&self) -> bool {
+        true
+    }
+
     async fn observe(&self, stack: &Arc<Stack>, _: Attempt) -> Result<Observation, ProbeError> {
         let key = format!("round_trip:{}:{}", self.db, self.app);
         let known = stack.notebook.lock().await.get(&key).cloned();
