@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bollard::models::{ContainerInspectResponse, HealthStatusEnum, HealthcheckResult, RestartPolicyNameEnum};
+use bollard::models::{
+    ContainerInspectResponse, HealthConfig, HealthStatusEnum, HealthcheckResult, RestartPolicyNameEnum,
+};
 
 /// The label that both generations of compose give: the project.
 pub const PROJECT: &str = "com.docker.compose.project";
@@ -58,6 +60,8 @@ pub struct Container {
     pub namespace: String,
     /// When the engine's last health checks ran in it: seconds of the epoch.
     pub health_checks: Vec<(f64, f64)>,
+    /// Seconds from the end of a health check to the next one, at least; none where it has none.
+    pub health_every: Option<f64>,
 }
 
 impl Container {
@@ -140,6 +144,7 @@ impl Container {
         };
         let status = health.status;
         Self {
+            health_every: config.healthcheck.as_ref().and_then(every),
             health_checks: health.log.iter().flatten().filter_map(ran).collect(),
             namespace: sandbox.rsplit('/').next().unwrap_or_default().to_owned(),
             state: state.status.map(|s| s.to_string()).unwrap_or_default(),
@@ -176,6 +181,16 @@ impl Container {
             names,
         }
     }
+}
+
+/// The shortest time between two health checks, in seconds.
+fn every(check: &HealthConfig) -> Option<f64> {
+    let test = check.test.as_ref().and_then(|test| test.first()).map(String::as_str).unwrap_or_default();
+    let set = |nanos: Option<i64>| nanos.filter(|n| *n > 0).map(|n| n as f64 / 1e9);
+    let interval = set(check.interval).unwrap_or(30.0);
+    // Newer engines check more often while a service starts.
+    let starting = set(check.start_period).map(|_| set(check.start_interval).unwrap_or(5.0));
+    (!matches!(test, "" | "NONE")).then(|| starting.map_or(interval, |starting| starting.min(interval)))
 }
 
 /// Gives each container the names by which the links of the others call it.
@@ -245,6 +260,17 @@ mod tests {
         assert_eq!(app.namespace, "5f2d8a1b9c3e");
         assert_eq!(app.health_checks, [(1_795_550_401.0, 1_795_550_402.0)]);
         assert_eq!(app.links, [("x_db_1".to_owned(), "mysql".to_owned())]);
+    }
+
+    #[test]
+    fn the_time_between_health_checks_is_the_engines() {
+        let every = |check: serde_json::Value| read(serde_json::json!({"Config": {"Healthcheck": check}})).health_every;
+        let test = ["CMD", "true"];
+        assert_eq!(every(serde_json::json!({"Test": test})), Some(30.0));
+        assert_eq!(every(serde_json::json!({"Test": test, "Interval": 2_000_000_000_i64})), Some(2.0));
+        assert_eq!(every(serde_json::json!({"Test": test, "StartPeriod": 1_000_000_000})), Some(5.0));
+        assert_eq!(every(serde_json::json!({"Test": ["NONE"]})), None);
+        assert_eq!(app().health_every, None);
     }
 
     #[test]

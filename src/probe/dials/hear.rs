@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::health::Health;
 use super::judge::{Dialled, Scene, judge};
 use crate::agent::dials::Dials;
 use crate::agent::{Look, Sight};
@@ -10,9 +11,6 @@ use crate::docker::Container;
 use crate::probe::ProbeError;
 use crate::probe::common::{look, published};
 use crate::stack::Stack;
-
-/// The engine says when a health check began and ended; its packets may be a little later.
-const TRAIL: f64 = 0.1;
 
 /// What was heard, and what it comes to.
 pub(in crate::probe) struct Heard {
@@ -40,7 +38,6 @@ pub(in crate::probe) async fn hear(
     let agent = stack.agents.lab().await?;
     // Those of our own looks that have begun by now.
     let mut not_the_app = stack.agents.visits(&app.id);
-    not_the_app.extend(app.health_checks.iter().map(|(from, to)| (*from, *to + TRAIL)));
     let hosts = look(&agent, Look::Files { paths: vec![app.hosts_path.clone()] }, timeout).await?;
     let hosts = match &hosts {
         Sight::Files { contents } => contents.get(&app.hosts_path).map_or("", String::as_str),
@@ -56,9 +53,21 @@ pub(in crate::probe) async fn hear(
             ));
         }
     };
-    let scene = Scene { not_the_app, hosts: lines(hosts), ..scene(stack, app, store, containers, port) };
+    let health = checked(stack, app).await?;
+    not_the_app.extend(health.checks);
+    let doubtful = health.doubtful;
+    let scene = Scene { not_the_app, doubtful, hosts: lines(hosts), ..scene(stack, app, store, containers, port) };
     let dialled = judge(&dials, &scene);
     Ok(Some(Heard { dials, dialled }))
+}
+
+/// The health checks until after what was heard: those since `app` was looked up are among them.
+async fn checked(stack: &Stack, app: &Container) -> Result<Health, ProbeError> {
+    if app.health_every.is_none() {
+        return Ok(Health::default());
+    }
+    let now = stack.engine.project_containers(&stack.project).await?;
+    Ok(Health::of(now.iter().find(|c| c.id == app.id).unwrap_or(app)))
 }
 
 fn scene(stack: &Stack, app: &Container, store: &Container, containers: &[Container], port: u16) -> Scene {
@@ -83,6 +92,7 @@ fn scene(stack: &Stack, app: &Container, store: &Container, containers: &[Contai
         own: addresses(app),
         hosts: Vec::new(),
         not_the_app: Vec::new(),
+        doubtful: Vec::new(),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Scene {
     pub hosts: Vec<(IpAddr, String)>,
     /// Seconds of the epoch: our own looks from inside, and the engine's health checks.
     pub not_the_app: Vec<(f64, f64)>,
+    /// Seconds of the epoch when a health check may have run unseen: it counts neither for nor against the app.
+    pub doubtful: Vec<(f64, f64)>,
 }
 
 /// How an app reaches its store, as far as it was heard.
@@ -68,35 +70,43 @@ pub(in crate::probe) enum Whose {
 
 /// Judges what was heard.
 pub(super) fn judge(dials: &Dials, scene: &Scene) -> Dialled {
-    let theirs = |at: &[f64]| at.iter().any(|t| !scene.not_the_app.iter().any(|(from, to)| (*from..=*to).contains(t)));
+    let within = |spans: &[(f64, f64)], t: &f64| spans.iter().any(|(from, to)| (*from..=*to).contains(t));
+    let perhaps = |at: &[f64]| at.iter().any(|t| !within(&scene.not_the_app, t));
+    let theirs = |at: &[f64]| at.iter().any(|t| !within(&scene.not_the_app, t) && !within(&scene.doubtful, t));
     let for_store = |q: &&Question| {
         scene.names.contains(&q.name) || q.addresses.iter().any(|address| scene.addresses.contains(address))
     };
     if let Some(question) = dials.questions.iter().filter(for_store).find(|q| theirs(&q.at)) {
         return Dialled::ByName(question.name.clone());
     }
-    let attempts: Vec<(&Attempt, Whose)> = dials
-        .attempts
-        .iter()
-        .filter(|a| theirs(&a.at))
-        .filter_map(|a| scene.whose(a).map(|whose| (a, whose)))
-        .collect();
+    let attempts = |whether: &dyn Fn(&[f64]) -> bool| -> Vec<(&Attempt, Whose)> {
+        let those = dials.attempts.iter().filter(|a| whether(&a.at));
+        those.filter_map(|a| scene.whose(a).map(|whose| (a, whose))).collect()
+    };
+    let mut known = attempts(&theirs);
     let line =
         |a: &Attempt| scene.hosts.iter().find(|(address, _)| *address == a.to.ip()).map(|(_, name)| name.clone());
     let leads = |whose: &Whose| matches!(whose, Whose::Store | Whose::Machine);
-    if let Some(name) = attempts.iter().filter(|(_, whose)| leads(whose)).find_map(|(a, _)| line(a)) {
+    if let Some(name) = known.iter().filter(|(_, whose)| leads(whose)).find_map(|(a, _)| line(a)) {
         return Dialled::ByName(name);
+    }
+    // Without any that is surely the app's, those that may be: they keep it from being decided.
+    let certain = !known.is_empty();
+    if !certain {
+        known = attempts(&perhaps);
     }
     // What reaches the store is how the app works; among others, the last one.
     let last = |a: &Attempt| a.at.last().copied().unwrap_or_default();
     let chosen =
-        attempts.iter().max_by(|(a, one), (b, other)| leads(one).cmp(&leads(other)).then(last(a).total_cmp(&last(b))));
+        known.iter().max_by(|(a, one), (b, other)| leads(one).cmp(&leads(other)).then(last(a).total_cmp(&last(b))));
     match chosen {
         None => Dialled::Nothing { unknown: unknown(dials, theirs) },
         Some((attempt, whose)) => {
             // A question that may have been ours may have been the app's too.
             let asked_unseen = dials.hidden_questions || dials.questions.iter().any(|q| for_store(&q));
-            let sure = dials.from_start && dials.whole && !(leads(whose) && asked_unseen);
+            let asked_perhaps = dials.questions.iter().filter(for_store).any(|q| perhaps(&q.at));
+            let heard = dials.from_start && dials.whole && certain && !asked_perhaps;
+            let sure = heard && !(leads(whose) && asked_unseen);
             let name = scene.names.first().cloned();
             Dialled::Wrong(Wrong { to: attempt.to, whose: whose.clone(), sure, name, port: scene.port })
         }
@@ -219,6 +229,7 @@ mod tests {
             own: vec![ip(APP)],
             hosts: vec![(ip("127.0.0.1"), "localhost".into()), (ip(APP), "0123456789ab".into())],
             not_the_app: vec![(100.0, 101.0)],
+            doubtful: Vec::new(),
         }
     }
 
@@ -334,6 +345,23 @@ mod tests {
         assert_eq!(verdict(&Dials { hidden_questions: true, ..store }, &scene()), "store 172.18.0.2:3306?");
         let asked = heard(&[("db", &[DB], 1.0)], &[]);
         assert_eq!(verdict(&Dials { from_start: false, whole: false, ..asked }, &scene()), "name db");
+    }
+
+    #[test]
+    fn what_may_be_a_health_checks_is_neither_for_nor_against() {
+        let scene = Scene { doubtful: vec![(0.0, 10.0), (100.0, f64::INFINITY)], ..scene() };
+        let said = |questions: &[(&str, &[&str], f64)], attempts: &[(&str, bool, f64)]| {
+            verdict(&heard(questions, attempts), &scene)
+        };
+        // A fixed address, and a check that asks by name; and the other way round.
+        assert_eq!(said(&[("db", &[DB], 5.0)], &[("10.0.0.1:3306", false, 50.0)]), "nobody 10.0.0.1:3306?");
+        assert_eq!(said(&[("db", &[DB], 50.0)], &[("127.0.0.1:3306", false, 5.0)]), "name db");
+        assert_eq!(said(&[], &[("127.0.0.1:3306", false, 5.0)]), "itself 127.0.0.1:3306?");
+        assert_eq!(said(&[], &[("127.0.0.1:3306", false, 102.0)]), "itself 127.0.0.1:3306?");
+        assert_eq!(said(&[], &[("10.0.0.1:3306", false, 50.0)]), "nobody 10.0.0.1:3306");
+        assert_eq!(said(&[("db", &[DB], 5.0)], &[]), "nothing");
+        // Ours is ours, whatever else may have been.
+        assert_eq!(said(&[("db", &[DB], 100.5)], &[("10.0.0.1:3306", false, 50.0)]), "nobody 10.0.0.1:3306");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! before its first process on, and while its page is requested. Where it tries no database at all, whether a name leads
 //! there decides.
 
+mod health;
 mod hear;
 mod judge;
 
@@ -67,7 +68,8 @@ pub static KIND: ProbeKind = ProbeKind {
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 /// What is dialled wrongly for so long is what the code says, and not a detour until the store is there.
 pub(super) const DETOUR: Duration = Duration::from_secs(3);
-/// Links that are followed while nothing is dialled.
+/// Links that are followed until the store is asked for by its name: the first page may need no database, and what is
+/// dialled wrongly may be an attempt that the code gives up.
 const LINKS: usize = 10;
 
 struct DialsProbe {
@@ -103,9 +105,7 @@ impl Probe for DialsProbe {
         let mut answered = false;
         // Whoever connects only for a visitor has one; on other pages too, where the first one needs no database.
         for links in [0, LINKS] {
-            let quiet = matches!(&heard, Some(Heard { dialled: Dialled::Nothing { .. }, .. }));
-            let wrong = matches!(&heard, Some(Heard { dialled: Dialled::Wrong(_), .. }));
-            if !(quiet || (wrong && links == 0)) {
+            if !heard.as_ref().is_some_and(|heard| unmet(&heard.dialled)) {
                 break;
             }
             let began = OffsetDateTime::now_utc();
@@ -199,6 +199,11 @@ async fn visit(
     Ok(walk.has_doors() && walk.walk(&[], &reach).await?.page.is_some())
 }
 
+/// Whether another page may tell more.
+fn unmet(dialled: &Dialled) -> bool {
+    matches!(dialled, Dialled::Nothing { .. } | Dialled::Wrong(_))
+}
+
 /// Whether a look of ours from inside the app fell into a time.
 fn watched_by_us(looks: &[(f64, f64)], began: OffsetDateTime, ended: OffsetDateTime) -> bool {
     let seconds = |time: OffsetDateTime| time.unix_timestamp_nanos() as f64 / 1e9;
@@ -223,8 +228,8 @@ fn unsure(wrong: &Wrong, was_up: bool) -> ProbeError {
         );
     }
     ProbeError::ours(
-        format!("{en}; but not all that it asked for was heard"),
-        format!("{es}; pero no se oyó todo lo que preguntó"),
+        format!("{en}; but it cannot be told whether that is all that it asked for"),
+        format!("{es}; pero no se puede saber si eso es todo lo que preguntó"),
     )
 }
 
