@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::notice::Level;
+use crate::submission::when::By;
 
 /// A record with no checks.
 pub fn empty() -> RunRecord {
@@ -70,6 +71,7 @@ fn finding(subject: &str, fact: &str, expected: &str, observed: &str, holds: boo
 pub fn typical() -> RunRecord {
     use Verdict::{Error, Fail, Pass, Skip};
     let mut record = empty();
+    record.submission.handed_in = Some(HandedIn { date: "2022-03-01".to_owned(), by: By::Given });
     let mut valid = check("compose-valid", 4_000, Pass, None);
     valid.kind = "compose".to_owned();
     valid.at.line = 21;

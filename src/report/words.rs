@@ -276,7 +276,7 @@ pub fn phase(name: &str, lang: Lang) -> &str {
         "images" => "imágenes",
         "build" => "construcción",
         "start" => "arranque",
-        "start-over" => "otra vez, con los paquetes de entonces",
+        "start-over" => "reinicio",
         "start again under the scenario's limits" => "nuevo arranque con los límites del escenario",
         "checks" => "comprobación",
         "evidence" => "evidencia",

@@ -61,6 +61,27 @@ checks:
 ";
 
 #[test]
+fn a_date_is_shown_with_who_says_it_and_a_wrong_one_is_a_usage_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("small.yaml");
+    std::fs::write(&file, SCENARIO).unwrap();
+    let (code, stdout, _) = plan(&file, &["--handed-in", "2022-03-01"]);
+    assert_eq!(code, 0);
+    assert!(stdout.contains("handed in   2022-03-01 (as told by --handed-in)"), "{stdout}");
+    for (date, en, es) in [
+        ("soon", "is no date", "no es una fecha"),
+        ("2022-02-30", "is no date", "no es una fecha"),
+        ("2999-01-01", "is in the future", "está en el futuro"),
+    ] {
+        for (lang, said) in [("en", en), ("es", es)] {
+            let (code, stdout, stderr) = plan(&file, &["--handed-in", date, "--lang", lang]);
+            assert_eq!((code, stdout.as_str()), (2, ""));
+            assert!(stderr.contains(said), "{stderr}");
+        }
+    }
+}
+
+#[test]
 fn a_plan_is_printed_in_the_order_of_running() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("small.yaml");
