@@ -93,11 +93,17 @@ async fn one(
     if counters.pushes > last.0 {
         *last = (counters.pushes, now);
     }
-    if counters.pushes == 0 || now.duration_since(last.1) >= CALM {
+    silent(counters.pushes > 0, now.duration_since(last.1), began.elapsed())
+}
+
+/// What becomes of a service that lives and does not answer: whether its limit was ever hit, for how long it no longer was,
+/// and how long the watch has lasted.
+fn silent(pushed: bool, calm: Duration, watched: Duration) -> State {
+    if !pushed || calm >= CALM {
         // Silent, but not for its limit: the checks will say what of.
-        return if now.duration_since(began) >= CALM { State::Fine } else { State::Watching };
+        return if watched >= CALM { State::Fine } else { State::Watching };
     }
-    if began.elapsed() >= SILENT { State::Pressed } else { State::Watching }
+    if watched >= SILENT { State::Pressed } else { State::Watching }
 }
 
 /// Whether anything that the container publishes accepts a connection at the container's own address.
@@ -200,6 +206,15 @@ fn read(files: &BTreeMap<String, String>) -> Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_counts_only_while_the_limit_is_hit() {
+        let s = Duration::from_secs;
+        assert_eq!(silent(true, s(1), s(24)), State::Watching, "it may answer yet");
+        assert_eq!(silent(true, s(1), s(25)), State::Pressed, "alive, and its limit leaves it no time to answer");
+        assert_eq!(silent(true, s(3), s(30)), State::Fine, "the limit no longer pushes: it is silent for itself");
+        assert_eq!((silent(false, s(0), s(2)), silent(false, s(0), s(3))), (State::Watching, State::Fine));
+    }
 
     #[test]
     fn both_generations_of_cgroups_are_read() {
