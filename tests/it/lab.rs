@@ -131,6 +131,13 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
     assert!(!format!("{sight:?}").contains(address.as_str()), "{sight:?}");
     let refused = inside.look(Look::Tcp { host: "mysql".into(), port: 3306, greet_ms: 0 }, SOON).await.unwrap();
     assert!(format!("{refused:?}").contains("connection refused"), "{refused:?}");
+    // What would be somebody's machine outside is refused at once: an app that dials it does not hang.
+    for host in ["192.168.77.20", "10.1.2.3"] {
+        let began = Instant::now();
+        let sight = inside.look(Look::Tcp { host: host.into(), port: 3306, greet_ms: 0 }, SOON).await.unwrap();
+        assert!(format!("{sight:?}").contains("no route to host"), "{host}: {sight:?}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{host}: {:?}", began.elapsed());
+    }
     let looks = 200;
     let began = Instant::now();
     for _ in 0..looks {
