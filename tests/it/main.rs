@@ -18,6 +18,7 @@ mod place;
 mod planning;
 mod probes;
 mod report;
+mod rulings;
 mod same;
 mod shell;
 mod shipped;
