@@ -55,6 +55,7 @@ const UNPULLED: &[&str] = &[
     r"(?i)pull access denied|manifest unknown|manifest for \S+ not found|toomanyrequests|pull rate limit",
     r"(?i)lookup \S*docker\S* on \S+: |dial tcp .*(no such host|i/o timeout|connection refused|network is unreachable)",
     r"(?i)error pulling image|failed to resolve (source|reference)|x509: |Client\.Timeout exceeded",
+    r"failed to do request: |gave HTTP response to HTTPS client",
 ];
 
 /// What the engine says where it is its own limits that keep a container from starting.
@@ -160,6 +161,12 @@ mod tests {
         assert!(network_line("WARNING: Retrying after connection broken by 'NewConnectionError: Temporary failure in name resolution'").is_some());
         assert!(network_line("OSError: [Errno 28] No space left on device").is_none(), "no network");
         assert!(unpulled_line("toomanyrequests: You have reached your pull rate limit.").is_some());
+        assert!(
+            unpulled_line(
+                "failed to solve: failed to do request: Head \"https://r/v2/library/python/manifests/3.6\": EOF"
+            )
+            .is_some()
+        );
         assert!(unpulled_line("Get https://registry-1.docker.io/v2/: dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host").is_some());
         assert!(host_line("mkdir /var/lib/docker/overlay2/x: no space left on device").is_some());
     }

@@ -206,6 +206,10 @@ async fn build(
         stand_on(service, text, names, shell).await?;
     }
     let buildkit = text.as_deref().is_some_and(|t| t.contains("RUN --mount"));
+    // The engine's newer builder asks a registry past the daemon's own settings, and takes what is there already.
+    for base in bases.iter().filter(|b| buildkit && names.is_none() && !made_here(request, b)) {
+        bounded(shell.run(&Cmd::new(["docker", "pull", "--quiet", base]).timeout(request.fetch)).await)?;
+    }
     let under = match request.as_of.as_ref().and_then(|it| it.constraints_of(&service.name)) {
         Some(constraints) => {
             let bases: Vec<&String> = bases.iter().filter(|b| !made_here(request, b)).collect();
