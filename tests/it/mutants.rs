@@ -83,5 +83,8 @@ fn each_kind_of_case_is_there() {
     assert!(count(|e| !e.failed.is_empty()) >= 16, "must fail");
     assert!(count(Expect::is_pass) >= 15, "must pass");
     assert!(count(|e| !e.undecided.is_empty()) >= 3, "must be undecided");
-    assert!(mutants.iter().all(|m| m.expect.failed.len() <= 1 && m.expect.undecided.len() <= 1), "one root each");
+    // Where nobody can tell who plays a role, each check that asks for it is undecided by itself.
+    let open = |m: &Mutant| m.name == "two-apps-two-databases";
+    let one = |m: &Mutant| m.expect.failed.len() <= 1 && (m.expect.undecided.len() <= 1 || open(m));
+    assert!(mutants.iter().all(one), "one root each");
 }
