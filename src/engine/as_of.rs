@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Site;
 use crate::backend::compose::as_of::{AsOf, Then, packages};
-use crate::backend::compose::images::last_line;
+use crate::backend::compose::unbuilt::last_line;
 use crate::backend::origin::{self, Origin};
 use crate::notice::Reason;
 use crate::plan::{Place, Plan};

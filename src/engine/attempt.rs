@@ -91,7 +91,7 @@ impl Attempt<'_> {
             plan.checks.iter().for_each(|c| c.probe.begin(&stack));
             (options.progress)(Event::Phase("checks"));
             let started = clock.ms();
-            let items = items(plan);
+            let items = items::items(plan);
             let looker = live::Live { plan, stack: stack.clone(), progress: options.progress.as_ref(), trial };
             let order = plan.order();
             let looking = schedule::run(&items, &order, &looker, clock, &stop);

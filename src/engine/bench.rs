@@ -205,7 +205,7 @@ impl<'a> Bench<'a> {
     async fn look(&self, stack: &Arc<Stack>, phase: Phase) -> u32 {
         let exercise = phase == Phase::Exercise;
         let mut kept: Vec<usize> = Vec::new();
-        let mut all = items(self.plan);
+        let mut all = items::items(self.plan);
         for i in self.plan.order() {
             if (all[i].phase == Phase::Exercise) == exercise {
                 kept.push(i);

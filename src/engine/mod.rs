@@ -12,6 +12,7 @@ pub mod eventually;
 mod exhibits;
 mod halves;
 mod host;
+mod items;
 mod live;
 mod lost;
 mod never;
@@ -241,35 +242,6 @@ async fn bring_up(
         backend::compose::up(site, &request).await
     };
     up.map_err(|e| e.text())
-}
-
-fn items(plan: &Plan) -> Vec<schedule::Item> {
-    let ties = conclude::ties(plan);
-    let first: Vec<usize> = (0..ties.len()).filter(|&i| before_visits(plan, &ties, i)).collect();
-    ties.into_iter()
-        .zip(&plan.checks)
-        .map(|(ties, check)| schedule::Item {
-            ties,
-            after: if check.probe.visits() { first.clone() } else { Vec::new() },
-            phase: check.probe.phase(),
-            patience: check.spec.eventually.clone(),
-            never: check.spec.never,
-            expect: check.expect.clone(),
-        })
-        .collect()
-}
-
-/// Whether a check is asked before any page is visited: not where it hangs on a visit itself.
-fn before_visits(plan: &Plan, ties: &[settle::Ties], check: usize) -> bool {
-    let mut seen = vec![false; ties.len()];
-    let mut open = vec![check];
-    while let Some(i) = open.pop() {
-        if !std::mem::replace(&mut seen[i], true) {
-            open.extend(ties[i].needs.iter().chain(&ties[i].explained_by));
-        }
-    }
-    let visits = plan.checks.iter().zip(seen).any(|(check, seen)| seen && check.probe.visits());
-    plan.checks[check].probe.before_visits() && !visits
 }
 
 /// What is handed in decides by itself: nothing to start, or two files that nothing tells apart.

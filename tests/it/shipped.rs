@@ -62,7 +62,7 @@ fn example(kind: &ProbeKind) -> String {
     assert!(example.get(kind.name).is_some(), "{}: the example uses another kind", kind.name);
     let points = example.get("points").and_then(Node::text).unwrap_or_else(|| panic!("{}: no points", kind.name));
     format!(
-        "imparcial: 1\nname: example\ntitle: x\npoints: {points}\nroles: {{app: {{}}, db: {{}}}}\nchecks:\n  - {}\n",
+        "imparcial: 1\nname: example\ntitle: x\npoints: {points}\nroles: {{app: {{}}, db: {{}}, app-logs: {{}}}}\nchecks:\n  - {}\n",
         kind.example.trim().replace('\n', "\n    ")
     )
 }

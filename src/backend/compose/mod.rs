@@ -17,6 +17,7 @@ pub mod pull;
 pub mod resolve;
 pub mod start;
 pub mod tool;
+pub mod unbuilt;
 mod uv;
 
 use std::collections::BTreeMap;
