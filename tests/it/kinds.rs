@@ -88,7 +88,12 @@ async fn each_kind_passes_and_fails_on_the_reference() {
 
     let check = |id: &str| record.checks.iter().find(|c| c.id == id).unwrap();
     let never = check("never-a-crash");
-    assert!(never.elapsed_ms >= 3000 && never.attempts >= 3, "watched to the end: {} ms", never.elapsed_ms);
+    assert!(
+        never.elapsed_ms >= 3000 && never.attempts >= 2,
+        "watched to the end: {} looks in {} ms",
+        never.attempts,
+        never.elapsed_ms
+    );
     let seen = check("not-never-there");
     assert!(seen.elapsed_ms < 30_000, "a failure ends it: {} ms", seen.elapsed_ms);
     assert!(seen.explanation.en.contains("must never be true"), "{}", seen.explanation.en);
