@@ -64,7 +64,12 @@ where
         let started = Instant::now();
         // A look that was begun before the deadline has its whole time: one cut short would say "no answer" of a page that
         // is right but slow, and hide what it answered before.
-        let attempt = Attempt { timeout: patience.attempt_timeout, waited: began.elapsed(), last: false };
+        let attempt = Attempt {
+            timeout: patience.attempt_timeout,
+            waited: began.elapsed(),
+            within: patience.within,
+            last: false,
+        };
         waited.attempts += 1;
         let mut hopeless = None;
         match look(attempt).await {

@@ -67,7 +67,18 @@ pub(super) async fn second(
         let last = *over.borrow();
         waited.attempts += 1;
         let mut broken = false;
-        match looker.look(i, Attempt { timeout: item.patience.attempt_timeout, waited: Duration::ZERO, last }).await {
+        match looker
+            .look(
+                i,
+                Attempt {
+                    timeout: item.patience.attempt_timeout,
+                    waited: Duration::ZERO,
+                    within: item.patience.within,
+                    last,
+                },
+            )
+            .await
+        {
             Ok(observation) => {
                 waited.findings = findings(&item.expect, &observation);
                 broken = observation.conditions.iter().any(|c| c == BROKEN || item.patience.fail_fast_on.contains(c));

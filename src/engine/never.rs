@@ -24,7 +24,12 @@ where
     let mut waited = Waited::unlooked();
     loop {
         let started = Instant::now();
-        let attempt = Attempt { timeout: patience.attempt_timeout, waited: began.elapsed(), last: false };
+        let attempt = Attempt {
+            timeout: patience.attempt_timeout,
+            waited: began.elapsed(),
+            within: patience.within,
+            last: false,
+        };
         waited.attempts += 1;
         let mut unable = false;
         match look(attempt).await {

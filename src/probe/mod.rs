@@ -134,6 +134,8 @@ pub struct Attempt {
     pub timeout: Duration,
     /// Time since the check's waiting began.
     pub waited: Duration,
+    /// How long it waits at most.
+    pub within: Duration,
     /// The last look of all, after the looking is over.
     pub last: bool,
 }

@@ -90,7 +90,12 @@ impl World {
         let probe = (probe::kind(kind).unwrap().decode)(&mut decoder);
         decoder.finish();
         assert!(problems.is_empty(), "{problems:?}");
-        let attempt = Attempt { timeout: Duration::from_secs(20), waited: Duration::ZERO, last: false };
+        let attempt = Attempt {
+            timeout: Duration::from_secs(20),
+            waited: Duration::ZERO,
+            within: Duration::from_secs(20),
+            last: false,
+        };
         probe.unwrap().observe(&self.stack, attempt).await
     }
 

@@ -78,7 +78,9 @@ impl<'a> Looking<'a> {
     /// One look and its judgement. One that does not hold ends the measuring: another thing would be measured.
     async fn once(&self, check: usize) -> Result<f64, Text> {
         let planned = &self.plan.checks[check];
-        let attempt = Attempt { timeout: planned.spec.eventually.attempt_timeout, waited: Duration::ZERO, last: false };
+        let patience = &planned.spec.eventually;
+        let attempt =
+            Attempt { timeout: patience.attempt_timeout, waited: Duration::ZERO, within: patience.within, last: false };
         let expect: Vec<_> = planned.expect.iter().filter(|e| !settled_last(e)).cloned().collect();
         let began = Instant::now();
         let seen = self.live.look(check, attempt).await.map_err(|e| e.text)?;

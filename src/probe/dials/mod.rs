@@ -64,7 +64,8 @@ pub static KIND: ProbeKind = ProbeKind {
     decode: |d| decode(d).map(|probe| Box::new(probe) as Box<dyn Probe>),
 };
 
-/// An app may take so long to answer its first visitor; one that never does dials nothing for it either.
+/// An app may take so long to answer its first visitor, or half of what the check waits; one that never does dials nothing
+/// for it either, and whether a name leads to the store from inside it decides.
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 /// What is dialled wrongly for so long is what the code says, and not a detour until the store is there.
 pub(super) const DETOUR: Duration = Duration::from_secs(3);
@@ -144,7 +145,7 @@ impl Probe for DialsProbe {
                     absent(wrong.text())?
                 }
             }
-            Dialled::Nothing { .. } if answered || attempt.waited >= FIRST_ANSWER => {
+            Dialled::Nothing { .. } if answered || over(attempt) => {
                 let note = Text::new(
                     "the app dialled no database while it was listened to",
                     "la aplicación no llamó a ninguna base de datos mientras se la escuchaba",
@@ -199,6 +200,11 @@ async fn visit(
     Ok(walk.has_doors() && walk.walk(&[], &reach).await?.page.is_some())
 }
 
+/// Whether the first visitor has waited long enough: before the check itself does, which would fail it for want of an answer.
+fn over(attempt: Attempt) -> bool {
+    attempt.last || attempt.waited >= FIRST_ANSWER.min(attempt.within / 2)
+}
+
 /// Whether another page may tell more.
 fn unmet(dialled: &Dialled) -> bool {
     matches!(dialled, Dialled::Nothing { .. } | Dialled::Wrong(_))
@@ -245,6 +251,17 @@ mod tests {
         assert!(!watched_by_us(&looks, at(12), at(19)));
         assert!(watched_by_us(&looks, at(9), at(12)));
         assert!(watched_by_us(&looks, at(30), at(31)), "one that goes on");
+    }
+
+    #[test]
+    fn the_first_visitor_never_waits_as_long_as_the_check() {
+        let after = |waited, within| {
+            let (timeout, last) = (Duration::from_secs(20), false);
+            over(Attempt { timeout, waited: Duration::from_secs(waited), within: Duration::from_secs(within), last })
+        };
+        assert!(!after(14, 60) && after(15, 60));
+        assert!(!after(5, 12) && after(6, 12));
+        assert!(after(0, 0), "one look is all that there is");
     }
 
     #[test]
