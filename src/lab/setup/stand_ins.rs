@@ -83,7 +83,7 @@ fn chains(missing: &[&'static str]) -> Vec<Vec<&'static str>> {
     let mut chains: Vec<Vec<&'static str>> = Vec::new();
     for name in missing {
         let parent = Sources::parent(name);
-        match chains.iter_mut().find(|chain| chain.last().copied() == parent) {
+        match chains.iter_mut().find(|chain| chain.iter().any(|made| Some(*made) == parent)) {
             Some(chain) => chain.push(name),
             None => chains.push(vec![name]),
         }
@@ -137,6 +137,8 @@ mod tests {
             chains(&["python-slim", "python", "mysql", "lab"]),
             [vec!["python-slim", "python"], vec!["mysql"], vec!["lab"]]
         );
+        // Two may stand on the same one.
+        assert_eq!(chains(&["php", "php-fpm", "php-cli", "nginx"]), [vec!["php", "php-fpm", "php-cli"], vec!["nginx"]]);
         // Its base is there already.
         assert_eq!(chains(&["python", "mysql"]), [vec!["python"], vec!["mysql"]]);
     }
