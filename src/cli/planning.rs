@@ -38,6 +38,9 @@ pub struct Planning {
     /// than half a year old and fails for packages published since is tried once more with those of that day.
     #[arg(long, value_name = "DATE")]
     pub handed_in: Option<String>,
+    /// Where a page with rows is, if nothing leads there from the first one (`/list`).
+    #[arg(long = "page", value_name = "PATH", value_parser = page)]
+    pub pages: Vec<String>,
     /// No check waits longer than this (`12s`).
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub patience: Option<Duration>,
@@ -69,6 +72,7 @@ impl Planning {
             roles: Vec::new(),
             compose_file: None,
             handed_in: None,
+            pages: Vec::new(),
             patience: None,
             only: Vec::new(),
             images: ImagesArg::Auto,
@@ -80,7 +84,7 @@ impl Planning {
         let (file, handed_in) = (self.file(ctx)?, self.handed_in(ctx)?);
         let submission = submission::read(&self.submission, &self.reading());
         let submission = submission.map_err(|error| usage(error.text.get(ctx.lang)))?;
-        self.resolve(&file, Submission { handed_in, ..submission })
+        self.resolve(&file, Submission { handed_in, pages: self.pages.clone(), ..submission })
     }
 
     /// The plan for a submission of any form.
@@ -94,7 +98,7 @@ impl Planning {
         let submission = handed::take(&given, &self.reading(), cancel).await;
         let submission = submission.map_err(|error| not_taken(&error, ctx))?;
         let handed_in = handed_in.or_else(|| submission.handed_in.clone());
-        self.resolve(&file, Submission { handed_in, ..submission })
+        self.resolve(&file, Submission { handed_in, pages: self.pages.clone(), ..submission })
     }
 
     /// The same for who has nothing to take down: watches for interruptions while it unpacks.
@@ -173,6 +177,12 @@ pub(super) fn color() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// A page's path below the first one.
+fn page(text: &str) -> Result<String, String> {
+    let below = text.starts_with('/') && !text.starts_with("//") && !text.contains(char::is_whitespace);
+    if below { Ok(text.to_owned()) } else { Err("a path from the root is wanted, as in `/list`".to_owned()) }
+}
+
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((role, service)) if !role.is_empty() && !service.is_empty() => Ok((role.to_owned(), service.to_owned())),
@@ -187,6 +197,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_a_path() {
+        assert_eq!(page("/list?all=1"), Ok("/list?all=1".to_owned()));
+        for other in ["list", "//elsewhere/x", "http://elsewhere/", "/a b", ""] {
+            assert!(page(other).is_err(), "{other}");
+        }
+    }
 
     #[test]
     fn roles_and_durations_are_read() {

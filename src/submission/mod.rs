@@ -40,6 +40,8 @@ pub struct Submission {
     pub handed: Option<handed::Handed>,
     /// When it was handed in, where anything says so.
     pub handed_in: Option<when::HandedIn>,
+    /// Where its pages with rows are, where its caller says so: `/list`.
+    pub pages: Vec<String>,
     /// Files of an archive that were left out though a build may ask for them.
     pub not_unpacked: Vec<PathBuf>,
     /// The compose file that counts; the notices say how it was chosen, or why there is none.

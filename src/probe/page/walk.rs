@@ -70,6 +70,8 @@ pub struct Walk<'a> {
     address: &'a str,
     ports: Vec<u16>,
     roots: Vec<Url>,
+    /// What the caller names besides the scenario: `--page`.
+    named: &'a [String],
     until: Instant,
 }
 
@@ -85,7 +87,7 @@ impl<'a> Walk<'a> {
             })
             .collect();
         let ports = published(containers).iter().map(|p| p.host).collect();
-        Self { visitor: Visitor::new(agent), address, ports, roots, until }
+        Self { visitor: Visitor::new(agent), address, ports, roots, named: &stack.submission.pages, until }
     }
 
     pub fn has_doors(&self) -> bool {
@@ -103,7 +105,7 @@ impl<'a> Walk<'a> {
             }
             let mut next: Vec<(Url, bool)> =
                 self.leads(&page).await?.into_iter().take(reach.links).map(|l| (l.url, l.fetched)).collect();
-            next.extend(reach.paths.iter().filter_map(|path| Some((root.join(path).ok()?, false))));
+            next.extend(reach.paths.iter().chain(self.named).filter_map(|path| Some((root.join(path).ok()?, false))));
             walked.page.get_or_insert(page);
             for (url, fetched) in next {
                 let found = self.visit(&url, tables, reach.redirects, fetched, &mut walked).await?;
