@@ -62,6 +62,8 @@ const UNPULLED: &[&str] = &[
 const HOST: &[&str] = &[
     r"(?i)error setting rlimit|operation not permitted: unknown|cannot allocate memory|no space left on device",
     r"context deadline exceeded|failed to create shim task: (ttrpc|EOF)|could not find an available, non-overlapping",
+    // Of its own folders; below others of its (tmp, volumes) lies what a submission named.
+    r"(?i)/var/lib/docker/(overlay2|image|containers)/\S*: (read-only file system|input/output error|structure needs cleaning|stale file handle)",
     r"(un)?able to apply cgroup|cgroup.*(permission denied|read-only file system|no such file)",
 ];
 
@@ -169,6 +171,11 @@ mod tests {
         );
         assert!(unpulled_line("Get https://registry-1.docker.io/v2/: dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host").is_some());
         assert!(host_line("mkdir /var/lib/docker/overlay2/x: no space left on device").is_some());
+        assert!(host_line("open /var/lib/docker/overlay2/b9f2/committed: read-only file system").is_some());
+        assert!(
+            host_line("COPY failed: stat /var/lib/docker/tmp/docker-builder1/x.txt: no such file or directory")
+                .is_none()
+        );
     }
 
     #[test]

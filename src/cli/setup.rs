@@ -129,6 +129,7 @@ fn called(name: &str, lang: Lang) -> &str {
         "network" => "red",
         "registry" => "registro",
         "images" => "imágenes",
+        "layers" => "capas",
         "program" => "programa",
         "remove" => "retirada",
         other => other,

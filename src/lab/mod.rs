@@ -5,6 +5,7 @@ mod cgroups;
 pub mod copy;
 mod error;
 pub mod guard;
+mod layers;
 pub mod left_out;
 mod loops;
 mod on_host;

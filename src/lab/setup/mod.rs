@@ -6,6 +6,7 @@ mod build;
 mod daemon;
 mod error;
 mod host;
+mod layers;
 mod packages;
 mod remove;
 mod serve;
@@ -64,7 +65,7 @@ pub struct Step {
 }
 
 /// Everything that set-up sees to, in order: each stands on those before it.
-pub const STEPS: [Step; 6] = [
+pub const STEPS: [Step; 7] = [
     Step { name: "packages", look: |w| Box::pin(packages::look(w)), make: |w, p| Box::pin(packages::make(w, p)) },
     Step { name: "engine", look: |w| Box::pin(daemon::look(w)), make: |w, p| Box::pin(daemon::make(w, p)) },
     Step { name: "base", look: |w| Box::pin(base::look(w)), make: |w, p| Box::pin(base::make(w, p)) },
@@ -79,6 +80,7 @@ pub const STEPS: [Step; 6] = [
         make: |w, p| Box::pin(serve::make_registry(w, p)),
     },
     Step { name: "images", look: |w| Box::pin(stand_ins::look(w)), make: |w, p| Box::pin(stand_ins::make(w, p)) },
+    Step { name: "layers", look: |w| Box::pin(layers::look(w)), make: |w, p| Box::pin(layers::make(w, p)) },
 ];
 
 /// Makes what is missing.

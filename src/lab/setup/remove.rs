@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions};
 
 use super::build::prune;
-use super::{NETWORK, SetupError, World};
+use super::{NETWORK, SetupError, World, layers};
 use crate::docker::{EngineError, EngineErrorKind};
 use crate::lab::registry::NAME;
 use crate::text::Text;
 
-/// Removes registry, network, volume and images, and says how many images there were.
+/// Removes registry, network, volumes and images, and says how many images there were.
 pub async fn remove(world: &World) -> Result<Text, SetupError> {
     let engine = world.engine().await?;
     engine.remove(NAME).await?;
+    layers::remove(world).await?;
     let removed = engine.docker().remove_network(NETWORK).await;
     fine(removed.map_err(|e| engine.explain(format!("remove the network {NETWORK}"), &e))).map_err(|error| {
         let mut error = SetupError::from(error);

@@ -36,6 +36,7 @@ const FILES: &[(&str, &str)] = files![
     "lab/lab-empty",
     "lab/lab-firewall",
     "lab/lab-init",
+    "lab/lab-layers",
     "lab/lab-store",
     "mysql/Dockerfile",
     "mysql/docker-entrypoint.sh",
