@@ -21,7 +21,7 @@ pub struct Args {
     /// The scenario whose mutants are graded: a name, or the path of its file.
     #[arg(short, long, value_name = "NAME|FILE", default_value = "seed")]
     scenario: String,
-    /// Only these mutants; `reference` is the unchanged one.
+    /// Only these mutants; a base's own name (`reference`) is that base, unchanged.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// So many labs at a time; by default as memory and cores allow.
@@ -50,8 +50,11 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Err(text) => return usage(text.get(ctx.lang)),
     };
     let folder = file.parent().unwrap_or(Path::new("."));
-    let reference = folder.join("reference");
-    let chosen = match mutants::load_all(&folder.join("mutants")) {
+    let loaded = scenario::bases(folder).and_then(|bases| {
+        let mutants = mutants::load_all(&folder.join("mutants"), &bases)?;
+        Ok(bases.iter().map(Mutant::unchanged).chain(mutants).collect())
+    });
+    let chosen = match loaded {
         Ok(all) => match choose(all, &args.only) {
             Ok(chosen) => chosen,
             Err(text) => return usage(text.get(ctx.lang)),
@@ -66,23 +69,32 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     };
     if args.list {
         let width = chosen.iter().map(|m| m.name.len()).max().unwrap_or_default();
-        let lines = chosen.iter().map(|m| format!("{:<width$}  {}\n", m.name, m.about.trim())).collect::<String>();
+        let base = chosen.iter().map(|m| m.base.name.len()).max().unwrap_or_default();
+        let line = |m: &Mutant| format!("{:<width$}  {:<base$}  {}\n", m.name, m.base.name, m.about.trim());
+        let lines = chosen.iter().map(line).collect::<String>();
         return put(&lines);
     }
     match &args.write {
-        Some(into) => write(&chosen, &reference, into),
-        None => grade(&args, ctx, &file, &reference, chosen).await,
+        Some(into) => write(&chosen, into),
+        None => grade(&args, ctx, &file, chosen).await,
     }
 }
 
-async fn grade(args: &Args, ctx: Ctx, file: &Path, reference: &Path, chosen: Vec<Mutant>) -> u8 {
+async fn grade(args: &Args, ctx: Ctx, file: &Path, chosen: Vec<Mutant>) -> u8 {
     let guard = match guard(ctx) {
         Ok(guard) => guard,
         Err(code) => return code,
     };
     let (total, cancel) = (chosen.len(), guard.token());
-    if let Ok(model) = Planning::of(reference.to_owned(), file).plan(ctx) {
-        super::prove::of(&model, ctx, &args.reports, &cancel).await;
+    let mut proven: Vec<&Path> = Vec::new();
+    for base in chosen.iter().map(|mutant| mutant.base.submission.as_path()) {
+        if proven.contains(&base) {
+            continue;
+        }
+        proven.push(base);
+        if let Ok(model) = Planning::of(base.to_owned(), file).plan(ctx) {
+            super::prove::of(&model, ctx, &args.reports, &cancel).await;
+        }
     }
     let (file, reports) = (file.display().to_string(), args.reports.clone());
     let (patience, images) = (args.patience, args.images);
@@ -114,7 +126,7 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, reference: &Path, chosen: Vec
             eprintln!("{done:>3} of {total}  {}: {how} ({:.0} s)", row.mutant.name, row.elapsed.as_secs_f64());
         }
     };
-    let rows = mutants::run(chosen, reference, jobs, one, told).await;
+    let rows = mutants::run(chosen, jobs, one, told).await;
     let mut table = mutants::render(&rows);
     for row in rows.iter().filter(|row| !row.as_it_must()) {
         table.push_str(&format!("see {}\n", args.reports.join(&row.mutant.name).join("latest").display()));
@@ -161,22 +173,21 @@ fn jobs() -> usize {
     (cores + cores / 2).min(free.unwrap_or(0_usize) / LAB_KB).max(1)
 }
 
-fn write(chosen: &[Mutant], reference: &Path, into: &Path) -> u8 {
+fn write(chosen: &[Mutant], into: &Path) -> u8 {
     for mutant in chosen {
         let to = into.join(&mutant.name);
         if to.exists() {
             return usage(&format!("{} is already there", to.display()));
         }
-        if let Err(error) = mutants::apply(mutant, reference, &to) {
+        if let Err(error) = mutants::apply(mutant, &to) {
             return usage(&error.to_string());
         }
     }
     exit::OK
 }
 
-/// The reference first, then the mutants; or those that are asked for.
+/// All, or those that are asked for.
 fn choose(all: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>, Text> {
-    let all: Vec<Mutant> = std::iter::once(Mutant::reference()).chain(all).collect();
     for name in only {
         if !all.iter().any(|m| m.name == *name) {
             let hint = nearest::text(name, all.iter().map(|m| m.name.as_str()));

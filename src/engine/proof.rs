@@ -13,6 +13,7 @@ use crate::lab::catalogue::Catalogue;
 use crate::lab::setup;
 use crate::plan::{Images, Plan};
 use crate::record::Verdict;
+use crate::scenario;
 use crate::stack::{Stack, StandIn};
 
 /// What has been proven so far.
@@ -56,11 +57,16 @@ pub async fn image_of(engine: &Engine, stand_in: &StandIn) -> Option<String> {
     engine.docker().inspect_image(&format!("imparcial/{name}")).await.ok()?.id
 }
 
-/// Whether a plan's submission is its scenario's own model answer.
+/// Whether a plan's submission is one of its scenario's own model answers.
 pub fn is_reference(plan: &Plan) -> bool {
-    let Some(folder) = plan.scenario.file.parent() else { return false };
-    let whole = |path: &Path| path.canonicalize().ok();
-    whole(&folder.join("reference")).is_some_and(|reference| whole(&plan.submission.root) == Some(reference))
+    let Some(own) = plan.submission.root.canonicalize().ok() else { return false };
+    models(&plan.scenario.file).iter().any(|model| model.canonicalize().is_ok_and(|model| model == own))
+}
+
+/// The model answers of a scenario's file. What is wrong with their manifests is said by who takes mutants from them.
+pub fn models(scenario: &Path) -> Vec<PathBuf> {
+    let folder = scenario.parent().unwrap_or(Path::new("."));
+    scenario::bases(folder).unwrap_or_default().into_iter().map(|base| base.submission).collect()
 }
 
 /// The stand-ins of a plan on which nothing has been proven yet.
@@ -123,5 +129,12 @@ mod tests {
         assert!(!proof.has("mysql", "sha256:aa"));
         assert!(proof.knows("sha256:aa") && !proof.knows("sha256:bb"));
         assert!(!Proof::from_text("").knows(""));
+    }
+
+    #[test]
+    fn every_model_answer_of_a_scenario_proves() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/seed");
+        let models = models(&folder.join("scenario.yaml"));
+        assert!(models.contains(&folder.join("reference")) && models.contains(&folder.join("bases/php")), "{models:?}");
     }
 }

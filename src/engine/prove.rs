@@ -33,19 +33,25 @@ pub async fn first(plan: &Plan, how: &Proving<'_>) {
 /// The same for a plan that may be the reference's own: for a whole table of mutants.
 pub async fn of(plan: &Plan, how: &Proving<'_>) {
     let mut tried = Vec::new();
-    for file in std::iter::once(plan.scenario.file.clone()).chain(scenario::locate("seed").ok()) {
+    let files = std::iter::once(plan.scenario.file.clone()).chain(scenario::locate("seed").ok());
+    let answers = files.flat_map(|file| proof::models(&file).into_iter().map(move |model| (file.clone(), model)));
+    for (file, reference) in answers {
         let open = proof::unproven(plan).await;
-        let reference = file.parent().map(|folder| folder.join("reference")).filter(|r| r.is_dir());
-        let fit = |r: &std::path::PathBuf| !open.is_empty() && !tried.contains(r) && !how.cancel.is_cancelled();
-        let Some(reference) = reference.filter(fit) else { continue };
+        if open.is_empty() || tried.contains(&reference) || how.cancel.is_cancelled() {
+            continue;
+        }
         tried.push(reference.clone());
+        let Some(model) = model(&file, &reference) else { continue };
+        // One that runs on other images proves nothing of these.
+        if !proof::unproven(&model).await.iter().any(|own| open.iter().any(|other| other.name == own.name)) {
+            continue;
+        }
         let names: Vec<&str> = open.iter().map(|s| s.version.as_str()).collect();
         let (names, folder) = (names.join(", "), reference.display());
         (how.say)(&match how.lang {
             Lang::En => format!("not proven here yet: {names}; grading {folder} first, once"),
             Lang::Es => format!("sin probar aquí todavía: {names}; primero se califica {folder}, una sola vez"),
         });
-        let Some(model) = model(&file, &reference) else { continue };
         let options = RunOptions {
             reports: how.reports.join("reference"),
             run: super::run_id(),

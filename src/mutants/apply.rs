@@ -1,4 +1,4 @@
-//! Applying a mutant to a fresh copy of the reference. A text to replace must occur exactly once.
+//! Applying a mutant to a fresh copy of its base. A text to replace must occur exactly once.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::manifest::{Encode, Mutant};
 
-/// The manifest does not fit the reference.
+/// The manifest does not fit its base.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     #[error("{mutant}: {file}: the text to replace occurs {times} times, and must occur once:\n{text}")]
@@ -15,10 +15,11 @@ pub enum ApplyError {
     File { mutant: String, file: String, what: String },
 }
 
-/// Copies the reference into `into` (which must be empty or absent) and changes it as the mutant says.
-pub fn apply(mutant: &Mutant, reference: &Path, into: &Path) -> Result<(), ApplyError> {
+/// Copies the mutant's base into `into` (which must be empty or absent) and changes it as the mutant says.
+pub fn apply(mutant: &Mutant, into: &Path) -> Result<(), ApplyError> {
     let bad = |file: &str, what: String| ApplyError::File { mutant: mutant.name.clone(), file: file.to_owned(), what };
-    copy(reference, into).map_err(|e| bad(&reference.display().to_string(), format!("could not be copied: {e}")))?;
+    let base = &mutant.base.submission;
+    copy(base, into).map_err(|e| bad(&base.display().to_string(), format!("could not be copied: {e}")))?;
     let path = |file: &str| inside(into, file).ok_or_else(|| bad(file, "leads out of the submission".to_owned()));
     let io = |file: &str| {
         let file = file.to_owned();
@@ -127,7 +128,8 @@ mod tests {
         fn apply(&self) -> Result<PathBuf, String> {
             let root = self.folder.path();
             let into = root.join("out");
-            apply(&load(&root.join("m")).unwrap(), &root.join("reference"), &into).map_err(|e| e.to_string())?;
+            let bases = crate::scenario::bases(root).unwrap();
+            apply(&load(&root.join("m"), &bases).unwrap(), &into).map_err(|e| e.to_string())?;
             Ok(into)
         }
     }

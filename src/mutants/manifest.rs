@@ -1,9 +1,10 @@
-//! `mutant.yaml`: what is changed in the reference and what must come of it; decoded strictly, every problem at once.
+//! `mutant.yaml`: what is changed in which model answer and what must come of it; decoded strictly, every problem at once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::scenario::Milli;
+use crate::nearest;
+use crate::scenario::{Base, Milli, REFERENCE};
 use crate::scenario::tree::{self, Decoder, Problem, Yaml};
 use crate::scenario::units;
 
@@ -13,6 +14,8 @@ pub struct Mutant {
     /// The folder's name.
     pub name: String,
     pub folder: PathBuf,
+    /// What is changed: the reference, unless the manifest names another.
+    pub base: Base,
     /// One or two sentences, for developers.
     pub about: String,
     pub layers: Vec<String>,
@@ -92,25 +95,29 @@ pub struct Encode {
 }
 
 impl Mutant {
-    /// The reference itself, which must pass: the row that all others are measured by.
-    pub fn reference() -> Self {
-        let about = "The reference, unchanged.".to_owned();
-        Self { name: "reference".to_owned(), about, layers: vec!["services".to_owned()], ..Self::default() }
+    /// A base itself, which must pass: the row that all others of it are measured by.
+    pub fn unchanged(base: &Base) -> Self {
+        let (name, about) = (base.name.clone(), base.about.clone());
+        let expect_observation = base.expect_observation.clone();
+        let layers = vec!["services".to_owned()];
+        Self { name, about, layers, expect_observation, base: base.clone(), ..Self::default() }
     }
 }
 
 /// Every mutant of a scenario's folder, by name; problems of all of them together.
-pub fn load_all(mutants: &Path) -> Result<Vec<Mutant>, Vec<Problem>> {
-    let at = |message: String| {
-        vec![Problem::new(&crate::expect::Place { file: mutants.display().to_string(), line: 0, column: 0 }, message)]
-    };
-    let entries = std::fs::read_dir(mutants).map_err(|e| at(format!("the mutants' folder could not be read: {e}")))?;
+pub fn load_all(mutants: &Path, bases: &[Base]) -> Result<Vec<Mutant>, Vec<Problem>> {
+    let entries = std::fs::read_dir(mutants)
+        .map_err(|e| vec![whole(mutants, format!("the mutants' folder could not be read: {e}"))])?;
     let mut folders: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| e.path()).filter(|p| p.is_dir()).collect();
     folders.sort();
     let mut loaded = Vec::new();
     let mut problems = Vec::new();
     for folder in folders {
-        match load(&folder) {
+        match load(&folder, bases) {
+            // Both are rows of one table, and asked for by their names.
+            Ok(mutant) if bases.iter().any(|base| base.name == mutant.name) => {
+                problems.push(whole(&folder, "a mutant must not have the name of a base".to_owned()));
+            }
             Ok(mutant) => loaded.push(mutant),
             Err(more) => problems.extend(more),
         }
@@ -118,18 +125,19 @@ pub fn load_all(mutants: &Path) -> Result<Vec<Mutant>, Vec<Problem>> {
     if problems.is_empty() { Ok(loaded) } else { Err(problems) }
 }
 
+fn whole(file: &Path, message: String) -> Problem {
+    Problem::new(&crate::expect::Place { file: file.display().to_string(), line: 0, column: 0 }, message)
+}
+
 /// The mutant of a folder.
-pub fn load(folder: &Path) -> Result<Mutant, Vec<Problem>> {
+pub fn load(folder: &Path, bases: &[Base]) -> Result<Mutant, Vec<Problem>> {
     let file = folder.join("mutant.yaml");
-    let shown = file.display().to_string();
-    let text = std::fs::read_to_string(&file).map_err(|e| {
-        let at = crate::expect::Place { file: shown.clone(), line: 0, column: 0 };
-        vec![Problem::new(&at, format!("the manifest could not be read: {e}"))]
-    })?;
-    let node = tree::read(&text, &shown)?;
+    let text = std::fs::read_to_string(&file)
+        .map_err(|e| vec![whole(&file, format!("the manifest could not be read: {e}"))])?;
+    let node = tree::read(&text, &file.display().to_string())?;
     let mut problems = Vec::new();
     let mut d = Decoder::new(&node, &mut problems);
-    let mutant = decode(&mut d, folder);
+    let mutant = decode(&mut d, folder, bases);
     d.finish();
     match mutant {
         Some(mutant) if problems.is_empty() => Ok(mutant),
@@ -137,8 +145,9 @@ pub fn load(folder: &Path) -> Result<Mutant, Vec<Problem>> {
     }
 }
 
-fn decode(d: &mut Decoder<'_>, folder: &Path) -> Option<Mutant> {
+fn decode(d: &mut Decoder<'_>, folder: &Path, bases: &[Base]) -> Option<Mutant> {
     let about = d.required_text("about");
+    let base = base(d, bases);
     let layers = d.text_list("layers");
     if layers.is_empty() {
         d.problem_with("layers", "`layers` says which layers it needs", Some("such as `[services]`"));
@@ -148,6 +157,7 @@ fn decode(d: &mut Decoder<'_>, folder: &Path) -> Option<Mutant> {
     let mutant = Mutant {
         name,
         folder: folder.to_owned(),
+        base: base.unwrap_or_default(),
         about: about.unwrap_or_default(),
         layers,
         expect: expect.clone().unwrap_or_default(),
@@ -176,6 +186,17 @@ fn decode(d: &mut Decoder<'_>, folder: &Path) -> Option<Mutant> {
         }),
     };
     expect.map(|_| mutant)
+}
+
+/// `base: NAME`, the reference without one.
+fn base(d: &mut Decoder<'_>, bases: &[Base]) -> Option<Base> {
+    let name = d.text_or("base", REFERENCE);
+    let found = bases.iter().find(|base| base.name == name);
+    if found.is_none() {
+        let hint = nearest::hint(&name, bases.iter().map(|base| base.name.as_str()));
+        d.problem_with("base", format!("there is no base `{name}`"), Some(&hint));
+    }
+    found.cloned()
 }
 
 /// `expect_fail: [ids]`, `undecided: [ids]`, both, or `expect: pass`.
@@ -231,13 +252,20 @@ fn list<T>(d: &mut Decoder<'_>, key: &'static str, decode: impl Fn(&mut Decoder<
 mod tests {
     use super::*;
 
+    fn known() -> Vec<Base> {
+        [REFERENCE, "php"].map(|name| Base { name: name.to_owned(), ..Base::default() }).into()
+    }
+
     fn loaded(text: &str) -> Result<Mutant, Vec<String>> {
         let folder = tempfile::tempdir().unwrap();
         let mutant = folder.path().join("a-mutant");
         std::fs::create_dir(&mutant).unwrap();
         std::fs::write(mutant.join("mutant.yaml"), text).unwrap();
-        load(&mutant).map_err(|problems| {
-            problems.into_iter().map(|p| format!("{}:{} {}", p.at.line, p.at.column, p.message)).collect()
+        load(&mutant, &known()).map_err(|problems| {
+            let line = |p: Problem| {
+                format!("{}:{} {} ({})", p.at.line, p.at.column, p.message, p.hint.unwrap_or_default())
+            };
+            problems.into_iter().map(line).collect()
         })
     }
 
@@ -264,6 +292,24 @@ mod tests {
         for piece in ["unknown value `pas`", "unknown key `replac`", "`with` is missing", "`add` must be a list"] {
             assert!(text.contains(piece), "{piece} in:\n{text}");
         }
+    }
+
+    #[test]
+    fn the_base_is_the_reference_unless_another_is_named() {
+        assert_eq!(loaded("about: x\nlayers: [services]\nexpect: pass\n").unwrap().base.name, REFERENCE);
+        let other = loaded("about: x\nbase: php\nlayers: [services]\nexpect: pass\n").unwrap();
+        assert_eq!(other.base.name, "php");
+        let unknown = loaded("about: x\nlayers: [services]\nbase: phq\nexpect: pass\n").unwrap_err().join("\n");
+        assert_eq!(unknown, "3:7 there is no base `phq` (did you mean `php`?)");
+    }
+
+    #[test]
+    fn a_mutant_has_no_name_of_a_base() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("php")).unwrap();
+        std::fs::write(dir.path().join("php/mutant.yaml"), "about: x\nlayers: [services]\nexpect: pass\n").unwrap();
+        let problems = load_all(dir.path(), &known()).unwrap_err();
+        assert_eq!(problems[0].message, "a mutant must not have the name of a base");
     }
 
     #[test]

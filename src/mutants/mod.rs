@@ -1,4 +1,4 @@
-//! Mutants: the reference changed in one known way, with what must come of it.
+//! Mutants: a model answer changed in one known way, with what must come of it.
 //!
 //! They measure the grader: a *wrong fail* is a verdict that costs points it should not, a *wrong pass* is a fault that went
 //! unseen. A manifest is decoded strictly; its edits must match exactly once, so that a mutant cannot rot silently.

@@ -17,27 +17,21 @@ use crate::scenario::Milli;
 use crate::temp;
 use crate::time::Clock;
 
-/// Grades each on a fresh copy of the reference, `jobs` at a time, and gives the rows in the order of the mutants.
+/// Grades each on a fresh copy of its base, `jobs` at a time, and gives the rows in the order of the mutants.
 ///
 /// `grade` is given the mutant and its submission's folder, which is removed afterwards; it has a thread of its own, so
 /// that a lane that is busy keeps no other from looking in time. `told` hears of each row as it is done. What keeps one from
 /// being graded is its row's, and stops no other.
-pub async fn run<G>(
-    mutants: Vec<Mutant>,
-    reference: &Path,
-    jobs: usize,
-    grade: G,
-    mut told: impl FnMut(&Row),
-) -> Vec<Row>
+pub async fn run<G>(mutants: Vec<Mutant>, jobs: usize, grade: G, mut told: impl FnMut(&Row)) -> Vec<Row>
 where
     G: Fn(&Mutant, &Path) -> Result<RunRecord, String> + Send + Sync + 'static,
 {
     let grade = Arc::new(grade);
     let lane = |(n, mutant): (usize, Mutant)| {
-        let (grade, reference, known) = (grade.clone(), reference.to_owned(), mutant.clone());
+        let (grade, known) = (grade.clone(), mutant.clone());
         let task = tokio::task::spawn_blocking(move || {
             let clock = Clock::start();
-            let got = graded(&mutant, &reference, &*grade);
+            let got = graded(&mutant, &*grade);
             Row { mutant, got, elapsed: clock.elapsed() }
         });
         async move {
@@ -62,13 +56,12 @@ where
 
 fn graded(
     mutant: &Mutant,
-    reference: &Path,
     grade: &impl Fn(&Mutant, &Path) -> Result<RunRecord, String>,
 ) -> Result<(Outcome, Vec<Difference>), String> {
     let folder = temp::folder("mutant").map_err(|e| format!("no folder for its submission: {e}"))?;
     // The folder's name is the submission's.
     let submission: PathBuf = folder.path().join(&mutant.name);
-    apply(mutant, reference, &submission).map_err(|e| e.to_string())?;
+    apply(mutant, &submission).map_err(|e| e.to_string())?;
     let record = grade(mutant, &submission)?;
     if record.interrupted {
         return Err("interrupted".to_owned());
@@ -96,7 +89,7 @@ mod tests {
             std::fs::create_dir_all(&folder).unwrap();
             let text = "about: x\nlayers: [services]\nexpect: pass\nedit: [{file: f, replace: a, with: b}]\n";
             std::fs::write(folder.join("mutant.yaml"), text).unwrap();
-            load(&folder).unwrap()
+            load(&folder, &crate::scenario::bases(root).unwrap()).unwrap()
         };
         names.iter().map(make).collect()
     }
@@ -116,7 +109,7 @@ mod tests {
             if mutant.name == "b" { Err("no lab".to_owned()) } else { Ok(fixture::typical()) }
         };
         let mut told = 0;
-        let rows = run(mutants(root.path(), &names), &root.path().join("reference"), 2, grade, |_| told += 1).await;
+        let rows = run(mutants(root.path(), &names), 2, grade, |_| told += 1).await;
         assert_eq!((seen.load(Ordering::SeqCst), told), (2, 4));
         assert_eq!(rows.iter().map(|row| row.mutant.name.as_str()).collect::<Vec<_>>(), names);
         assert_eq!(rows[1].got.as_ref().err().map(String::as_str), Some("no lab"));
@@ -130,7 +123,7 @@ mod tests {
             assert_ne!(mutant.name, "a");
             Ok(RunRecord { interrupted: true, ..fixture::typical() })
         };
-        let rows = run(mutants(root.path(), &["a", "b"]), &root.path().join("reference"), 1, grade, |_| ()).await;
+        let rows = run(mutants(root.path(), &["a", "b"]), 1, grade, |_| ()).await;
         assert!(rows[0].got.as_ref().is_err_and(|why| why.contains("panic")));
         assert!(rows[1].got.as_ref().is_err_and(|why| why == "interrupted"));
     }

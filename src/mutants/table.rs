@@ -1,9 +1,9 @@
-//! The table of mutants: expected, got, lost, skipped, time; wrong fails and wrong passes counted.
+//! The table of mutants: base, expected, got, lost, skipped, time; wrong fails and wrong passes counted.
 
 use std::time::Duration;
 
 use super::compare::{Difference, Outcome};
-use super::manifest::Mutant;
+use super::manifest::{Expect, Mutant};
 use crate::scenario::units::show_milli;
 
 /// A mutant that was graded, or could not be.
@@ -49,11 +49,11 @@ impl Summary {
 
 /// The table as text, a line a mutant and a line for each difference, with the sums at its end.
 pub fn render(rows: &[Row]) -> String {
-    let head = ["mutant", "expected", "got", "lost", "skipped", "time"].map(str::to_owned);
-    let mut lines: Vec<([String; 6], Vec<String>)> = vec![(head, Vec::new())];
+    let head = ["mutant", "base", "expected", "got", "lost", "skipped", "time"].map(str::to_owned);
+    let mut lines: Vec<([String; 7], Vec<String>)> = vec![(head, Vec::new())];
     lines.extend(rows.iter().map(|row| (cells(row), notes(row))));
     let width = |i: usize| lines.iter().map(|(cells, _)| cells[i].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..6).map(width).collect();
+    let widths: Vec<usize> = (0..7).map(width).collect();
     let mut out = String::new();
     for (cells, notes) in &lines {
         let line: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
@@ -72,15 +72,33 @@ pub fn render(rows: &[Row]) -> String {
         out.push_str(&format!("; not graded: {}", sum.not_graded));
     }
     out.push('\n');
+    out.push_str(&kinds(rows));
     out
 }
 
-fn cells(row: &Row) -> [String; 6] {
+/// How many of each base must fail, pass or stay undecided: a table of faults alone would not notice a grader that is too strict.
+fn kinds(rows: &[Row]) -> String {
+    let mut bases: Vec<&str> = rows.iter().map(|row| row.mutant.base.name.as_str()).collect();
+    bases.sort_unstable();
+    bases.dedup();
+    let line = |base: &str| {
+        let of = |kind: fn(&Expect) -> bool| {
+            rows.iter().filter(|row| row.mutant.base.name == base && kind(&row.mutant.expect)).count()
+        };
+        let fail = of(|e| !e.failed.is_empty());
+        let undecided = of(|e| e.failed.is_empty() && !e.undecided.is_empty());
+        format!("{base}: {fail} must fail, {} must pass, {undecided} must be undecided\n", of(Expect::is_pass))
+    };
+    bases.into_iter().map(line).collect()
+}
+
+fn cells(row: &Row) -> [String; 7] {
     let expect = &row.mutant.expect;
     let expected = verdict(&expect.failed, &expect.undecided, &row.mutant.expect_observation);
     let time = format!("{:.0} s", row.elapsed.as_secs_f64());
     let Ok((outcome, _)) = &row.got else {
-        return [row.mutant.name.clone(), expected, "not graded".to_owned(), String::new(), String::new(), time];
+        let (name, base) = (row.mutant.name.clone(), row.mutant.base.name.clone());
+        return [name, base, expected, "not graded".to_owned(), String::new(), String::new(), time];
     };
     let mut lost = show_milli(outcome.lost);
     if outcome.undecided_points > 0 {
@@ -88,6 +106,7 @@ fn cells(row: &Row) -> [String; 6] {
     }
     [
         row.mutant.name.clone(),
+        row.mutant.base.name.clone(),
         expected,
         verdict(&outcome.failed, &outcome.undecided, &outcome.observations),
         lost,
@@ -124,13 +143,15 @@ fn notes(row: &Row) -> Vec<String> {
 mod tests {
     use super::super::manifest::load;
     use super::*;
+    use crate::scenario::Base;
 
     fn row(text: &str, got: Result<(Outcome, Vec<Difference>), String>) -> Row {
         let folder = tempfile::tempdir().unwrap();
         let mutant = folder.path().join("lan-address");
         std::fs::create_dir(&mutant).unwrap();
-        std::fs::write(mutant.join("mutant.yaml"), format!("about: x\nlayers: [services]\n{text}")).unwrap();
-        Row { mutant: load(&mutant).unwrap(), got, elapsed: Duration::from_millis(41_600) }
+        std::fs::write(mutant.join("mutant.yaml"), format!("about: x\nbase: php\nlayers: [services]\n{text}")).unwrap();
+        let base = Base { name: "php".to_owned(), ..Base::default() };
+        Row { mutant: load(&mutant, &[base]).unwrap(), got, elapsed: Duration::from_millis(41_600) }
     }
 
     #[test]
@@ -147,14 +168,15 @@ mod tests {
             row("expect: pass", Err("the lab went away".to_owned())),
         ];
         insta::assert_snapshot!(render(&rows), @r"
-        mutant       expected   got         lost  skipped  time
-        lan-address  fail page  fail page   16    1        42 s
-        lan-address  fail page  pass        0     0        42 s
+        mutant       base  expected   got         lost  skipped  time
+        lan-address  php   fail page  fail page   16    1        42 s
+        lan-address  php   fail page  pass        0     0        42 s
             ! WRONG PASS: page
-        lan-address  pass       not graded                 42 s
+        lan-address  php   pass       not graded                 42 s
             ! the lab went away
 
         1 of 3 mutants as they must be; wrong fails: 0; wrong passes: 1; not graded: 1
+        php: 2 must fail, 1 must pass, 0 must be undecided
         ");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What a kind's parameters mean is decoded later, by the kind's row (see `probe`), from the [`Node`] kept here.
 
+mod bases;
 mod check;
 pub mod decoder;
 pub mod diagnostics;
@@ -23,6 +24,7 @@ use crate::submission::policy::Action;
 use crate::text::Text;
 
 pub use crate::submission::bind::RoleSpec;
+pub use bases::{Base, REFERENCE, bases};
 pub use check::CHECK_KEYS;
 pub use decoder::Decoder;
 pub use from::From;

@@ -1,0 +1,14 @@
+ALTER DATABASE biblioteca CHARACTER SET utf8mb4;
+
+CREATE TABLE autoras (
+  id INT PRIMARY KEY,
+  nombre VARCHAR(60) NOT NULL
+) DEFAULT CHARSET = utf8mb4;
+
+CREATE TABLE libros (
+  id INT AUTO_INCREMENT PRIMARY KEY,
+  titulo VARCHAR(80) NOT NULL,
+  anio SMALLINT NOT NULL,
+  autora_id INT NOT NULL,
+  FOREIGN KEY (autora_id) REFERENCES autoras (id)
+) DEFAULT CHARSET = utf8mb4;
