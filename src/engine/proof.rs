@@ -51,9 +51,14 @@ fn file() -> PathBuf {
     setup::state().join("proven.txt")
 }
 
-/// What a stand-in is, exactly: the id of its image on the host. The smaller variants of an interpreter are the same one.
+/// The smaller variants of an interpreter are the same one.
+pub fn interpreter(stand_in: &StandIn) -> &str {
+    stand_in.name.strip_suffix("-slim").unwrap_or(&stand_in.name)
+}
+
+/// What a stand-in is, exactly: the id of its image on the host.
 pub async fn image_of(engine: &Engine, stand_in: &StandIn) -> Option<String> {
-    let name = stand_in.name.strip_suffix("-slim").unwrap_or(&stand_in.name);
+    let name = interpreter(stand_in);
     engine.docker().inspect_image(&format!("imparcial/{name}")).await.ok()?.id
 }
 

@@ -43,7 +43,8 @@ pub async fn of(plan: &Plan, how: &Proving<'_>) {
         tried.push(reference.clone());
         let Some(model) = model(&file, &reference) else { continue };
         // One that runs on other images proves nothing of these.
-        if !proof::unproven(&model).await.iter().any(|own| open.iter().any(|other| other.name == own.name)) {
+        let wanted: Vec<&str> = open.iter().map(proof::interpreter).collect();
+        if !proof::unproven(&model).await.iter().any(|own| wanted.contains(&proof::interpreter(own))) {
             continue;
         }
         let names: Vec<&str> = open.iter().map(|s| s.version.as_str()).collect();

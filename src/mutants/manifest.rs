@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::nearest;
-use crate::scenario::{Base, Milli, REFERENCE};
 use crate::scenario::tree::{self, Decoder, Problem, Yaml};
 use crate::scenario::units;
+use crate::scenario::{Base, Milli, REFERENCE};
 
 /// A mutant as its manifest says it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -262,9 +262,8 @@ mod tests {
         std::fs::create_dir(&mutant).unwrap();
         std::fs::write(mutant.join("mutant.yaml"), text).unwrap();
         load(&mutant, &known()).map_err(|problems| {
-            let line = |p: Problem| {
-                format!("{}:{} {} ({})", p.at.line, p.at.column, p.message, p.hint.unwrap_or_default())
-            };
+            let line =
+                |p: Problem| format!("{}:{} {} ({})", p.at.line, p.at.column, p.message, p.hint.unwrap_or_default());
             problems.into_iter().map(line).collect()
         })
     }

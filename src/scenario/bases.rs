@@ -112,12 +112,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_manifest_is_said_with_its_line() {
-        assert_eq!(
-            wrong(&[("php.yaml", "about: x\nsubmission: phq\n")]),
-            "2: there is no folder `phq` beside it"
-        );
-        let several = wrong(&[("php.yaml", "abut: x\nsubmission: php\n")]);
-        assert!(several.contains("`about` is missing") && several.contains("unknown key `abut`"), "{several}");
+        assert_eq!(wrong(&[("php.yaml", "about: x\nsubmission: phq\n")]), "2: there is no folder `phq` beside it");
+        let several = wrong(&[("php.yaml", "submission: phq\ntitle: x\n")]);
+        for piece in ["`about` is missing", "no folder `phq`", "unknown key `title`"] {
+            assert!(several.contains(piece), "{piece} in: {several}");
+        }
         let twice = wrong(&[("reference.yaml", "about: x\nsubmission: php\n")]);
         assert!(twice.contains("there is another base `reference`"), "{twice}");
     }

@@ -4,26 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use imparcial::mutants::{Expect, Mutant, apply, load_all};
-use imparcial::scenario::{self, Milli};
 use imparcial::scenario::tree::{self, Node, Yaml};
 use imparcial::scenario::units;
+use imparcial::scenario::{self, Base, Milli};
 
 /// Checks that no mutant of its own can fail, and why.
 const WITHOUT_MUTANT: &[(&str, &str)] =
     &[("memory-effective", "compose puts every limit that it accepts in force: declared and effective do not part")];
 
-fn seed() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/seed")
+/// The scenarios that have mutants.
+const SCENARIOS: [&str; 2] = ["seed", "parcial-2-2019"];
+
+fn folder(scenario: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(scenario)
 }
 
-fn mutants() -> Vec<Mutant> {
-    let bases = scenario::bases(&seed()).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    load_all(&seed().join("mutants"), &bases).unwrap_or_else(|problems| panic!("{problems:#?}"))
+fn bases(scenario: &str) -> Vec<Base> {
+    scenario::bases(&folder(scenario)).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn mutants(scenario: &str) -> Vec<Mutant> {
+    let mutants = load_all(&folder(scenario).join("mutants"), &bases(scenario));
+    mutants.unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 /// Every check's points, by id.
-fn checks() -> BTreeMap<String, Milli> {
-    let text = std::fs::read_to_string(seed().join("scenario.yaml")).unwrap();
+fn checks(scenario: &str) -> BTreeMap<String, Milli> {
+    let text = std::fs::read_to_string(folder(scenario).join("scenario.yaml")).unwrap();
     let root = tree::read(&text, "scenario.yaml").unwrap();
     let Some(Yaml::List(checks)) = root.get("checks").map(|node| node.value.clone()) else { panic!("no checks") };
     let text = |check: &Node, key: &str| check.get(key).and_then(Node::text).unwrap().to_owned();
@@ -32,7 +39,7 @@ fn checks() -> BTreeMap<String, Milli> {
 
 #[test]
 fn every_mutant_fits_its_base() {
-    for mutant in mutants() {
+    for mutant in SCENARIOS.into_iter().flat_map(mutants) {
         let folder = tempfile::tempdir().unwrap();
         if let Err(error) = apply(&mutant, folder.path()) {
             panic!("{error}");
@@ -51,8 +58,7 @@ fn changed(reference: &Path, copy: &Path) -> bool {
 
 #[test]
 fn every_mutant_names_checks_of_the_scenario_and_its_points_add_up() {
-    let checks = checks();
-    for m in mutants() {
+    for (checks, m) in SCENARIOS.into_iter().flat_map(|s| mutants(s).into_iter().map(move |m| (checks(s), m))) {
         let roots = m.expect.failed.iter().chain(&m.expect.undecided);
         for id in roots.clone().chain(&m.skips).chain(&m.may_skip) {
             assert!(checks.get(id).is_some_and(|points| *points > 0), "{}: no check with points `{id}`", m.name);
@@ -67,10 +73,10 @@ fn every_mutant_names_checks_of_the_scenario_and_its_points_add_up() {
 
 #[test]
 fn every_check_has_a_mutant_that_fails_it_alone() {
-    let mutants = mutants();
+    let mutants = mutants("seed");
     let failed: BTreeSet<&String> =
         mutants.iter().filter(|m| m.expect.failed.len() == 1).flat_map(|m| &m.expect.failed).collect();
-    for (id, points) in checks() {
+    for (id, points) in checks("seed") {
         let without = WITHOUT_MUTANT.iter().any(|(check, _)| *check == id);
         assert!(points == 0 || failed.contains(&id) != without, "{id}: needs a mutant, or a reason why it has none");
     }
@@ -78,7 +84,7 @@ fn every_check_has_a_mutant_that_fails_it_alone() {
 
 #[test]
 fn each_kind_of_case_is_there() {
-    let mutants = mutants();
+    let mutants = mutants("seed");
     let count = |which: fn(&Expect) -> bool| mutants.iter().filter(|m| which(&m.expect)).count();
     assert!(count(|e| !e.failed.is_empty()) >= 16, "must fail");
     assert!(count(Expect::is_pass) >= 15, "must pass");
@@ -87,4 +93,31 @@ fn each_kind_of_case_is_there() {
     let open = |m: &Mutant| m.name == "two-apps-two-databases";
     let one = |m: &Mutant| m.expect.failed.len() <= 1 && (m.expect.undecided.len() <= 1 || open(m));
     assert!(mutants.iter().all(one), "one root each");
+}
+
+#[test]
+fn every_base_names_observations_of_its_scenario() {
+    for name in SCENARIOS {
+        let checks = checks(name);
+        let bases = bases(name);
+        assert!(bases.len() >= 2, "{name}: {bases:?}");
+        for id in bases.iter().flat_map(|base| &base.expect_observation) {
+            assert_eq!(checks.get(id), Some(&0), "{name}: no observation `{id}`");
+        }
+    }
+}
+
+#[test]
+fn no_base_has_faults_alone() {
+    let mutants = mutants("seed");
+    for base in bases("seed") {
+        let of: Vec<&Mutant> = mutants.iter().filter(|m| m.base.name == base.name).collect();
+        let count = |which: fn(&Expect) -> bool| of.iter().filter(|m| which(&m.expect)).count();
+        let undecided = count(|e| !e.undecided.is_empty());
+        assert!(of.len() >= 30 && undecided >= 3, "{}: {} mutants, {undecided} undecided", base.name, of.len());
+        assert!(count(Expect::is_pass) >= 10 && count(|e| !e.failed.is_empty()) >= 10, "{}", base.name);
+    }
+    // A grader that fails everything must not look good.
+    let faults = mutants.iter().filter(|m| !m.expect.failed.is_empty()).count();
+    assert!(faults * 2 <= mutants.len(), "{faults} of {} must fail", mutants.len());
 }
