@@ -21,6 +21,7 @@ use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::probe::{Attempt, Observation, ProbeError};
 use crate::stack::{Stack, StandIn};
+use crate::submission::bind::Binding;
 use crate::submission::no_part;
 use crate::submission::paths;
 use crate::text::Text;
@@ -87,6 +88,8 @@ impl Looker for Live<'_> {
                 }
             }
         }
+        // Where the file has nobody for a role, no other version of those who are there would change that.
+        let absent = probe.roles().iter().any(|role| self.stack.roles.get(role).is_some_and(Binding::nobody));
         for service in services() {
             let Some(stand_in) = self.stack.services.get(&service).and_then(|s| s.image.stand_in.clone()) else {
                 continue;
@@ -96,7 +99,7 @@ impl Looker for Live<'_> {
                 return Some((Reason::StandIn, behind(&service, &stand_in, line)));
             }
             // A model answer that fails would fail for the stand-in too: it cannot prove itself.
-            if !proof::is_reference(self.plan) && !self.proven(check, &stand_in).await {
+            if !absent && !proof::is_reference(self.plan) && !self.proven(check, &stand_in).await {
                 return Some((Reason::StandIn, unproven(&service, &stand_in)));
             }
         }

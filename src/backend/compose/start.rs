@@ -175,7 +175,7 @@ async fn wait_for_stores(site: &Site, request: &Request, tool: &Tool, stack: &St
         let containers = site.engine.project_containers(&tool.project).await?;
         let mut waiting = false;
         for container in containers.iter().filter(|c| stores.contains(&&c.service) && !c.exited_for_good()) {
-            waiting |= !pressure::accepts(site, container, &[3306, 5432, 6379, 27017]).await;
+            waiting |= !pressure::accepts(site, container, &[3306, 5432, 6379, 9200, 27017]).await;
         }
         if !waiting {
             break;

@@ -146,14 +146,14 @@ impl Scene {
 impl Dialled {
     /// Whether it surely dials what no waiting makes its store.
     pub(in crate::probe) fn astray(&self) -> bool {
-        matches!(self, Self::Wrong(wrong) if wrong.sure && !matches!(wrong.whose, Whose::Store | Whose::Machine))
+        matches!(self, Self::Wrong(wrong) if wrong.sure && !wrong.whose.is_store())
     }
 
     /// Why a page gets no rows, as far as whom its app dials explains it. `names` are the store's.
     pub(in crate::probe) fn trouble(&self, names: &[String]) -> Option<Text> {
         match self {
             // What reaches the store is not what the page lacks.
-            Self::Wrong(wrong) if !matches!(wrong.whose, Whose::Store | Whose::Machine) => Some(wrong.text()),
+            Self::Wrong(wrong) if !wrong.whose.is_store() => Some(wrong.text()),
             // A store that is down has no name either.
             Self::Nothing { unknown } => {
                 let unknown: Vec<_> = unknown.iter().filter(|asked| !names.contains(asked)).collect();
@@ -167,6 +167,13 @@ impl Dialled {
             }
             _ => None,
         }
+    }
+}
+
+impl Whose {
+    /// Whether it leads to the store, though not by its name.
+    pub(in crate::probe) fn is_store(&self) -> bool {
+        matches!(self, Self::Store | Self::Machine)
     }
 }
 

@@ -36,6 +36,11 @@ pub static KIND: ProbeKind = ProbeKind {
             unit: Unit::Bool,
             summary: "it asks for a name of the store, or has it in its hosts file; where it dials no database at all, one leads there",
         },
+        FactSpec {
+            name: "reached",
+            unit: Unit::Bool,
+            summary: "what it dials is the store, by a name or by an address; where it dials no database at all, a name leads there",
+        },
         FactSpec { name: "connected", unit: Unit::Bool, summary: "from inside the app a name of the store accepts" },
         FactSpec {
             name: "greeted_by",
@@ -137,6 +142,10 @@ impl Probe for DialsProbe {
                     let mut seen = self.inside(stack, attempt, Text::same("")).await?;
                     if let Some((_, facts)) = seen.subjects.first_mut() {
                         facts.insert("by_name".to_owned(), json!(false));
+                        facts.insert("reached".to_owned(), json!(wrong.whose.is_store()));
+                    }
+                    if wrong.whose.is_store() {
+                        seen.notes.push(by_address(&wrong));
                     }
                     seen.explanation = Some(wrong.text());
                     seen.conditions.push(SETTLED.to_owned());
@@ -177,6 +186,7 @@ impl DialsProbe {
         if let Some((_, facts)) = seen.subjects.first_mut() {
             let connected = facts.get("connected").cloned().unwrap_or(json!(false));
             facts.remove("address");
+            facts.insert("reached".to_owned(), connected.clone());
             facts.insert("by_name".to_owned(), connected);
         }
         if !note.en.is_empty() {
@@ -219,10 +229,22 @@ fn watched_by_us(looks: &[(f64, f64)], began: OffsetDateTime, ended: OffsetDateT
 fn absent(why: Text) -> Result<Observation, ProbeError> {
     let facts = Facts::from([
         ("by_name".to_owned(), json!(false)),
+        ("reached".to_owned(), json!(false)),
         ("connected".to_owned(), json!(false)),
         ("greeted_by".to_owned(), json!("nobody")),
     ]);
     Ok(Observation { explanation: Some(why), ..Observation::of(facts) })
+}
+
+/// What is shown where nobody asks for a name.
+fn by_address(wrong: &Wrong) -> Text {
+    let to = wrong.to;
+    Text::new(
+        format!("the app dials {to}, and asks for no name; that address may be another the next time"),
+        format!(
+            "la aplicación llama a {to} y no pregunta por ningún nombre; la próxima vez esa dirección puede ser otra"
+        ),
+    )
 }
 
 fn unsure(wrong: &Wrong, was_up: bool) -> ProbeError {
@@ -271,6 +293,7 @@ mod tests {
         let text = unsure(&wrong, true).text;
         assert!(text.en.starts_with("attached: the app dials 10.0.0.1:3306,") && text.es.starts_with("adjunto: "));
         assert!(!unsure(&wrong, false).text.en.contains("attached"));
+        assert!(by_address(&wrong).en.contains("10.0.0.1:3306") && by_address(&wrong).es.contains("10.0.0.1:3306"));
     }
 
     #[test]

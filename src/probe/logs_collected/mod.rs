@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use self::ask::{Ask, Said};
 use super::common::{Found, bound, doors, look, player};
-use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
+use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED};
 use crate::agent::{Look, Sight};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::tree::Decoder;
@@ -158,6 +158,14 @@ impl Probe for LogsCollected {
                     format!("{service} es a la vez el backend y el recolector: nadie recolecta su registro"),
                 ),
             ));
+        }
+        if collector.is_none()
+            && let Found::Absent(why) = player(stack, &self.collector).await?
+        {
+            // Whom the file does not have will not come later.
+            let mut seen = said(&[("answered", json!(false)), ("collected", json!(false))], why);
+            seen.conditions.push(SETTLED.to_owned());
+            return Ok(seen);
         }
         let mut sent = self.sent.lock().await;
         if sent.is_none() {

@@ -45,6 +45,11 @@ impl Binding {
         Self { service: None, why: Text { en, es }, candidates: Vec::new() }
     }
 
+    /// No service of the file fits, and none is named.
+    pub fn nobody(&self) -> bool {
+        self.service.is_none() && self.candidates.is_empty()
+    }
+
     /// Several that nothing tells apart.
     fn open(role: &str, candidates: Vec<String>) -> Self {
         let (first, all) = (candidates.first().cloned().unwrap_or_default(), list(&candidates));
@@ -109,7 +114,7 @@ pub fn default_roles() -> Vec<RoleSpec> {
 
 /// The families of the usual stores, by the image's name alone: for where no catalogue is at hand.
 pub fn plain_family(reference: &str) -> Option<String> {
-    const NAMES: [(&str, &str); 9] = [
+    const NAMES: [(&str, &str); 10] = [
         ("mysql", "mysql"),
         ("mysql-server", "mysql"),
         ("mariadb", "mariadb"),
@@ -119,6 +124,7 @@ pub fn plain_family(reference: &str) -> Option<String> {
         ("postgresql", "postgres"),
         ("mongo", "mongo"),
         ("redis", "redis"),
+        ("elasticsearch", "elasticsearch"),
     ];
     let name = image_name(reference);
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, family)| (*family).to_owned())

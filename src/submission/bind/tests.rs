@@ -225,12 +225,20 @@ fn a_named_role_that_is_not_there() {
 }
 
 #[test]
+fn nobody_is_told_from_several() {
+    assert!(Binding::none(String::new(), String::new()).nobody());
+    assert!(!Binding::open("db", vec!["one".to_owned(), "two".to_owned()]).nobody());
+    assert!(!Binding::to("one", String::new(), String::new()).nobody());
+}
+
+#[test]
 fn images_and_families() {
     for (reference, family) in [
         ("mysql", Some("mysql")),
         ("docker.io/library/mysql:5.7", Some("mysql")),
         ("localhost:5000/mariadb@sha256:00", Some("mariadb")),
         ("bitnami/postgresql:11", Some("postgres")),
+        ("docker.elastic.co/elasticsearch/elasticsearch:7.1.1", Some("elasticsearch")),
         ("mysql-client", None),
         ("", None),
     ] {
