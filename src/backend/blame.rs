@@ -27,6 +27,7 @@ const VERSION: &[&str] = &[
     r"(: not found|: command not found)$|executable file not found in \$PATH",
     // PHP.
     r"PHP Parse error|Call to undefined function|Uncaught (Error|TypeError|ArgumentCountError)|undefined method",
+    r"^stand-in: .* is not part of this stand-in",
     r"docker-php-ext-\w+: .*(not found|does not exist)|error: .*/usr/src/php/ext/",
     // Node.
     r"Error: Cannot find module|ERR_REQUIRE_ESM|ERR_UNSUPPORTED_|Unsupported engine",
@@ -136,6 +137,7 @@ mod tests {
             "E: Unable to locate package libmysqlclient-dev",
             "AttributeError: 'Flask' object has no attribute 'before_first_request'",
             "/bin/sh: 1: yum: not found",
+            "stand-in: pecl is not part of this stand-in for php (install xdebug)",
         ] {
             assert!(version_line(&format!("x\n{line}\ny")).is_some(), "{line}");
         }

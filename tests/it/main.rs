@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "figures that a test measured are shown with --nocapture")]
 
 mod attach;
+mod conformance;
 mod dials;
 mod docker;
 mod handed;

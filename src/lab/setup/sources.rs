@@ -47,6 +47,7 @@ const FILES: &[(&str, &str)] = files![
     "nginx/Dockerfile",
     "nginx/default.conf",
     "nginx/docker-entrypoint.sh",
+    "nginx/nginx",
     "nginx/nginx.conf",
     "php-cli/Dockerfile",
     "php-cli/docker-php-entrypoint",

@@ -97,16 +97,18 @@ settings_as_options() {
 quoted() { local text=${1//\\/\\\\}; text=${text//\'/\\\'}; printf "'%s'" "${text//$'\n'/\\n}"; }
 
 # The client never follows MYSQL_HOST, which the student set for the app.
-mysql=(env -u MYSQL_HOST -u MYSQL_TCP_PORT mysql --no-defaults --protocol=socket -hlocalhost --socket="$SOCKET" -uroot --comments)
+client=(env -u MYSQL_HOST -u MYSQL_TCP_PORT mysql --no-defaults --protocol=socket -hlocalhost --socket="$SOCKET" -uroot --comments)
 docker_process_sql() {
     if [ "${1:-}" = --dont-use-mysql-root-password ]; then shift; fi
     local database=()
     if [ -n "${MYSQL_DATABASE:-}" ] && [ "${1:-}" != --database=mysql ]; then database=(--database="$MYSQL_DATABASE"); fi
-    MYSQL_PWD=$root_password "${mysql[@]}" "${database[@]}" "$@"
+    MYSQL_PWD=$root_password "${client[@]}" "${database[@]}" "$@"
 }
 
 docker_process_init_files() {
     local file
+    # What older scripts that are sourced call.
+    mysql=(docker_process_sql)
     for file; do
         case "$file" in
             *.sh)
@@ -237,7 +239,8 @@ main() {
         ls /docker-entrypoint-initdb.d/ > /dev/null
         mysql_note "Initializing database files"
         mkdir -p "$DATADIR"
-        cp -a "$TEMPLATE/." "$DATADIR/"
+        # As whoever this is, with what only that user may read; the folder itself may be somebody else's.
+        (umask 0027 && cp -r "$TEMPLATE"/* "$DATADIR/")
         mysql_note "Database files initialized"
         root_password=""
         start_temporary_server "$program" "${settings[@]}" "${arguments[@]}"
