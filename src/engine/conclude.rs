@@ -51,6 +51,7 @@ fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bo
         cause: settled.cause,
         explanation,
         hint: spec.hint.clone(),
+        look_at: Vec::new(),
         findings: waited.map(|w| w.findings.iter().map(clean).collect()).unwrap_or_default(),
         notes: waited.map(|w| w.observation.notes.clone()).unwrap_or_default(),
         attempts: waited.map_or(0, |w| w.attempts),

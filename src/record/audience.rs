@@ -110,6 +110,8 @@ fn one(mut check: CheckRecord, hidden: &BTreeSet<&str>, audience: Audience) -> C
             Verdict::Pass | Verdict::Skip => Text::default(),
         };
         check.hint = None;
+        // Where it is says what it is.
+        check.look_at.clear();
         check.findings.clear();
         check.notes.clear();
         check.evidence.clear();

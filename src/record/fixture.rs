@@ -48,6 +48,7 @@ pub fn check(id: &str, points: u64, verdict: Verdict, cause: Option<Verdict>) ->
         cause: cause.map(|verdict| Cause { check: "root".to_owned(), verdict }),
         explanation: Text::default(),
         hint: None,
+        look_at: Vec::new(),
         findings: Vec::new(),
         notes: Vec::new(),
         attempts: 1,
@@ -65,6 +66,10 @@ fn finding(subject: &str, fact: &str, expected: &str, observed: &str, holds: boo
         observed: observed.to_owned(),
         holds,
     }
+}
+
+fn look_at(file: &str, line: u32, what: Text) -> LookAt {
+    LookAt { place: Place { file: file.to_owned(), line, column: 3 }, what }
 }
 
 /// One of everything: passes, a failure with what it explains, an undecided one, observations, a stand-in, an override.
@@ -97,6 +102,10 @@ pub fn typical() -> RunRecord {
     init.findings = vec![
         finding("", "connected", "true", "true", true),
         finding("", "missing_tables", "none", "favorite_colors", false),
+    ];
+    init.look_at = vec![
+        look_at("docker/docker-compose.yml", 12, Text::new("service `db`", "servicio `db`")),
+        look_at("docker/db/init.sql", 3, Text::new("creates `favorite_colors`", "crea `favorite_colors`")),
     ];
     init.attempts = 118;
     init.elapsed_ms = 60_010;
@@ -226,6 +235,7 @@ pub fn with_secrets() -> RunRecord {
     let fill = |mut check: CheckRecord| {
         check.explanation = secret("explanation");
         check.hint = Some(secret("hint"));
+        check.look_at = vec![look_at("SECRET-file", 1, secret("place"))];
         check.notes = vec![secret("note")];
         check.findings = vec![finding("SECRET-subject", "SECRET-fact", "SECRET-expected", "SECRET-observed", false)];
         check.evidence = vec![format!("evidence/{0}/{0}-SECRET-facts.json", check.id)];
@@ -286,6 +296,7 @@ pub fn hostile() -> RunRecord {
         check.title = nasty.clone();
         check.explanation = nasty.clone();
         check.hint = Some(nasty.clone());
+        check.look_at = vec![look_at(HOSTILE, 7, nasty.clone())];
         check.notes = vec![nasty.clone()];
         check.evidence = vec![format!("evidence/{HOSTILE}")];
         check.findings = vec![finding(HOSTILE, HOSTILE, HOSTILE, HOSTILE, false)];

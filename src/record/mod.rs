@@ -8,6 +8,7 @@ use crate::expect::{Finding, Place};
 use crate::notice::{Notice, Reason};
 use crate::submission::handed::Source;
 use crate::submission::when::HandedIn;
+use crate::submission::whereabouts::LookAt;
 use crate::text::Text;
 
 pub mod audience;
@@ -65,6 +66,10 @@ pub struct CheckRecord {
     /// One sentence: what was wrong, or could not be told. Empty for a pass.
     pub explanation: Text,
     pub hint: Option<Text>,
+    /// Of a failure, and of an error that is about the submission's own files: where in it to look, best first, three at
+    /// most. Paths are relative to its root. Empty where it is not sure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub look_at: Vec<LookAt>,
     pub findings: Vec<Finding>,
     /// What was seen besides, for people: where the page was, restarts counted.
     pub notes: Vec<Text>,

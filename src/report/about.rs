@@ -39,6 +39,9 @@ pub fn about(check: &CheckRecord, lang: Lang) -> String {
     if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict == Verdict::Fail) {
         add(format!("{}: {}", pick(lang, "hint", "sugerencia"), hint.get(lang)));
     }
+    for look in &check.look_at {
+        add(format!("{}: {}  {}", words::look_at(lang), words::place_of(look), look.what.get(lang)));
+    }
     add(match outcome(check) {
         Outcome::Lost => format!("{}: {}", pick(lang, "points lost", "puntos perdidos"), words::points(check.points)),
         Outcome::Undecided => {

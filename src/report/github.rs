@@ -136,6 +136,13 @@ fn full(record: &RunRecord, check: &CheckRecord, lang: Lang) -> String {
     if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict == Verdict::Fail) {
         out.push_str(&format!("**{}:** {}\n\n", pick(lang, "Hint", "Sugerencia"), md(hint.get(lang))));
     }
+    for look in &check.look_at {
+        let (place, what) = (md(&words::place_of(look)), md(look.what.get(lang)));
+        out.push_str(&format!("- {}: {place}: {what}\n", words::look_at(lang)));
+    }
+    if !check.look_at.is_empty() {
+        out.push('\n');
+    }
     let behind: Vec<_> =
         order::behind(record, check).map(|c| md(&format!("{} {}", c.id, words::cost(c, lang)))).collect();
     if !behind.is_empty() {

@@ -4,6 +4,7 @@ use crate::expect::Finding;
 use crate::grade::{Grade, Outcome, mark, outcome};
 use crate::notice::Reason;
 use crate::record::{Audience, CheckRecord, ManualRecord, RunRecord, Verdict};
+use crate::submission::whereabouts::LookAt;
 use crate::text::Lang;
 
 /// The one of two texts that `lang` asks for.
@@ -112,6 +113,16 @@ pub(super) fn what_to_do(reason: Option<Reason>, lang: Lang) -> &'static str {
             "califique de nuevo; si persiste, informe de ello con esta carpeta",
         ),
     }
+}
+
+/// `docker-compose.yml:12`, of the submission.
+pub(super) fn place_of(look: &LookAt) -> String {
+    format!("{}:{}", look.place.file, look.place.line)
+}
+
+/// What stands before a place of the submission.
+pub(super) fn look_at(lang: Lang) -> &'static str {
+    pick(lang, "look at", "mire")
 }
 
 /// `db: declared_bytes`, or the fact alone where there is one subject.

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 16;
 /// Larger than any file that a person writes for compose.
 pub(super) const MAX_COMPOSE_BYTES: u64 = 1 << 20;
 
-const SKIPPED: [&str; 16] = [
+pub(super) const SKIPPED: [&str; 16] = [
     ".git",
     ".hg",
     ".svn",

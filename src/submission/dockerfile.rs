@@ -118,6 +118,12 @@ pub fn parse(text: &str, args: &BTreeMap<String, Option<String>>) -> Dockerfile 
     file
 }
 
+/// Every instruction as written, its lines joined, with the line that it begins at.
+pub fn steps(text: &str) -> Vec<(usize, String)> {
+    let steps = instructions(text, directives(text).0).into_iter();
+    steps.map(|step| (step.line, format!("{} {}", step.word, step.rest))).collect()
+}
+
 impl Dockerfile {
     /// Every image that a build of it may pull: what it stands on or copies from, and is no stage of its own.
     pub fn bases(&self) -> Vec<String> {

@@ -17,6 +17,7 @@ pub mod requirements;
 pub mod sql;
 pub mod tree;
 pub mod when;
+pub mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

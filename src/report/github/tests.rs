@@ -44,14 +44,25 @@ fn at_most_ten_are_annotated_and_the_worst_first() {
     let commands = annotations::commands(&record, Lang::En);
     let lines: Vec<_> = commands.lines().collect();
     assert_eq!(lines.len(), annotations::MOST);
-    assert!(
-        lines[0].starts_with("::error file=scenarios/seed/scenario.yaml,line=52,title=init-applied (-15)%3A init.sql")
-    );
+    assert!(lines[0].starts_with(
+        "::error file=/home/ana/team-07/docker/docker-compose.yml,line=12,title=init-applied (-15)%3A init.sql"
+    ));
     assert!(lines[0].ends_with("%0Askipped because of it: page"), "{}", lines[0]);
     assert!(lines[1].contains("title=memory-declared") && lines[2].contains("title=cheap-0"));
     assert!(text(&record, Lang::En).contains("annotated are the 10 that cost most, of 23"));
     let few = annotations::commands(&fixture::typical(), Lang::Es);
     assert!(few.lines().last().unwrap().starts_with("::warning "), "undecided is no error: {few}");
+}
+
+#[test]
+fn an_annotation_stands_at_the_submissions_own_place_where_its_files_are_there() {
+    let mut record = fixture::typical();
+    let first = |record: &RunRecord| annotations::commands(record, Lang::En).lines().next().unwrap().to_owned();
+    assert!(first(&record).starts_with("::error file=/home/ana/team-07/docker/docker-compose.yml,line=12,"));
+    let form = "zip".to_owned();
+    record.submission.source = Some(crate::submission::handed::Source::Archive { path: "t.zip".to_owned(), form });
+    assert!(first(&record).starts_with("::error file=scenarios/seed/scenario.yaml,line=52,"), "an archive's are not");
+    assert!(first(&record).contains("look at: docker/docker-compose.yml:12 service `db`"));
 }
 
 #[test]

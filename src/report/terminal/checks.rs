@@ -58,7 +58,11 @@ pub(super) fn all(page: &mut Page, record: &RunRecord, lang: Lang) {
 /// Whether there is nothing to say about `check` that was not said about `told`.
 fn same_cause(told: &CheckRecord, check: &CheckRecord) -> bool {
     let bare = |c: &CheckRecord| c.findings.iter().all(|f| f.holds) && c.notes.is_empty();
-    bare(told) && bare(check) && told.reason == check.reason && told.explanation == check.explanation
+    bare(told)
+        && bare(check)
+        && told.look_at == check.look_at
+        && told.reason == check.reason
+        && told.explanation == check.explanation
 }
 
 fn section<'a>(
@@ -92,6 +96,7 @@ fn root(page: &mut Page, record: &RunRecord, check: &CheckRecord, lang: Lang) {
     if let Some(hint) = check.hint.as_ref().filter(|_| check.verdict == Verdict::Fail) {
         page.detail(pick(lang, "hint", "sugerencia"), hint.get(lang));
     }
+    places(page, check, lang);
     for (n, file) in check.evidence.iter().take(EVIDENCE).enumerate() {
         let label = if n == 0 { pick(lang, "evidence", "evidencia") } else { " " };
         page.detail(label, &format!("{}/{file}", record.folder));
@@ -139,10 +144,19 @@ fn observation(page: &mut Page, check: &CheckRecord, lang: Lang) {
         Verdict::Fail | Verdict::Error => {
             page.detail("", check.explanation.get(lang));
             findings(page, check, lang);
+            places(page, check, lang);
         }
     }
     for note in &check.notes {
         page.detail(pick(lang, "note", "nota"), note.get(lang));
+    }
+}
+
+/// Where in the submission to look.
+fn places(page: &mut Page, check: &CheckRecord, lang: Lang) {
+    for (n, look) in check.look_at.iter().enumerate() {
+        let label = if n == 0 { words::look_at(lang) } else { " " };
+        page.place(label, &words::place_of(look), look.what.get(lang));
     }
 }
 

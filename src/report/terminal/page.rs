@@ -113,6 +113,26 @@ impl Page {
         self.block(&label, text, 6, None);
     }
 
+    /// Under an item: a place that can be copied, and what is there beside it.
+    pub(super) fn place(&mut self, label: &str, place: &str, what: &str) {
+        let label = pad(label, 11);
+        let place = sanitize::line(place, 200);
+        let margin = 6 + width(&label);
+        let painted = if label.trim().is_empty() { label } else { self.paint(&label, Color::Dim) };
+        self.out.push_str(&format!("{}{painted}{place}", " ".repeat(6)));
+        let what = sanitize::line(what, LONGEST);
+        let beside = margin + width(&place) + 2;
+        if beside + width(&what) <= self.style.width {
+            self.out.push_str(&format!("  {what}"));
+        } else {
+            for line in wrap(&what, self.style.width.saturating_sub(margin).max(20)) {
+                self.out.push_str(&format!("\n{}{line}", " ".repeat(margin)));
+            }
+        }
+        self.trim_end();
+        self.out.push('\n');
+    }
+
     /// One step deeper: expected and observed under their fact.
     pub(super) fn compared(&mut self, label: &str, text: &str) {
         self.block(&pad(label, 11), text, 8, None);
