@@ -1,5 +1,6 @@
 //! One bring-up and all looking at it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::place::Place;
@@ -32,6 +33,8 @@ pub(super) struct Tried {
     pub(super) stack: Arc<Stack>,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) exhibits: exhibits::Exhibits,
+    /// What each service had printed at the end, by its name.
+    pub(super) logs: BTreeMap<String, String>,
     /// The place went away meanwhile.
     pub(super) lost: bool,
 }
@@ -119,11 +122,14 @@ impl Attempt<'_> {
         let started = clock.ms();
         // A lab that is gone says nothing more.
         let collected = if lost { Vec::new() } else { backend::compose::collect(&stack).await };
+        let mut logs = BTreeMap::new();
         for (name, bytes) in collected {
+            let service = name.strip_prefix("service-").and_then(|name| name.strip_suffix(".log"));
+            logs.extend(service.map(|service| (service.to_owned(), String::from_utf8_lossy(&bytes).into_owned())));
             exhibits.keep(record, folder, &name, &bytes);
         }
         phase(record, "evidence", started, clock);
-        Some(Tried { stack, outcomes, exhibits, lost })
+        Some(Tried { stack, outcomes, exhibits, logs, lost })
     }
 }
 

@@ -22,6 +22,7 @@ pub mod prove;
 pub mod schedule;
 pub mod settle;
 mod sources;
+mod where_to_look;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -184,9 +185,11 @@ async fn inside(
             None => return,
         }
     }
-    let Tried { stack, outcomes, exhibits, lost } = tried;
+    let Tried { stack, outcomes, exhibits, logs, lost } = tried;
+    let clues: Vec<_> = outcomes.iter().map(where_to_look::Clue::of).collect();
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
     exhibits.link(plan, &stack, &mut record.checks);
+    where_to_look::mark(plan, &stack, &logs, &clues, &mut record.checks);
     let verdicts: Vec<_> = record.checks.iter().map(|c| c.verdict).enumerate().collect();
     // Of a stack that somebody else brought up nobody knows whether it is the reference.
     if !lost && !matches!(plan.options.place, plan::Place::Attached(_)) {

@@ -119,6 +119,11 @@ pub trait Probe: Send + Sync {
         false
     }
 
+    /// The role whose published ports it looks at, if that is what it is about.
+    fn published(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether a failure may be a stand-in's doing. Limits, policies and files are the same with any version.
     fn excusable(&self) -> bool {
         true
@@ -152,6 +157,8 @@ pub struct Observation {
     pub evidence: Vec<(String, Vec<u8>)>,
     /// Conditions that hold now and may end a wait early: `exited_for_good`.
     pub conditions: Vec<String>,
+    /// Whom it dials instead of whom it should: names and addresses as its code may write them.
+    pub dialled: Vec<String>,
 }
 
 impl Observation {

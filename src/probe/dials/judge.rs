@@ -149,6 +149,20 @@ impl Dialled {
         matches!(self, Self::Wrong(wrong) if wrong.sure && !wrong.whose.is_store())
     }
 
+    /// Whom it dials instead of its store, by every name that its code may write. `names` are the store's.
+    pub(in crate::probe) fn hosts(&self, dials: &Dials, names: &[String]) -> Vec<String> {
+        match self {
+            Self::ByName(_) => Vec::new(),
+            Self::Wrong(wrong) => {
+                let ip = wrong.to.ip();
+                let asked = dials.questions.iter().filter(|q| q.addresses.contains(&ip)).map(|q| q.name.clone());
+                let own = (ip.is_loopback() || ip.is_unspecified()).then(|| "localhost".to_owned());
+                std::iter::once(ip.to_string()).chain(own).chain(asked).collect()
+            }
+            Self::Nothing { unknown } => unknown.iter().filter(|asked| !names.contains(asked)).cloned().collect(),
+        }
+    }
+
     /// Why a page gets no rows, as far as whom its app dials explains it. `names` are the store's.
     pub(in crate::probe) fn trouble(&self, names: &[String]) -> Option<Text> {
         match self {

@@ -126,6 +126,7 @@ impl Probe for DialsProbe {
         let Some(Heard { dials, dialled }) = heard else {
             return self.inside(stack, attempt, Text::same("")).await;
         };
+        let hosts = dialled.hosts(&dials, &store.names);
         let mut observation = match dialled {
             Dialled::ByName(name) => {
                 let mut seen = self.inside(stack, attempt, Text::same("")).await?;
@@ -166,6 +167,7 @@ impl Probe for DialsProbe {
                 "la aplicación aún no ha respondido a un visitante ni ha llamado a ninguna base de datos",
             ))?,
         };
+        observation.dialled = hosts;
         if let Some((_, facts)) = observation.subjects.first_mut() {
             let asked: Vec<&str> = dials.questions.iter().map(|q| q.name.as_str()).collect();
             let tried: Vec<String> = dials.attempts.iter().map(|a| a.to.to_string()).collect();

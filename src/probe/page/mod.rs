@@ -147,7 +147,10 @@ impl Probe for PageProbe {
             if let Found::Here(store) = player(stack, &self.rows_of).await? {
                 // What was heard of it names the cause; what it says itself is a help, and may be missing.
                 let heard = dials::hear(stack, &app, &store, &containers, STORE_PORT, attempt.timeout).await;
-                let dialled = heard.ok().flatten().map(|heard| heard.dialled);
+                let heard = heard.ok().flatten();
+                observation.dialled =
+                    heard.as_ref().map(|heard| heard.dialled.hosts(&heard.dials, &store.names)).unwrap_or_default();
+                let dialled = heard.map(|heard| heard.dialled);
                 if attempt.waited >= dials::DETOUR && dialled.as_ref().is_some_and(dials::Dialled::astray) {
                     observation.conditions.push(SETTLED.to_owned());
                 }

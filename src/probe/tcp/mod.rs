@@ -138,6 +138,13 @@ impl Probe for Tcp {
         roles
     }
 
+    fn published(&self) -> Option<&str> {
+        match &self.target {
+            Target::Published { role, .. } => Some(role),
+            Target::Names { .. } | Target::Host { .. } => None,
+        }
+    }
+
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         match &self.target {
             Target::Published { role, port } => self.at_published(stack, role, *port, attempt).await,

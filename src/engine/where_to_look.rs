@@ -1,0 +1,308 @@
+//! Where in the submission to look for what a check found: by its kind, what it saw, the services it looks at, their logs.
+//!
+//! Pure but for reading the submission's own files. Only what failed, and an error that is about the submission's own files,
+//! has places; where none is sure, there is none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::schedule::Outcome;
+use crate::expect::Facts;
+use crate::notice::Reason;
+use crate::plan::Plan;
+use crate::record::{CheckRecord, Verdict};
+use crate::stack::{LeftOut, Service, Stack};
+use crate::submission::bind::Binding;
+use crate::submission::policy::{Action, Hit};
+use crate::submission::whereabouts::{LookAt, View};
+
+/// More places are no help.
+const MOST: usize = 3;
+
+/// What a check's last look saw that may lead somewhere.
+#[derive(Default)]
+pub(super) struct Clue {
+    subjects: Vec<(String, Facts)>,
+    dialled: Vec<String>,
+    /// The page or response that was seen, headers and all.
+    page: String,
+}
+
+impl Clue {
+    pub(super) fn of(outcome: &Outcome) -> Self {
+        let Some(seen) = outcome.waited.as_ref().map(|waited| &waited.observation) else { return Self::default() };
+        let shown = |name: &str| matches!(name, "page.txt" | "response.txt");
+        let page = seen.evidence.iter().find(|(name, _)| shown(name)).map(|(_, bytes)| String::from_utf8_lossy(bytes));
+        Self {
+            subjects: seen.subjects.clone(),
+            dialled: seen.dialled.clone(),
+            page: page.unwrap_or_default().into_owned(),
+        }
+    }
+
+    fn fact(&self, name: &str) -> Option<&Value> {
+        self.subjects.first().and_then(|(_, facts)| facts.get(name))
+    }
+
+    /// The names of a fact that is a list.
+    fn list(&self, name: &str) -> Vec<&str> {
+        self.fact(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+}
+
+/// The run as far as places are read from it.
+struct Scene<'a> {
+    view: View<'a>,
+    /// What the compose tool said of a file that it refuses.
+    refused: &'a str,
+    policy: &'a [Hit],
+    services: &'a BTreeMap<String, Service>,
+    roles: &'a BTreeMap<String, Binding>,
+    logs: &'a BTreeMap<String, String>,
+}
+
+/// What is asked of the scene: a check as it was planned.
+struct Asked<'a> {
+    kind: &'a str,
+    roles: Vec<String>,
+    published: Option<&'a str>,
+}
+
+/// Marks every check that failed, or is undecided for something in the submission's own files.
+pub(super) fn mark(
+    plan: &Plan,
+    stack: &Stack,
+    logs: &BTreeMap<String, String>,
+    clues: &[Clue],
+    checks: &mut [CheckRecord],
+) {
+    let scene = Scene {
+        view: View::of(&stack.submission),
+        refused: &stack.config.message,
+        policy: &stack.policy,
+        services: &stack.services,
+        roles: &stack.roles,
+        logs,
+    };
+    for ((planned, clue), check) in plan.checks.iter().zip(clues).zip(checks) {
+        let (kind, roles) = (planned.kind.name, planned.probe.roles());
+        let asked = Asked { kind, roles, published: planned.probe.published() };
+        check.look_at = scene.places(&asked, clue, check);
+    }
+}
+
+impl Scene<'_> {
+    fn places(&self, asked: &Asked<'_>, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
+        let mut places = match (check.verdict, check.reason) {
+            (Verdict::Fail, _) => self.of_failure(asked, clue, check),
+            (Verdict::Error, Some(Reason::Ambiguous)) => self.candidates(asked),
+            (Verdict::Error, Some(Reason::Image | Reason::Age)) => self.not_to_be_had(asked),
+            _ => Vec::new(),
+        };
+        // Two things of one line are one place.
+        let mut seen = BTreeSet::new();
+        places.retain(|look| seen.insert((look.place.file.clone(), look.place.line)));
+        places.truncate(MOST);
+        places
+    }
+
+    fn of_failure(&self, asked: &Asked<'_>, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
+        // What was left out tells why it does not run, answer or dial.
+        let left_out = self.left_out(asked);
+        if !left_out.is_empty() && !matches!(asked.kind, "compose" | "policy" | "limits" | "dockerfile") {
+            return left_out;
+        }
+        let service = asked.roles.first().and_then(|role| self.service(role));
+        let app = || asked.roles.iter().find_map(|role| self.service(role));
+        match asked.kind {
+            "compose" if clue.fact("valid") == Some(&Value::Bool(false)) => self.view.refused_by_the_tool(self.refused),
+            "policy" => self.refused_keys(),
+            "container" => self.container(asked, clue, check),
+            "limits" | "enforced" => self.limits(asked, clue, check),
+            "tcp" => asked.published.and_then(|role| self.service(role)).map_or_else(Vec::new, |name| self.ports(name)),
+            // The store's role comes first.
+            "dials" => asked.roles.get(1).and_then(|role| self.service(role)).map_or_else(Vec::new, |name| {
+                let written = self.view.written(name, &clue.dialled);
+                if written.is_empty() { self.view.at_service(name).into_iter().collect() } else { written }
+            }),
+            "mysql" => service.map_or_else(Vec::new, |name| self.database(name, clue)),
+            "page" | "http" => app().map_or_else(Vec::new, |name| self.page(name, clue)),
+            "round_trip" => self.round_trip(asked),
+            _ => Vec::new(),
+        }
+    }
+
+    fn service(&self, role: &str) -> Option<&str> {
+        self.roles.get(role)?.service.as_deref()
+    }
+
+    fn log(&self, service: &str) -> &str {
+        self.logs.get(service).map_or("", String::as_str)
+    }
+
+    /// The services that a check looks at and that were never started for a fault of the submission's.
+    fn left_out(&self, asked: &Asked<'_>) -> Vec<LookAt> {
+        let services = asked.roles.iter().filter_map(|role| self.services.get(self.service(role)?));
+        let own = services.filter(|s| matches!(s.left_out, Some(LeftOut { reason: None, .. })));
+        own.flat_map(|service| self.no_image(service)).collect()
+    }
+
+    /// Why a service has no image: what policy refused, the instruction that failed, or the image that nobody has.
+    fn no_image(&self, service: &Service) -> Vec<LookAt> {
+        let name = &service.name;
+        let refused: Vec<LookAt> =
+            self.hits().filter(|hit| hit.service.as_ref() == Some(name)).filter_map(|h| self.hit(h)).collect();
+        if !refused.is_empty() {
+            return refused;
+        }
+        if self.view.service(name).is_some_and(|def| def.build.is_none()) {
+            return self.view.at_key_or_service(name, &["image"]).into_iter().collect();
+        }
+        let log = &service.image.log;
+        let built = [self.view.requirement(name, log), self.view.failed_instruction(name, log)];
+        let built: Vec<LookAt> = built.into_iter().flatten().collect();
+        if built.is_empty() { self.view.at_key_or_service(name, &["build"]).into_iter().collect() } else { built }
+    }
+
+    /// An image that nobody here has, or a requirement that has gone.
+    fn not_to_be_had(&self, asked: &Asked<'_>) -> Vec<LookAt> {
+        let services = asked.roles.iter().filter_map(|role| self.services.get(self.service(role)?));
+        let left_out = services.filter_map(|s| Some((s, s.left_out.as_ref()?.reason?)));
+        left_out
+            .flat_map(|(service, reason)| {
+                let (name, log) = (&service.name, &service.image.log);
+                let built = self.view.service(name).is_some_and(|def| def.build.is_some());
+                let places = match reason {
+                    Reason::Image if built => vec![self.view.base(name)],
+                    Reason::Image => vec![self.view.at_key(name, &["image"])],
+                    Reason::Age => vec![self.view.requirement(name, log), self.view.failed_instruction(name, log)],
+                    _ => Vec::new(),
+                };
+                places.into_iter().flatten()
+            })
+            .collect()
+    }
+
+    /// The services that fit a role equally well.
+    fn candidates(&self, asked: &Asked<'_>) -> Vec<LookAt> {
+        let bindings = asked.roles.iter().filter_map(|role| self.roles.get(role));
+        bindings.flat_map(|b| &b.candidates).filter_map(|name| self.view.at_service(name)).collect()
+    }
+
+    fn hits(&self) -> impl Iterator<Item = &Hit> {
+        self.policy.iter().filter(|hit| hit.action == Action::Refuse)
+    }
+
+    fn hit(&self, hit: &Hit) -> Option<LookAt> {
+        let noted = self.view.noted(&hit.at, hit.text.clone());
+        noted.or_else(|| self.view.at_service(hit.service.as_deref()?))
+    }
+
+    /// The keys that refuse the app or its store.
+    fn refused_keys(&self) -> Vec<LookAt> {
+        let plays = |name: &String| self.roles.values().any(|binding| binding.service.as_ref() == Some(name));
+        self.hits().filter(|hit| hit.service.as_ref().is_none_or(plays)).filter_map(|hit| self.hit(hit)).collect()
+    }
+
+    /// The service of a subject: a role's, or the only one's.
+    fn subject<'s>(&'s self, asked: &'s Asked<'_>, subject: &'s str) -> Option<&'s str> {
+        let role = if subject.is_empty() { asked.roles.first()? } else { subject };
+        self.service(role)
+    }
+
+    fn container(&self, asked: &Asked<'_>, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
+        let mut places = Vec::new();
+        for (subject, facts) in &clue.subjects {
+            let failed =
+                |fact: &str| check.findings.iter().any(|f| !f.holds && &f.subject == subject && f.fact == fact);
+            let any = check.findings.iter().any(|f| !f.holds && &f.subject == subject);
+            let Some(name) = self.subject(asked, subject).filter(|_| any) else { continue };
+            let killed = facts.get("oom_killed") == Some(&Value::Bool(true));
+            if failed("fails_at_twice_its_limit") || killed {
+                places.extend(self.view.at_limit(name, true));
+            } else if failed("built_from_submission") && self.view.service(name).is_some_and(|s| s.build.is_none()) {
+                places.extend(self.view.at_key_or_service(name, &["image"]));
+            } else {
+                places.extend(self.ended(name));
+            }
+        }
+        places
+    }
+
+    /// Why a service does not stay up: the SQL that it refuses, what its own code raised or said last, how it is started,
+    /// else the service.
+    fn ended(&self, name: &str) -> Option<LookAt> {
+        let log = self.log(name);
+        let last = log.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let not_there = last.contains("can't open file '") || last.contains("executable file not found");
+        let started = not_there.then(|| self.view.start_command(name)).flatten();
+        let raised = || self.view.raised(name, log).or_else(|| self.view.said_by(name, last));
+        let refused = self.view.refused_statement(&self.view.scripts(name), log);
+        refused.or(started).or_else(raised).or_else(|| self.view.at_service(name))
+    }
+
+    fn limits(&self, asked: &Asked<'_>, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
+        let failed = |subject: &str| check.findings.iter().any(|f| !f.holds && f.subject == subject);
+        let subjects = clue.subjects.iter().filter(|(subject, _)| failed(subject));
+        let places = subjects.filter_map(|(subject, facts)| {
+            let memory = !facts.contains_key("declared_cpus");
+            self.view.at_limit(self.subject(asked, subject)?, memory)
+        });
+        places.collect()
+    }
+
+    fn ports(&self, name: &str) -> Vec<LookAt> {
+        self.view.at_key_or_service(name, &["ports"]).into_iter().collect()
+    }
+
+    /// What the server refused, else where the scripts should be given to it and what they would make.
+    fn database(&self, name: &str, clue: &Clue) -> Vec<LookAt> {
+        let (tables, rows) = (clue.list("missing_tables"), clue.list("missing_rows"));
+        if tables.is_empty() && rows.is_empty() {
+            return Vec::new();
+        }
+        let scripts = self.view.scripts(name);
+        if let Some(refused) = self.view.refused_statement(&scripts, self.log(name)) {
+            return vec![refused];
+        }
+        let mut places = Vec::new();
+        if scripts.given.is_empty() {
+            places.extend(self.view.at_key_or_service(name, &["volumes"]));
+        }
+        places.extend(tables.iter().filter_map(|table| self.view.creates(&scripts, table)));
+        let of = |row: &&&str| row.split_once(':').map(|(table, _)| table.to_owned());
+        places.extend(rows.iter().filter_map(|row| self.view.fills(&scripts, &of(&row)?)));
+        if places.len() < 2 && scripts.given.is_empty() {
+            places.extend(self.view.script(&scripts));
+        }
+        places
+    }
+
+    /// A server error: what the app's own code raised; else whom it dials; else, where nothing answers, its ports.
+    fn page(&self, name: &str, clue: &Clue) -> Vec<LookAt> {
+        let Some(status) = clue.fact("status").and_then(Value::as_u64) else {
+            let none = self.view.service(name).is_some_and(|service| service.ports.is_empty());
+            return if none { self.ports(name) } else { Vec::new() };
+        };
+        if status < 500 && clue.fact("database_error") != Some(&Value::Bool(true)) {
+            return Vec::new();
+        }
+        let mut places = self.view.written(name, &clue.dialled);
+        let raised = self.view.raised_on_page(name, &clue.page);
+        places.extend(raised.or_else(|| self.view.raised(name, self.log(name))));
+        places
+    }
+
+    /// A page that does not come from the database: rows in the code, else the only file that can be meant.
+    fn round_trip(&self, asked: &Asked<'_>) -> Vec<LookAt> {
+        let mut services = asked.roles.iter().map(|role| self.service(role));
+        let (Some(Some(app)), Some(Some(store))) = (services.next(), services.next()) else { return Vec::new() };
+        let values = self.view.values(&self.view.scripts(store));
+        let place = self.view.constants(app, &values).or_else(|| self.view.only_code(app));
+        place.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! Each kind's rule, on a submission on disk and what a run would have seen of it.
+
+use serde_json::json;
+
+use super::*;
+use crate::expect::{Finding, Place};
+use crate::record::fixture;
+use crate::stack::ImageState;
+use crate::submission::whereabouts::testing::{COMPOSE, Files};
+use crate::text::Text;
+
+/// A run's end, as far as places are read from it.
+struct World {
+    files: Files,
+    refused: String,
+    policy: Vec<Hit>,
+    services: BTreeMap<String, Service>,
+    roles: BTreeMap<String, Binding>,
+    logs: BTreeMap<String, String>,
+}
+
+impl World {
+    fn of(files: Files) -> Self {
+        let bound = |name: &str| Binding { service: Some(name.to_owned()), ..Binding::default() };
+        let service = |name: &str| (name.to_owned(), Service { name: name.to_owned(), ..Service::default() });
+        Self {
+            files,
+            refused: String::new(),
+            policy: Vec::new(),
+            services: BTreeMap::from([service("app"), service("db")]),
+            roles: BTreeMap::from([("app".to_owned(), bound("app")), ("db".to_owned(), bound("db"))]),
+            logs: BTreeMap::new(),
+        }
+    }
+
+    fn usual() -> Self {
+        Self::of(Files::usual(&[]))
+    }
+
+    fn printed(mut self, service: &str, log: &str) -> Self {
+        self.logs.insert(service.to_owned(), log.to_owned());
+        self
+    }
+
+    fn left_out(mut self, service: &str, reason: Option<Reason>, log: &str) -> Self {
+        let image = ImageState { log: log.to_owned(), ..ImageState::default() };
+        let left_out = Some(LeftOut { reason, text: Text::default() });
+        let name = service.to_owned();
+        self.services.insert(name.clone(), Service { name, image, left_out });
+        self
+    }
+
+    /// Places of a check that came to `verdict`; the facts that are named did not hold.
+    fn places(
+        &self,
+        verdict: Verdict,
+        reason: Option<Reason>,
+        asked: &Asked<'_>,
+        clue: &Clue,
+        failed: &[(&str, &str)],
+    ) -> Vec<String> {
+        let scene = Scene {
+            view: View::of(&self.files.submission),
+            refused: &self.refused,
+            policy: &self.policy,
+            services: &self.services,
+            roles: &self.roles,
+            logs: &self.logs,
+        };
+        let finding = |(subject, fact): &(&str, &str)| Finding {
+            subject: (*subject).to_owned(),
+            fact: (*fact).to_owned(),
+            expected: String::new(),
+            observed: String::new(),
+            holds: false,
+        };
+        let mut check = fixture::check("x", 1, verdict, None);
+        check.reason = reason;
+        check.findings = failed.iter().map(finding).collect();
+        let places = scene.places(asked, clue, &check);
+        places.into_iter().map(|look| format!("{}:{}", look.place.file, look.place.line)).collect()
+    }
+
+    fn failed(&self, kind: &str, roles: &[&str], clue: &Clue, failed: &[(&str, &str)]) -> Vec<String> {
+        self.places(Verdict::Fail, None, &asked(kind, roles), clue, failed)
+    }
+}
+
+fn asked<'a>(kind: &'a str, roles: &[&str]) -> Asked<'a> {
+    Asked { kind, roles: roles.iter().map(|role| (*role).to_owned()).collect(), published: None }
+}
+
+fn facts(value: &Value) -> Facts {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn saw(value: &Value) -> Clue {
+    Clue { subjects: vec![(String::new(), facts(value))], ..Clue::default() }
+}
+
+const NONE: [&str; 0] = [];
+const RAISED: &str = "Traceback (most recent call last):\n  File \"app.py\", line 12, in leer\n    return pymysql.connect(\nOperationalError: x\n";
+
+#[test]
+fn only_what_failed_or_is_about_ones_own_files_has_places() {
+    let world = World::usual().left_out("app", Some(Reason::Image), "");
+    let (asked, clue) = (asked("container", &["app"]), Clue::default());
+    let of = |verdict, reason| world.places(verdict, reason, &asked, &clue, &[("", "state")]);
+    assert_eq!(of(Verdict::Error, Some(Reason::Image)), ["app/Dockerfile:1"], "what it stands on, nobody has");
+    assert_eq!(of(Verdict::Error, Some(Reason::Host)), NONE);
+    assert_eq!(of(Verdict::Error, Some(Reason::StandIn)), NONE);
+    assert_eq!(of(Verdict::Pass, None), NONE);
+    assert_eq!(of(Verdict::Skip, None), NONE);
+    let world = World::usual().left_out("db", Some(Reason::Image), "");
+    let asked = self::asked("container", &["db"]);
+    assert_eq!(world.places(Verdict::Error, Some(Reason::Image), &asked, &clue, &[]), ["docker-compose.yml:11"]);
+    let log = "Step 5/8 : RUN pip install     -r requirements.txt\nERROR: Failed building wheel for pymysql\n";
+    let world = World::usual().left_out("app", Some(Reason::Age), log);
+    let asked = self::asked("container", &["app"]);
+    let old = world.places(Verdict::Error, Some(Reason::Age), &asked, &clue, &[]);
+    assert_eq!(old, ["app/requirements.txt:2", "app/Dockerfile:6"]);
+}
+
+#[test]
+fn two_candidates_are_both_named() {
+    let mut world = World::usual();
+    let candidates = vec!["app".to_owned(), "db".to_owned()];
+    world.roles.insert("app".to_owned(), Binding { candidates, ..Binding::default() });
+    let of =
+        |kind| world.places(Verdict::Error, Some(Reason::Ambiguous), &asked(kind, &["app"]), &Clue::default(), &[]);
+    assert_eq!(of("container"), ["docker-compose.yml:3", "docker-compose.yml:10"]);
+}
+
+#[test]
+fn a_file_that_is_refused_and_a_key_that_is() {
+    let mut world = World::usual();
+    world.refused = "services.app.ports contains an invalid type, it should be a list".to_owned();
+    let invalid = saw(&json!({"valid": false}));
+    assert_eq!(world.failed("compose", &[], &invalid, &[("", "valid")]), ["docker-compose.yml:7"]);
+    assert_eq!(world.failed("compose", &[], &saw(&json!({"started": false})), &[("", "started")]), NONE);
+
+    let compose = COMPOSE.replace("    build: ./app\n", "    build: ./app\n    privileged: true\n");
+    let mut world = World::of(Files::usual(&[("docker-compose.yml", &compose as &str)]));
+    let submission = &world.files.submission;
+    world.policy = crate::submission::policy::judge(submission, submission.compose.as_ref().unwrap(), &[]);
+    assert_eq!(world.failed("policy", &[], &Clue::default(), &[("", "refused")]), ["docker-compose.yml:5"]);
+    // What left it out is why it does not run.
+    let world = World { ..world.left_out("app", None, "") };
+    assert_eq!(world.failed("container", &["app"], &Clue::default(), &[("", "state")]), ["docker-compose.yml:5"]);
+}
+
+#[test]
+fn an_image_that_is_not_built() {
+    let log = "Step 3/8 : WORKDIR /app\n ---> 1\nStep 4/8 : COPY requirements.txt .\nCOPY failed: no such file\n";
+    let world = World::usual().left_out("app", None, log);
+    let missing = saw(&json!({"state": "missing", "built_from_submission": false}));
+    let of = |world: &World, role| world.failed("container", &[role], &missing, &[("", "built_from_submission")]);
+    assert_eq!(of(&world, "app"), ["app/Dockerfile:5"]);
+    assert_eq!(
+        of(&World::usual().left_out("app", None, "?"), "app"),
+        ["docker-compose.yml:4"],
+        "its `build:` at least"
+    );
+    assert_eq!(of(&World::usual(), "db"), ["docker-compose.yml:11"], "no `build:` at all");
+    assert_eq!(world.failed("container", &["nobody"], &missing, &[("", "state")]), NONE);
+}
+
+#[test]
+fn a_service_that_does_not_stay_up() {
+    let ended = saw(&json!({"state": "exited", "exit_code": 1}));
+    let of = |log: &str| World::usual().printed("app", log).failed("container", &["app"], &ended, &[("", "state")]);
+    assert_eq!(of(RAISED), ["app/app.py:12"]);
+    assert_eq!(of("Listening\nfalta la variable CLAVE\n"), ["app/app.py:17"]);
+    assert_eq!(of("python: can't open file 'ap.py': [Errno 2] No such file or directory\n"), ["app/Dockerfile:10"]);
+    assert_eq!(of("bye\n"), ["docker-compose.yml:3"]);
+    let log = "docker-entrypoint.sh: running /docker-entrypoint-initdb.d/init.sql\nERROR 1064 (42000) at line 2: x\n";
+    let store = World::usual().printed("db", log).failed("container", &["db"], &ended, &[("", "state")]);
+    assert_eq!(store, ["db/init.sql:2"], "a script that ends its server");
+    let killed = saw(&json!({"state": "exited", "oom_killed": true}));
+    let world = World::usual().printed("app", RAISED);
+    assert_eq!(world.failed("container", &["app"], &killed, &[("", "state")]), ["docker-compose.yml:9"]);
+}
+
+#[test]
+fn each_subject_that_is_not_as_it_should_be_has_its_own_place() {
+    let of = |value: Value| Clue {
+        subjects: vec![("app".to_owned(), facts(&value)), ("db".to_owned(), facts(&value))],
+        ..Clue::default()
+    };
+    let world = World::usual();
+    let twice = of(json!({"fails_at_twice_its_limit": true}));
+    let both = ["app", "db"];
+    assert_eq!(
+        world.failed("container", &both, &twice, &[("app", "fails_at_twice_its_limit")]),
+        ["docker-compose.yml:9"]
+    );
+    let memory = of(json!({"declared_bytes": 0}));
+    assert_eq!(world.failed("limits", &both, &memory, &[("db", "declared_bytes")]), ["docker-compose.yml:10"]);
+    assert_eq!(
+        world.failed("limits", &both, &memory, &[("app", "declared_bytes"), ("db", "declared_bytes")]),
+        ["docker-compose.yml:9", "docker-compose.yml:10"]
+    );
+    let cpus = of(json!({"declared_cpus": 0}));
+    assert_eq!(world.failed("limits", &both, &cpus, &[("app", "declared_cpus")]), ["docker-compose.yml:3"]);
+}
+
+#[test]
+fn a_port_and_a_name_that_is_dialled() {
+    let world = World::usual();
+    let closed = saw(&json!({"connected": false}));
+    let of = |published| {
+        let asked = Asked { published, ..asked("tcp", &["app"]) };
+        world.places(Verdict::Fail, None, &asked, &closed, &[("", "connected")])
+    };
+    assert_eq!(of(Some("app")), ["docker-compose.yml:7"]);
+    assert_eq!(of(Some("db")), ["docker-compose.yml:10"], "it has none");
+    assert_eq!(of(None), NONE, "another host's");
+
+    let dials = |hosts: &[&str]| {
+        let dialled = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let clue = Clue { dialled, ..saw(&json!({"by_name": false})) };
+        world.failed("dials", &["db", "app"], &clue, &[("", "by_name")])
+    };
+    assert_eq!(dials(&["192.168.1.20"]), ["app/app.py:13"]);
+    assert_eq!(dials(&["bd"]), ["docker-compose.yml:6"]);
+    assert_eq!(dials(&["10.0.0.1"]), ["docker-compose.yml:3"], "made up at run time: the service");
+}
+
+#[test]
+fn sql_that_was_not_applied() {
+    let missing = saw(&json!({"connected": true, "missing_tables": ["reserva.aves"], "missing_rows": []}));
+    let of = |world: &World, clue| world.failed("mysql", &["db"], clue, &[("", "missing_tables")]);
+    assert_eq!(of(&World::usual(), &missing), ["db/init.sql:4"], "given, and not there");
+    let rows = saw(&json!({"missing_tables": [], "missing_rows": ["reserva.aves: 2 | Gallito de roca"]}));
+    assert_eq!(of(&World::usual(), &rows), ["db/init.sql:5"]);
+    let log = "docker-entrypoint.sh: running /docker-entrypoint-initdb.d/init.sql\nERROR 1064 (42000) at line 2: You have an error\n";
+    assert_eq!(of(&World::usual().printed("db", log), &missing), ["db/init.sql:2"], "where it broke off");
+    let unmounted = COMPOSE.replace("    volumes:\n      - ./db:/docker-entrypoint-initdb.d\n", "");
+    let world = World::of(Files::usual(&[("docker-compose.yml", &unmounted as &str)]));
+    assert_eq!(of(&world, &missing), ["docker-compose.yml:10", "db/init.sql:4"]);
+    let elsewhere = COMPOSE.replace("docker-entrypoint-initdb.d", "sql");
+    let world = World::of(Files::usual(&[("docker-compose.yml", &elsewhere as &str)]));
+    assert_eq!(of(&world, &missing), ["docker-compose.yml:12", "db/init.sql:4"]);
+    assert_eq!(of(&world, &saw(&json!({"connected": false}))), NONE);
+}
+
+#[test]
+fn a_page_that_fails_and_one_that_only_lacks_rows() {
+    let world = World::usual().printed("app", RAISED);
+    let of = |world: &World, clue: &Clue| world.failed("page", &["app", "db"], clue, &[("", "rows_shown")]);
+    let broken = saw(&json!({"status": 500, "rows_shown": 0, "database_error": false}));
+    assert_eq!(of(&world, &broken), ["app/app.py:12"]);
+    assert_eq!(of(&world, &saw(&json!({"status": 200, "rows_shown": 0, "database_error": false}))), NONE);
+    assert_eq!(of(&world, &saw(&json!({"status": 404}))), NONE);
+    assert_eq!(of(&World::usual(), &broken), NONE, "nobody says where");
+    let unknown = Clue { dialled: vec!["bd".to_owned()], ..saw(&json!({"status": 500})) };
+    assert_eq!(of(&world, &unknown), ["docker-compose.yml:6", "app/app.py:12"]);
+    assert_eq!(of(&World::usual(), &saw(&json!({"rows_shown": 0}))), NONE, "it publishes a port, and nothing answers");
+    assert_eq!(World::usual().failed("page", &["db"], &saw(&json!({})), &[]), ["docker-compose.yml:10"], "no port");
+}
+
+#[test]
+fn rows_that_stand_in_the_code() {
+    let of =
+        |files| World::of(files).failed("round_trip", &["app", "db"], &saw(&json!({"seen": false})), &[("", "seen")]);
+    assert_eq!(of(Files::usual(&[])), ["app/app.py:6"]);
+    assert_eq!(of(Files::usual(&[("app/app.py", "x = 1\n")])), NONE, "two files, and neither has them");
+}
+
+#[test]
+fn places_are_few_and_each_is_named_once() {
+    let code: String = (0..9).map(|n| format!("a{n} = '10.0.0.1'\n")).collect();
+    let world = World::of(Files::usual(&[("app/app.py", &code as &str)]));
+    let clue = Clue { dialled: vec!["10.0.0.1".to_owned(), "10.0.0.1".to_owned()], ..saw(&json!({"by_name": false})) };
+    let places = world.failed("dials", &["db", "app"], &clue, &[("", "by_name")]);
+    assert_eq!(places, ["app/app.py:1", "app/app.py:2", "app/app.py:3"]);
+    let hit = |column| Hit {
+        rule: "x".to_owned(),
+        service: None,
+        action: Action::Refuse,
+        text: Text::default(),
+        at: Place { file: "docker-compose.yml".to_owned(), line: 4, column },
+        keys: Vec::new(),
+    };
+    let world = World { policy: vec![hit(1), hit(9)], ..World::usual() };
+    assert_eq!(world.failed("policy", &[], &Clue::default(), &[]), ["docker-compose.yml:4"]);
+}
