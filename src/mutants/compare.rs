@@ -20,6 +20,8 @@ pub struct Outcome {
     pub skipped: Vec<String>,
     /// Observations that failed.
     pub observations: Vec<String>,
+    /// Where those that failed or are undecided by themselves lead in the submission: `file:line`.
+    pub places: Vec<String>,
     pub lost: Milli,
     pub undecided_points: Milli,
 }
@@ -34,6 +36,9 @@ impl Outcome {
                 (Verdict::Fail, false) => out.failed.push(check.id.clone()),
                 (Verdict::Error, false) => out.undecided.push(check.id.clone()),
                 (Verdict::Skip, false) => out.skipped.push(check.id.clone()),
+            }
+            if !check.is_observation() {
+                out.places.extend(check.look_at.iter().map(|look| format!("{}:{}", look.place.file, look.place.line)));
             }
             match decides(check) {
                 Verdict::Fail => out.lost += check.points,
@@ -114,6 +119,14 @@ pub fn compare(mutant: &Mutant, outcome: &Outcome, points: &BTreeMap<String, Mil
         let show = |ids: &[String]| if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
         out.push(Difference::Other(format!("observations failed: {} instead of {}", show(&got), show(&want))));
     }
+    if !mutant.looks_at.is_empty() && mutant.looks_at != outcome.places {
+        let show = |places: &[String]| if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") };
+        out.push(Difference::Other(format!(
+            "leads to {} instead of {}",
+            show(&outcome.places),
+            show(&mutant.looks_at)
+        )));
+    }
     out
 }
 
@@ -158,6 +171,19 @@ mod tests {
     fn as_it_must_be() {
         let outcome = Outcome { failed: ids(&["page"]), skipped: ids(&["live"]), lost: 9000, ..Outcome::default() };
         assert_eq!(compare(&mutant(fails("page"), &["live"], 9000), &outcome, &points()), []);
+    }
+
+    #[test]
+    fn where_it_leads_is_compared_where_it_is_said() {
+        let outcome =
+            |places: &[&str]| Outcome { failed: ids(&["page"]), lost: 7000, places: ids(places), ..Outcome::default() };
+        let silent = mutant(fails("page"), &[], 7000);
+        assert_eq!(compare(&silent, &outcome(&["a.py:9"]), &points()), []);
+        let said = Mutant { looks_at: ids(&["a.py:3"]), ..silent };
+        assert_eq!(compare(&said, &outcome(&["a.py:3"]), &points()), []);
+        let other = |text: &str| vec![Difference::Other(text.to_owned())];
+        assert_eq!(compare(&said, &outcome(&["a.py:9"]), &points()), other("leads to a.py:9 instead of a.py:3"));
+        assert_eq!(compare(&said, &outcome(&[]), &points()), other("leads to nowhere instead of a.py:3"));
     }
 
     #[test]

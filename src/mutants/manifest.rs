@@ -26,6 +26,9 @@ pub struct Mutant {
     pub may_skip: Vec<String>,
     /// Observations that fail.
     pub expect_observation: Vec<String>,
+    /// Where the checks at the root must lead in the submission, `file:line`, in the scenario's order; nothing is asked
+    /// where it is empty.
+    pub looks_at: Vec<String>,
     /// Points that are lost, those of `skips` included.
     pub loses: Milli,
     pub undecided_points: Milli,
@@ -164,6 +167,7 @@ fn decode(d: &mut Decoder<'_>, folder: &Path, bases: &[Base]) -> Option<Mutant> 
         skips: d.text_list("skips"),
         may_skip: d.text_list("may_skip"),
         expect_observation: d.text_list("expect_observation"),
+        looks_at: d.text_list("looks_at"),
         loses: points(d, "loses"),
         undecided_points: points(d, "undecided_points"),
         patience: d.duration("patience"),
@@ -272,6 +276,7 @@ mod tests {
     fn a_manifest_is_read_whole() {
         let mutant = loaded(
             "about: x.\nlayers: [services]\nexpect_fail: [page]\nloses: 16.5\nskips: [a, b]\npatience: 60s\n\
+             looks_at: [\"app/app.py:14\"]\n\
              edit:\n  - {file: f, replace: \"a\\n\", with: \"\"}\nencode:\n  - {file: g, bom: true, charset: latin-1}\n",
         )
         .unwrap();
@@ -280,6 +285,7 @@ mod tests {
         assert_eq!((mutant.loses, mutant.undecided_points), (16_500, 0));
         assert_eq!(mutant.edit[0], Edit { file: "f".into(), replace: "a\n".into(), with: String::new() });
         assert_eq!(mutant.encode[0], Encode { file: "g".into(), bom: true, crlf: false, latin_1: true });
+        assert_eq!(mutant.looks_at, ["app/app.py:14"]);
         assert_eq!(mutant.patience, Some(Duration::from_secs(60)));
     }
 

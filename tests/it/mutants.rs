@@ -83,6 +83,25 @@ fn every_check_has_a_mutant_that_fails_it_alone() {
 }
 
 #[test]
+fn every_place_that_a_mutant_leads_to_is_a_line_of_it() {
+    let mut places = 0;
+    for mutant in mutants().iter().filter(|m| !m.looks_at.is_empty()) {
+        let folder = tempfile::tempdir().unwrap();
+        if let Err(error) = apply(mutant, &seed().join("reference"), folder.path()) {
+            panic!("{error}");
+        }
+        for place in &mutant.looks_at {
+            let (file, line) = place.rsplit_once(':').unwrap();
+            let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+            let said = text.lines().nth(line.parse::<usize>().unwrap() - 1).unwrap_or_default();
+            assert!(!said.trim().is_empty(), "{}: nothing at {place}", mutant.name);
+            places += 1;
+        }
+    }
+    assert!(places >= 10, "{places}");
+}
+
+#[test]
 fn each_kind_of_case_is_there() {
     let mutants = mutants("seed");
     let count = |which: fn(&Expect) -> bool| mutants.iter().filter(|m| which(&m.expect)).count();
