@@ -124,6 +124,7 @@ fn what_stopped_several_checks_is_told_once() {
         check.explanation = cause.clone();
         check.findings.clear();
         check.notes.clear();
+        check.look_at.clear();
     }
     let several = record.checks.iter().filter(|c| !c.is_observation()).count();
     let text = show(&record, Lang::En, Style::default());

@@ -93,7 +93,7 @@ impl View<'_> {
         };
         let (line, _) = dockerfile::steps(&text).into_iter().rfind(|(_, step)| starts(step))?;
         let said = shown(text.lines().nth(line - 1)?);
-        Some(LookAt::new(&file, line, Text::new(format!("starts with `{said}`"), format!("arranca con `{said}`"))))
+        Some(LookAt::new(&file, line, Text::new(format!("started with `{said}`"), format!("se arranca con `{said}`"))))
     }
 
     /// The file that the container runs, where it is the only one of code that the service has.

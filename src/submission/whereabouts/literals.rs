@@ -13,6 +13,9 @@ const GIVES: [&str; 4] = ["environment", "command", "entrypoint", "extra_hosts"]
 const HOST_WORDS: [&str; 12] =
     ["host", "server", "connect", "url", "uri", "dsn", "addr", "mysqli(", "pdo(", "client(", "redis(", "://"];
 
+/// What a line has that says where something listens, or who may visit it.
+const LISTENS: [&str; 6] = [".run(", "listen", "bind", "origin", "server_name", "allowed_hosts"];
+
 impl View<'_> {
     /// Each place that writes one of these hosts out, those of the compose file first.
     pub fn written(self, service: &str, hosts: &[String]) -> Vec<LookAt> {
@@ -129,17 +132,21 @@ fn writes(line: &str, host: &str, code: bool) -> bool {
     if !host.contains(['.', ':']) && !HOST_WORDS.iter().any(|word| lower.contains(word)) {
         return false;
     }
+    // Where it listens, or who may visit it, is not whom it dials.
+    if LISTENS.iter().any(|word| lower.contains(word)) {
+        return false;
+    }
+    // What is behind it is a comment.
     let said = [" #", " //"].iter().filter_map(|mark| lower.find(mark)).min().map_or(lower.as_str(), |at| &lower[..at]);
-    let lower = said;
-    lower.match_indices(&host).any(|(at, _)| {
-        let before = lower[..at].chars().next_back();
-        let after = lower[at + host.len()..].chars().next();
+    said.match_indices(&host).any(|(at, _)| {
+        let before = said[..at].chars().next_back();
+        let after = said[at + host.len()..].chars().next();
         let quote = |c: char| matches!(c, '"' | '\'' | '`');
         let begins = match before {
             Some(c) if quote(c) || c == '@' => true,
-            Some('/') => lower[..at].ends_with("//"),
+            Some('/') => said[..at].ends_with("//"),
             // `mysql:host=db;dbname=x` of PHP, also where the rest is code.
-            Some('=') => lower[..at].ends_with("host=") || !code,
+            Some('=') => said[..at].ends_with("host=") || !code,
             Some(c) => !code && (c == ':' || c.is_whitespace()),
             None => false,
         };
@@ -159,6 +166,9 @@ mod tests {
 
     #[test]
     fn a_host_is_written_whole_or_not_at_all() {
+        for line in ["app.run(host='127.0.0.1')", "app.listen(3000, '127.0.0.1')", "ALLOWED_HOSTS = ['127.0.0.1']"] {
+            assert!(!writes(line, "127.0.0.1", true), "{line}");
+        }
         for line in [
             "host=\"192.168.1.20\",",
             "    'host' => '192.168.1.20:3306',",

@@ -62,7 +62,7 @@ impl View<'_> {
 
     /// What fills a table.
     pub fn fills(self, scripts: &Scripts, table: &str) -> Option<LookAt> {
-        let what = Text::new(format!("writes rows of `{table}`"), format!("escribe filas de `{table}`"));
+        let what = Text::new(format!("fills `{table}`"), format!("llena `{table}`"));
         self.statement(scripts, r"(?:insert|replace)\s+(?:ignore\s+)?into\s+", table, what)
     }
 
