@@ -6,8 +6,8 @@ IMPARCIAL := target/$(TARGET)/debug/imparcial
 REFERENCE := scenarios/seed/reference
 # Labs need the engine and the control groups: root, or sudo.
 SUDO      := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
-# Labs at once: one waits more than it works.
-JOBS      ?= $(shell echo $$(($$(nproc) + 1)))
+# Labs at once; by default as memory and cores allow.
+JOBS      ?=
 
 # The tools that `bench` compares with: not needed for anything else.
 PEERS     := target/peers
@@ -36,7 +36,7 @@ unit:
 	$(SUDO) env "PATH=$$PATH" cargo test
 
 mutants: build ## only the mutants: each must fail exactly its own check, pass, or stay undecided
-	$(SUDO) $(IMPARCIAL) mutants --scenario seed --jobs $(JOBS) --patience 12s
+	$(SUDO) $(IMPARCIAL) mutants --scenario seed $(if $(JOBS),--jobs $(JOBS)) --patience 12s
 
 lint: ## formatting, clippy with warnings denied, and licences where cargo-deny is installed
 	cargo fmt --check

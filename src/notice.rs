@@ -41,6 +41,8 @@ pub enum Reason {
     Ambiguous,
     /// This needs something that this run does not have (nodes, a newer engine).
     NotHere,
+    /// What was handed in works and holds nothing that would prove it: no row to show, no table to write to.
+    Unproven,
     /// The host: full disk, engine gone, no network.
     Host,
     /// imparcial itself.

@@ -42,6 +42,10 @@ const VERSION: &[&str] = &[
     r#"unrecognized configuration parameter|type "\S+" does not exist"#,
 ];
 
+/// Lines that look like it and are the same with every version: an extension that no image of PHP brings by itself.
+const OWN: &[&str] =
+    &[r#"Class ['"]\\?(mysqli|PDO|pdo_mysql)['"] not found|undefined function \\?mysqli_\w+\(|could not find driver"#];
+
 /// Lines of a build that could not reach its registries: the host's network, or time.
 const NETWORK: &[&str] = &[
     r"Temporary failure (in name resolution|resolving)|Could not resolve|Name or service not known|getaddrinfo (ENOTFOUND|EAI_AGAIN)",
@@ -63,8 +67,8 @@ const UNPULLED: &[&str] = &[
 const HOST: &[&str] = &[
     r"(?i)error setting rlimit|operation not permitted: unknown|cannot allocate memory|no space left on device",
     r"context deadline exceeded|failed to create shim task: (ttrpc|EOF)|could not find an available, non-overlapping",
-    // Of its own folders; below others of its (tmp, volumes) lies what a submission named.
-    r"(?i)/var/lib/docker/(overlay2|image|containers)/\S*: (read-only file system|input/output error|structure needs cleaning|stale file handle)",
+    // Of its own files; below others of its (tmp, volumes, a container's `merged`) lies what a submission named.
+    r"(?i)/var/lib/docker/(overlay2/[\w-]+/(diff|work|link|lower|committed)|image|containers)\b\S*: (read-only file system|input/output error|structure needs cleaning|stale file handle)",
     r"(un)?able to apply cgroup|cgroup.*(permission denied|read-only file system|no such file)",
 ];
 
@@ -78,6 +82,7 @@ const DISK: &[&str] = &[
 const FRONTEND: &[&str] = &[r"(?m)^#\s*syntax\s*=", r"(?mi)^\s*(RUN|COPY|ADD)\b.*<<-?[\x22']?[A-Za-z_]"];
 
 static VERSION_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(VERSION));
+static OWN_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(OWN));
 static NETWORK_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(NETWORK));
 static UNPULLED_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(UNPULLED));
 static HOST_RE: LazyLock<Vec<Regex>> = LazyLock::new(|| compile(HOST));
@@ -90,7 +95,8 @@ fn compile(table: &[&str]) -> Vec<Regex> {
 
 /// The last line that names a version's doing.
 pub fn version_line(log: &str) -> Option<&str> {
-    last(log, &VERSION_RE)
+    let lines = log.lines().rev().map(str::trim_end).filter(|line| !OWN_RE.iter().any(|re| re.is_match(line)));
+    lines.into_iter().find(|line| VERSION_RE.iter().any(|re| re.is_match(line)))
 }
 
 /// The last line of a build that names the network.
@@ -154,6 +160,8 @@ mod tests {
             "RuntimeError: out of coffee",
             "AttributeError: 'NoneType' object has no attribute 'cursor'",
             "KeyError: 'DB_PASSWORD'",
+            "Fatal error: Uncaught Error: Class \"mysqli\" not found in /var/www/html/index.php:2",
+            "Fatal error: Uncaught Error: Call to undefined function mysqli_connect() in /var/www/html/index.php:2",
         ] {
             assert_eq!(version_line(line), None, "{line}");
             assert_eq!(network_line(line), None, "{line}");
@@ -174,6 +182,10 @@ mod tests {
         assert!(unpulled_line("Get https://registry-1.docker.io/v2/: dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host").is_some());
         assert!(host_line("mkdir /var/lib/docker/overlay2/x: no space left on device").is_some());
         assert!(host_line("open /var/lib/docker/overlay2/b9f2/committed: read-only file system").is_some());
+        assert!(
+            host_line("mkdir /var/lib/docker/overlay2/b9f2/merged/app/data: read-only file system").is_none(),
+            "below it lies what is the app's"
+        );
         assert!(
             host_line("COPY failed: stat /var/lib/docker/tmp/docker-builder1/x.txt: no such file or directory")
                 .is_none()

@@ -6,7 +6,7 @@ pub mod disk;
 pub mod getting;
 pub mod origin;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub struct Request {
     pub submission: Arc<Submission>,
     pub policy: Vec<(String, Action)>,
     pub roles: Vec<RoleSpec>,
+    /// The roles that points hang on: what is refused in one of them stops the layer.
+    pub judged: BTreeSet<String>,
     /// `--role app=web`.
     pub bound: Vec<(String, String)>,
     /// By reference, for every image that the submission names.

@@ -2,7 +2,7 @@
 
 use super::eventually::{End, Waited};
 use super::schedule::Outcome;
-use super::settle::{Raw, Settled, Ties, settle};
+use super::settle::{Raw, Settled, Ties, proven_by, settle};
 use crate::expect::Finding;
 use crate::notice::Reason;
 use crate::plan::{Plan, PlannedCheck};
@@ -19,12 +19,20 @@ pub fn ties(plan: &Plan) -> Vec<Ties> {
 /// Settles the outcomes and writes the evidence of each check.
 pub fn checks(plan: &Plan, outcomes: Vec<Outcome>, interrupted: bool, folder: &RunFolder) -> Vec<CheckRecord> {
     let raw: Vec<Raw> = outcomes.iter().map(|o| o.raw).collect();
-    let settled = settle(&raw, &ties(plan), &plan.order());
+    let ties = ties(plan);
+    let settled = settle(&raw, &ties, &plan.order());
+    let proof = |i: usize| proven_by(i, &raw, &ties).map(|other| ties[other].id.as_str());
     plan.checks
         .iter()
         .zip(outcomes)
         .zip(settled)
-        .map(|((check, outcome), settled)| one(check, outcome, settled, interrupted, folder))
+        .enumerate()
+        .map(|(i, ((check, outcome), settled))| {
+            let by_another = settled.verdict == Verdict::Pass && outcome.raw != Raw::Pass;
+            let mut record = one(check, outcome, settled, interrupted, folder);
+            record.notes.extend(proof(i).filter(|_| by_another).map(proven));
+            record
+        })
         .collect()
 }
 
@@ -59,6 +67,13 @@ fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bo
         elapsed_ms: outcome.elapsed_ms,
         evidence,
     }
+}
+
+fn proven(by: &str) -> Text {
+    Text::new(
+        format!("nothing was there to tell it by; what `{by}` wrote was seen"),
+        format!("no había con qué saberlo; se vio lo que escribió `{by}`"),
+    )
 }
 
 /// What was seen may be of any size and hold anything.

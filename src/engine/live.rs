@@ -19,6 +19,7 @@ use crate::backend::{blame, disk};
 use crate::docker::{Container, Engine};
 use crate::notice::Reason;
 use crate::plan::Plan;
+use crate::probe::page::text::PageText;
 use crate::probe::{Attempt, Observation, ProbeError};
 use crate::stack::{Stack, StandIn};
 use crate::submission::bind::Binding;
@@ -59,7 +60,7 @@ impl Looker for Live<'_> {
         }
     }
 
-    async fn excuse(&self, check: usize, _waited: &Waited) -> Option<(Reason, Text)> {
+    async fn excuse(&self, check: usize, waited: &Waited) -> Option<(Reason, Text)> {
         let probe = &self.plan.checks[check].probe;
         if !probe.excusable() {
             return None;
@@ -94,7 +95,8 @@ impl Looker for Live<'_> {
             let Some(stand_in) = self.stack.services.get(&service).and_then(|s| s.image.stand_in.clone()) else {
                 continue;
             };
-            let log = self.log_of(&service).await;
+            // PHP under Apache says in the page what others say in their log.
+            let log = format!("{}\n{}", self.log_of(&service).await, said_to_visitors(&waited.observation));
             if let Some(line) = blame::version_line(&log) {
                 return Some((Reason::StandIn, behind(&service, &stand_in, line)));
             }
@@ -109,6 +111,12 @@ impl Looker for Live<'_> {
     fn done(&self, check: usize, raw: Raw) {
         (self.progress)(super::Event::Check { id: &self.plan.checks[check].spec.id, passed: raw == Raw::Pass });
     }
+}
+
+/// What a page that was looked at says, as a visitor reads it.
+fn said_to_visitors(seen: &Observation) -> String {
+    let pages = seen.evidence.iter().filter(|(name, _)| name == "page.txt" || name == "response.txt");
+    pages.map(|(_, bytes)| PageText::seen(bytes, None)).collect::<Vec<_>>().join("\n")
 }
 
 impl Live<'_> {

@@ -219,6 +219,7 @@ async fn bring_up(
         submission: plan.submission.clone(),
         policy: plan.scenario.policy.actions.clone(),
         roles: plan.scenario.roles.clone(),
+        judged: plan.checks.iter().filter(|c| c.spec.points > 0).flat_map(|c| c.probe.roles()).collect(),
         bound: plan.options.roles.clone(),
         sources,
         left_out: if attached {

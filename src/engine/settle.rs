@@ -54,6 +54,9 @@ fn one(i: usize, raw: &[Raw], ties: &[Ties], settled: &[Settled]) -> Settled {
         let cause = needs.iter().find(|c| c.verdict == Verdict::Fail).or_else(|| needs.first()).cloned();
         return Settled { verdict: Verdict::Skip, cause };
     }
+    if raw[i] == Raw::Error(Reason::Unproven) && proven_by(i, raw, ties).is_some() {
+        return done(Verdict::Pass);
+    }
     if matches!(raw[i], Raw::Refused(_)) {
         return done(Verdict::Error);
     }
@@ -69,6 +72,12 @@ fn one(i: usize, raw: &[Raw], ties: &[Ties], settled: &[Settled]) -> Settled {
         // Nothing stopped it and still it did not run: that is ours.
         Raw::NotRun | Raw::Pass => done(Verdict::Error),
     }
+}
+
+/// The check that this one would have explained and that passed. Where nothing was there to tell the one by, the other made
+/// it: a page without a row is judged by the row that was written and seen on it.
+pub(super) fn proven_by(i: usize, raw: &[Raw], ties: &[Ties]) -> Option<usize> {
+    (0..raw.len()).find(|&other| raw[other] == Raw::Pass && ties[other].explained_by.contains(&i))
 }
 
 /// The root that a dependence which did not pass stands behind; `None` where it passed.
@@ -96,6 +105,20 @@ mod tests {
 
     fn cause(check: &str, verdict: Verdict) -> Option<Cause> {
         Some(Cause { check: check.to_owned(), verdict })
+    }
+
+    #[test]
+    fn what_nothing_proves_is_proven_by_what_it_would_have_explained() {
+        let ties = ties(&[("page", &[], &[]), ("page-from-database", &[], &[0])]);
+        let verdicts = |page, other| {
+            let got: Vec<Verdict> = settle(&[page, other], &ties, &[0, 1]).into_iter().map(|s| s.verdict).collect();
+            [got[0], got[1]]
+        };
+        let open = Raw::Error(Reason::Unproven);
+        assert_eq!(verdicts(open, Raw::Pass), [Verdict::Pass, Verdict::Pass]);
+        assert_eq!(verdicts(open, Raw::Fail), [Verdict::Error, Verdict::Skip], "it may be our row's fault");
+        assert_eq!(verdicts(Raw::Error(Reason::Host), Raw::Pass), [Verdict::Error, Verdict::Pass]);
+        assert_eq!(verdicts(Raw::Fail, Raw::Pass), [Verdict::Fail, Verdict::Pass]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use bollard::models::Volume;
+use bollard::models::{Mount, MountType, MountVolumeOptions, Volume};
 use bollard::query_parameters::ListVolumesOptionsBuilder;
 
 use crate::docker::{Engine, EngineError};
@@ -27,10 +27,23 @@ pub(super) async fn all(host: &Engine) -> Result<Vec<Volume>, EngineError> {
 }
 
 /// How a lab is given them; nothing where there are none.
-pub(super) async fn bind(host: &Engine) -> Option<String> {
+pub(super) async fn mount(host: &Engine) -> Option<Mount> {
     let volumes = all(host).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "a lab goes without the layers that are unpacked already");
         Vec::new()
     });
-    volumes.first().map(|volume| format!("{}:{SHELF}:ro", volume.name))
+    let full = volumes.into_iter().find(|volume| volume.labels.get(LAYERS).is_some_and(|from| !from.is_empty()))?;
+    // Where set-up takes it away in this very moment, the engine makes an empty one of its name: it is to be known as ours.
+    let options = MountVolumeOptions {
+        labels: Some(HashMap::from([(LAYERS.to_owned(), String::new())])),
+        ..MountVolumeOptions::default()
+    };
+    Some(Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(full.name),
+        target: Some(SHELF.to_owned()),
+        read_only: Some(true),
+        volume_options: Some(options),
+        ..Mount::default()
+    })
 }

@@ -20,6 +20,11 @@ impl ProbeError {
     pub fn ours(en: impl Into<String>, es: impl Into<String>) -> Self {
         Self::new(Reason::Imparcial, en, es)
     }
+
+    /// Nothing that is there would prove it.
+    pub fn unproven(en: impl Into<String>, es: impl Into<String>) -> Self {
+        Self::new(Reason::Unproven, en, es)
+    }
 }
 
 impl From<EngineError> for ProbeError {

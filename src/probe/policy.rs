@@ -41,9 +41,7 @@ impl Probe for Policy {
     }
 
     async fn observe(&self, stack: &Arc<Stack>, _attempt: Attempt) -> Result<Observation, ProbeError> {
-        let role = |hit: &Hit| {
-            hit.service.as_ref().is_none_or(|s| stack.roles.values().any(|b| b.service.as_ref() == Some(s)))
-        };
+        let role = |hit: &Hit| hit.service.as_ref().is_none_or(|s| stack.is_judged(s));
         let of = |action: Action| stack.policy.iter().filter(move |h| h.action == action);
         let refused: Vec<&Hit> = of(Action::Refuse).filter(|h| role(h)).collect();
         let name = |hit: &&Hit| hit.service.as_ref().map_or_else(|| hit.rule.clone(), |s| format!("{s}: {}", hit.rule));

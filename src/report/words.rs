@@ -52,6 +52,7 @@ pub(super) fn reason_id(reason: Option<Reason>) -> &'static str {
         Some(Reason::Age) => "age",
         Some(Reason::Ambiguous) => "ambiguous",
         Some(Reason::NotHere) => "not_here",
+        Some(Reason::Unproven) => "unproven",
         Some(Reason::Host) => "host",
         Some(Reason::Imparcial) => "imparcial",
         Some(Reason::Interrupted) => "interrupted",
@@ -71,6 +72,7 @@ pub(super) fn reason(reason: Option<Reason>, lang: Lang) -> &'static str {
         Some(Reason::NotHere) => {
             pick(lang, "it needs what this run does not have", "necesita algo que esta ejecución no tiene")
         }
+        Some(Reason::Unproven) => pick(lang, "nothing that is there would prove it", "nada de lo que hay lo probaría"),
         Some(Reason::Host) => pick(lang, "the host", "la máquina anfitriona"),
         Some(Reason::Imparcial) => pick(lang, "imparcial itself", "el propio imparcial"),
         Some(Reason::Interrupted) => pick(lang, "the run was interrupted", "la ejecución se interrumpió"),
@@ -101,6 +103,9 @@ pub(super) fn what_to_do(reason: Option<Reason>, lang: Lang) -> &'static str {
             "grade again where that is at hand, or decide it by hand",
             "califique de nuevo donde eso esté disponible, o decídalo a mano",
         ),
+        Some(Reason::Unproven) => {
+            pick(lang, "look at it by hand, as a visitor would", "mírelo a mano, como lo haría un visitante")
+        }
         Some(Reason::Host) => pick(
             lang,
             "see that the host is well (disk, memory, engine) and grade again",

@@ -6,7 +6,7 @@ pub mod attached;
 pub mod declared;
 pub mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,8 @@ pub struct Stack {
     pub policy: Vec<policy::Hit>,
     pub services: BTreeMap<String, Service>,
     pub roles: BTreeMap<String, Binding>,
+    /// The roles that points hang on.
+    pub judged: BTreeSet<String>,
     /// What was seen of the stack as handed in, before any override; by service.
     pub as_written: BTreeMap<String, AsWritten>,
     /// What was overridden, in words; empty where the stack runs as handed in.
@@ -66,6 +68,14 @@ pub struct Stack {
     pub labels: BTreeMap<String, String>,
     /// Facts that one check found and later ones need (where the page is).
     pub notebook: Mutex<BTreeMap<String, serde_json::Value>>,
+}
+
+impl Stack {
+    /// Whether a service plays a role that points hang on.
+    pub fn is_judged(&self, service: &str) -> bool {
+        let of = |role: &String| self.roles.get(role).is_some_and(|b| b.service.as_deref() == Some(service));
+        self.judged.iter().any(of)
+    }
 }
 
 /// What `config` of the compose tool said.

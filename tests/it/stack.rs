@@ -200,6 +200,7 @@ fn stack(engine: Engine, project: String, root: &Path, submission: Submission) -
             ("db".to_owned(), service("db", Some(stand_in))),
         ]),
         roles: BTreeMap::from([("app".to_owned(), binding("app")), ("db".to_owned(), binding("db"))]),
+        judged: Default::default(),
         as_written: BTreeMap::new(),
         overrides: Vec::new(),
         doubts: Vec::new(),

@@ -234,6 +234,7 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         policy: Vec::new(),
         services: BTreeMap::new(),
         roles: BTreeMap::new(),
+        judged: request.judged.clone(),
         as_written: BTreeMap::new(),
         overrides: Vec::new(),
         doubts: Vec::new(),
@@ -264,12 +265,12 @@ fn leave_out_refused(stack: &mut Stack) {
     }
 }
 
-/// Whether a hit stops the app or its store: then nothing of the layer is started.
+/// Whether a hit stops a service that points hang on, the app or its store: then nothing of the layer is started.
 pub fn refused_role(stack: &Stack) -> bool {
-    stack.policy.iter().any(|hit| {
-        hit.action == Action::Refuse
-            && hit.service.as_ref().is_none_or(|s| stack.roles.values().any(|b| b.service.as_ref() == Some(s)))
-    })
+    stack
+        .policy
+        .iter()
+        .any(|hit| hit.action == Action::Refuse && hit.service.as_ref().is_none_or(|s| stack.is_judged(s)))
 }
 
 /// What a bring-up gathers besides the stack.

@@ -51,7 +51,9 @@ pub async fn start(
     let limited: Vec<&ServiceDef> =
         file.services.iter().filter(|s| s.memory.is_some() && services.contains(&s.name)).collect();
     let mut pressed = pressure::watch(site, &tool.project, &limited, request.ready, &mut stack.as_written).await?;
-    let first_up = second_up(site, request, tool, &services, all, &output, stack, log).await?;
+    let mut first_up = second_up(site, request, tool, &services, all, &output, stack, log).await?;
+    // What dies at its limit is up or down as it happens: no order of start has a part in it.
+    first_up.healed_by_second.retain(|service| !pressed.contains(service));
     stack.first_up = Some(first_up);
 
     pressed.retain(|name| stack.services.contains_key(name));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkingConfig, VolumeCreateRequest};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
-    WaitContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, RemoveVolumeOptions,
+    StartContainerOptions, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
@@ -46,44 +46,16 @@ pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
 pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text, SetupError> {
     let engine = world.engine().await?;
     let hash = hash(world).await?.ok_or_else(|| failed("the images are not all there".to_owned()))?;
-    remove(world).await?;
-    let mut labels = world.labels("").await?;
-    labels.insert(LAYERS.to_owned(), hash.clone());
-    let volume = format!("{NAME}-{}", &hash[..12]);
-    let request =
-        VolumeCreateRequest { name: Some(volume.clone()), labels: Some(labels.clone()), ..Default::default() };
-    let names = Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.clone());
-    let body = ContainerCreateBody {
-        image: Some("imparcial/lab:latest".into()),
-        entrypoint: Some(["/usr/bin/tini", "-g", "--", "/usr/local/sbin/lab-layers", "fill"].map(String::from).into()),
-        cmd: Some(names.collect()),
-        env: Some(vec![format!("IMPARCIAL_MIRROR={MIRROR}")]),
-        labels: Some(labels),
-        host_config: Some(HostConfig {
-            binds: Some(vec![format!("{volume}:{SHELF}")]),
-            network_mode: Some(NETWORK.into()),
-            // To unpack, an engine mounts. Nothing of a submission is ever in there.
-            cap_add: Some(vec!["SYS_ADMIN".into()]),
-            security_opt: Some(vec!["seccomp=unconfined".into(), "apparmor=unconfined".into()]),
-            ..HostConfig::default()
-        }),
-        networking_config: Some(NetworkingConfig {
-            endpoints_config: Some([(NETWORK.to_owned(), Default::default())].into()),
-        }),
-        ..ContainerCreateBody::default()
+    // One that a set-up before began, and that goes on without it or has ended.
+    let begun = match engine.docker().inspect_container(NAME, None::<InspectContainerOptions>).await {
+        Ok(found) => found.config.and_then(|c| c.labels).and_then(|l| l.get(LAYERS).cloned()) == Some(hash.clone()),
+        Err(_) => false,
     };
-    // The container first: while it is there, no volume counts as full, whatever ends us.
-    let options = CreateContainerOptionsBuilder::new().name(NAME).build();
-    engine
-        .docker()
-        .create_volume(request)
-        .await
-        .map_err(|e| engine.explain(format!("make the volume {volume}"), &e))?;
-    let created = engine.docker().create_container(Some(options), body).await;
-    created.map_err(|e| engine.explain("create what unpacks the layers", &e))?;
+    if !begun {
+        remove(world).await?;
+        begin(world, &hash).await?;
+    }
     progress.begin("layers", &Text::new("unpacking for all labs", "desempaquetando para todos los laboratorios"));
-    let started = engine.docker().start_container(NAME, None::<StartContainerOptions>).await;
-    started.map_err(|e| engine.explain("start what unpacks the layers", &e))?;
     let Ok((status, last)) = timeout(FILLED_WITHIN, filled(world, progress)).await else {
         remove(world).await?;
         return Err(failed(format!("no end after {} s", FILLED_WITHIN.as_secs())));
@@ -106,6 +78,48 @@ pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text,
             Err(failed(last))
         }
     }
+}
+
+/// Starts the container that fills a volume of its own: never one that a lab may have.
+async fn begin(world: &World, hash: &str) -> Result<(), SetupError> {
+    let engine = world.engine().await?;
+    let mut labels = world.labels("").await?;
+    labels.insert(LAYERS.to_owned(), hash.to_owned());
+    let volume = format!("{NAME}-{}-{}", &hash[..8], time::OffsetDateTime::now_utc().unix_timestamp());
+    let request =
+        VolumeCreateRequest { name: Some(volume.clone()), labels: Some(labels.clone()), ..Default::default() };
+    let names = Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.clone());
+    let body = ContainerCreateBody {
+        image: Some("imparcial/lab:latest".into()),
+        entrypoint: Some(["/usr/bin/tini", "-g", "--", "/usr/local/sbin/lab-layers", "fill"].map(String::from).into()),
+        cmd: Some(names.collect()),
+        env: Some(vec![format!("IMPARCIAL_MIRROR={MIRROR}")]),
+        labels: Some(labels),
+        host_config: Some(HostConfig {
+            binds: Some(vec![format!("{volume}:{SHELF}")]),
+            network_mode: Some(NETWORK.into()),
+            // To unpack, an engine mounts. Nothing of a submission is ever in there.
+            cap_add: Some(vec!["SYS_ADMIN".into()]),
+            security_opt: Some(vec!["seccomp=unconfined".into(), "apparmor=unconfined".into()]),
+            ..HostConfig::default()
+        }),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some([(NETWORK.to_owned(), Default::default())].into()),
+        }),
+        ..ContainerCreateBody::default()
+    };
+    // While its container is there, a volume does not count as full, whatever ends us.
+    let options = CreateContainerOptionsBuilder::new().name(NAME).build();
+    engine
+        .docker()
+        .create_volume(request)
+        .await
+        .map_err(|e| engine.explain(format!("make the volume {volume}"), &e))?;
+    let created = engine.docker().create_container(Some(options), body).await;
+    created.map_err(|e| engine.explain("create what unpacks the layers", &e))?;
+    let started = engine.docker().start_container(NAME, None::<StartContainerOptions>).await;
+    started.map_err(|e| engine.explain("start what unpacks the layers", &e))?;
+    Ok(())
 }
 
 /// Follows the container to its end: its status, and its last line.

@@ -14,6 +14,8 @@ mod sources;
 mod stand_ins;
 mod world;
 
+use std::fs::File;
+
 use tokio::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -88,6 +90,7 @@ pub const STEPS: [Step; 7] = [
 /// # Errors
 /// With the first step that could not be made; the ones before it stay.
 pub async fn set_up(world: &World, progress: &dyn Progress) -> Result<(), SetupError> {
+    let _alone = alone(world, progress).await?;
     for step in &STEPS {
         let began = Instant::now();
         let text = match (step.look)(world).await? {
@@ -97,6 +100,31 @@ pub async fn set_up(world: &World, progress: &dyn Progress) -> Result<(), SetupE
         progress.done(step.name, &text, began.elapsed());
     }
     Ok(())
+}
+
+/// Two at once would take away what the other makes: the later one waits. The lock goes with the process.
+async fn alone(world: &World, progress: &dyn Progress) -> Result<File, SetupError> {
+    let path = world.folder()?.join("setup.lock");
+    let failed = |error: std::io::Error| {
+        let shown = path.display();
+        SetupError::new(
+            Text::new(format!("lock {shown}"), format!("bloquear {shown}")),
+            error.to_string(),
+            Text::new(
+                "IMPARCIAL_HOME names another folder for imparcial's state",
+                "IMPARCIAL_HOME indica otra carpeta para el estado de imparcial",
+            ),
+        )
+    };
+    let file = File::create(&path).map_err(failed)?;
+    if file.try_lock().is_err() {
+        let text =
+            Text::new("another set-up is at work: waiting for it", "otra preparación está en marcha: se la espera");
+        progress.begin("setup", &text);
+        let waiting = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
+        return waiting.await.map_err(std::io::Error::other).and_then(|locked| locked).map_err(failed);
+    }
+    Ok(file)
 }
 
 /// What is there and what is missing, without making anything. What stands on something missing is not looked at.

@@ -46,6 +46,7 @@ pub(in crate::probe) enum Dialled {
 pub(in crate::probe) struct Wrong {
     pub to: SocketAddr,
     pub whose: Whose,
+    pub accepted: bool,
     /// Nothing was missed that could tell otherwise.
     pub sure: bool,
     /// The store's name.
@@ -108,7 +109,8 @@ pub(super) fn judge(dials: &Dials, scene: &Scene) -> Dialled {
             let heard = dials.from_start && dials.whole && certain && !asked_perhaps;
             let sure = heard && !(leads(whose) && asked_unseen);
             let name = scene.names.first().cloned();
-            Dialled::Wrong(Wrong { to: attempt.to, whose: whose.clone(), sure, name, port: scene.port })
+            let accepted = attempt.accepted;
+            Dialled::Wrong(Wrong { to: attempt.to, whose: whose.clone(), accepted, sure, name, port: scene.port })
         }
     }
 }
@@ -192,6 +194,12 @@ impl Whose {
 }
 
 impl Wrong {
+    /// Whether it leads to the store at all: at an address of the store's or the machine's, or, where somebody else took the
+    /// connection, perhaps through that one, if the store can be reached from inside.
+    pub(super) fn reaches(&self, from_inside: bool) -> bool {
+        self.accepted && (self.whose.is_store() || from_inside)
+    }
+
     /// In words for people.
     pub(in crate::probe) fn text(&self) -> Text {
         let to = self.to;
@@ -288,6 +296,19 @@ mod tests {
                 format!("{whose} {}{}", wrong.to, if wrong.sure { "" } else { "?" })
             }
         }
+    }
+
+    #[test]
+    fn who_takes_the_connection_may_pass_it_on() {
+        let to = |to: &str, accepted: bool| match judge(&heard(&[], &[(to, accepted, 1.0)]), &scene()) {
+            Dialled::Wrong(wrong) => (wrong.reaches(true), wrong.reaches(false)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(to("172.18.0.2:3306", true), (true, true), "the store's address");
+        assert_eq!(to("172.18.0.2:32000", false), (false, false), "a port of the machine's, at the store");
+        assert_eq!(to("172.18.0.4:3306", true), (true, false), "a proxy of the file's");
+        assert_eq!(to("172.18.0.4:3306", false), (false, false), "another service");
+        assert_eq!(to("192.168.1.20:3306", false), (false, false), "nobody");
     }
 
     type Row =

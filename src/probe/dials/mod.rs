@@ -143,9 +143,10 @@ impl Probe for DialsProbe {
                     let mut seen = self.inside(stack, attempt, Text::same("")).await?;
                     if let Some((_, facts)) = seen.subjects.first_mut() {
                         facts.insert("by_name".to_owned(), json!(false));
-                        facts.insert("reached".to_owned(), json!(wrong.whose.is_store()));
+                        let inside = facts.get("connected") == Some(&json!(true));
+                        facts.insert("reached".to_owned(), json!(wrong.reaches(inside)));
                     }
-                    if wrong.whose.is_store() {
+                    if wrong.whose.is_store() && wrong.accepted {
                         seen.notes.push(by_address(&wrong));
                     }
                     seen.explanation = Some(wrong.text());
@@ -291,7 +292,14 @@ mod tests {
     #[test]
     fn what_was_up_before_us_may_have_asked_before() {
         let to = "10.0.0.1:3306".parse().unwrap();
-        let wrong = Wrong { to, whose: judge::Whose::Nobody, sure: false, name: Some("db".into()), port: 3306 };
+        let wrong = Wrong {
+            to,
+            whose: judge::Whose::Nobody,
+            accepted: false,
+            sure: false,
+            name: Some("db".into()),
+            port: 3306,
+        };
         let text = unsure(&wrong, true).text;
         assert!(text.en.starts_with("attached: the app dials 10.0.0.1:3306,") && text.es.starts_with("adjunto: "));
         assert!(!unsure(&wrong, false).text.en.contains("attached"));

@@ -207,7 +207,7 @@ fn unchanged(before: &[Table], after: &[Table], page: &Page) -> Result<(), Probe
         let matters = page.shown.is_empty() || page.shown.iter().any(|s| s.table == i);
         if matters && now != table.total {
             let (name, was, url) = (table.full_name(), table.total, &page.url);
-            return Err(ProbeError::ours(
+            return Err(ProbeError::unproven(
                 format!("looking at {url} changed {name} from {was} rows to {now}, so what it shows proves nothing"),
                 format!("mirar {url} cambió {name} de {was} filas a {now}, así que lo que muestra no prueba nada"),
             ));
@@ -218,12 +218,12 @@ fn unchanged(before: &[Table], after: &[Table], page: &Page) -> Result<(), Probe
 
 fn nothing_to_recognise(tables: &[Table]) -> ProbeError {
     if tables.iter().all(|t| t.total == 0) {
-        return ProbeError::ours(
+        return ProbeError::unproven(
             "the page answers, and the database has no row that it could show",
             "la página responde, y la base de datos no tiene ninguna fila que pudiera mostrar",
         );
     }
-    ProbeError::ours(
+    ProbeError::unproven(
         "the page answers, and no row of the database has a value that would be recognised on it (only small numbers)",
         "la página responde, y ninguna fila de la base de datos tiene un valor que pudiera reconocerse en ella (solo números pequeños)",
     )

@@ -72,7 +72,7 @@ pub(super) async fn run(stack: &Arc<Stack>, db: &str, app: &str, restart: bool) 
     };
     let tables = schema::read(&store, schema::Rows::Some, ATTEMPT).await?;
     if tables.is_empty() {
-        return Err(ProbeError::ours(
+        return Err(ProbeError::unproven(
             "there is no table to write a fresh row into",
             "no hay ninguna tabla en la que escribir una fila nueva",
         ));
@@ -120,7 +120,7 @@ async fn write_and_look(
         }
         if standing.is_empty() {
             let why = refused.unwrap_or_else(|| "no column can hold a made-up value".to_owned());
-            return Err(ProbeError::ours(
+            return Err(ProbeError::unproven(
                 format!("nothing fresh can be written into the tables: {why}"),
                 format!("no se puede escribir nada nuevo en las tablas: {why}"),
             ));

@@ -81,7 +81,7 @@ pub async fn enter(stack: &Stack, container: &Container, timeout: Duration) -> R
     }
     stack.notebook.lock().await.remove(&key);
     let service = &container.service;
-    Err(ProbeError::ours(
+    Err(ProbeError::unproven(
         format!(
             "no login of service {service}'s environment is let in, so nothing can be told of its tables: {denied}"
         ),
