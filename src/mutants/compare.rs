@@ -22,6 +22,7 @@ pub struct Outcome {
     pub observations: Vec<String>,
     /// Where those that failed or are undecided by themselves lead in the submission: `file:line`.
     pub places: Vec<String>,
+    pub earned: Milli,
     pub lost: Milli,
     pub undecided_points: Milli,
 }
@@ -43,7 +44,8 @@ impl Outcome {
             match decides(check) {
                 Verdict::Fail => out.lost += check.points,
                 Verdict::Error => out.undecided_points += check.points,
-                Verdict::Pass | Verdict::Skip => {}
+                Verdict::Pass => out.earned += check.points,
+                Verdict::Skip => {}
             }
         }
         out

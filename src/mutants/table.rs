@@ -73,7 +73,25 @@ pub fn render(rows: &[Row]) -> String {
     }
     out.push('\n');
     out.push_str(&kinds(rows));
+    out.push_str(&share("of all", rows, |_| true));
+    out.push_str(&share("of those that must fail or pass", rows, |e| !e.failed.is_empty() || e.is_pass()));
     out
+}
+
+/// How many of the points were decided: a grader that leaves all undecided is never wrong.
+fn share(of: &str, rows: &[Row], which: fn(&Expect) -> bool) -> String {
+    let graded = rows.iter().filter(|row| which(&row.mutant.expect)).filter_map(|row| row.got.as_ref().ok());
+    let (earned, lost, undecided) = graded.fold((0, 0, 0), |(earned, lost, undecided), (outcome, _)| {
+        (earned + outcome.earned, lost + outcome.lost, undecided + outcome.undecided_points)
+    });
+    let all = earned + lost + undecided;
+    if all == 0 {
+        return String::new();
+    }
+    let permille = 1000 * (earned + lost) / all;
+    let [earned, lost, undecided] = [earned, lost, undecided].map(show_milli);
+    let decided = format!("{}.{} % decided", permille / 10, permille % 10);
+    format!("{of}: {decided} (earned {earned}, lost {lost}, undecided {undecided})\n")
 }
 
 /// How many of each base must fail, pass or stay undecided: a table of faults alone would not notice a grader that is too strict.
@@ -159,6 +177,7 @@ mod tests {
         let good = Outcome {
             failed: vec!["page".to_owned()],
             skipped: vec!["live".to_owned()],
+            earned: 44_000,
             lost: 16_000,
             ..Outcome::default()
         };
@@ -177,6 +196,16 @@ mod tests {
 
         1 of 3 mutants as they must be; wrong fails: 0; wrong passes: 1; not graded: 1
         php: 2 must fail, 1 must pass, 0 must be undecided
+        of all: 100.0 % decided (earned 44, lost 16, undecided 0)
+        of those that must fail or pass: 100.0 % decided (earned 44, lost 16, undecided 0)
         ");
+        let open = Outcome {
+            earned: 28_000,
+            undecided: vec!["app".to_owned()],
+            undecided_points: 32_000,
+            ..Outcome::default()
+        };
+        let rows = [row("undecided: [app]", Ok((open, vec![]))), rows[0].clone()];
+        insta::assert_snapshot!(share("of all", &rows, |_| true), @"of all: 73.3 % decided (earned 72, lost 16, undecided 32)");
     }
 }

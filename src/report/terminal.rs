@@ -109,10 +109,8 @@ fn points(page: &mut Page, record: &RunRecord, grade: &Grade, lang: Lang) {
     if !record.manual.is_empty() {
         judged::parts(page, grade, lang);
     }
-    if grade.undecided > 0 {
-        let share = grade.decided_permille();
-        page.row(pick(lang, "decided", "decidido"), &format!("{:>5}.{} %", share / 10, share % 10));
-    }
+    let share = grade.decided_permille();
+    page.row(pick(lang, "decided", "decidido"), &format!("{:>5}.{} %", share / 10, share % 10));
 }
 
 fn times(page: &mut Page, record: &RunRecord, lang: Lang) {
