@@ -121,13 +121,9 @@ pub fn compare(mutant: &Mutant, outcome: &Outcome, points: &BTreeMap<String, Mil
         let show = |ids: &[String]| if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
         out.push(Difference::Other(format!("observations failed: {} instead of {}", show(&got), show(&want))));
     }
-    if !mutant.looks_at.is_empty() && mutant.looks_at != outcome.places {
+    if let Some(looks_at) = mutant.looks_at.as_ref().filter(|places| **places != outcome.places) {
         let show = |places: &[String]| if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") };
-        out.push(Difference::Other(format!(
-            "leads to {} instead of {}",
-            show(&outcome.places),
-            show(&mutant.looks_at)
-        )));
+        out.push(Difference::Other(format!("leads to {} instead of {}", show(&outcome.places), show(looks_at))));
     }
     out
 }
@@ -181,11 +177,14 @@ mod tests {
             |places: &[&str]| Outcome { failed: ids(&["page"]), lost: 7000, places: ids(places), ..Outcome::default() };
         let silent = mutant(fails("page"), &[], 7000);
         assert_eq!(compare(&silent, &outcome(&["a.py:9"]), &points()), []);
-        let said = Mutant { looks_at: ids(&["a.py:3"]), ..silent };
+        let said = Mutant { looks_at: Some(ids(&["a.py:3"])), ..silent.clone() };
         assert_eq!(compare(&said, &outcome(&["a.py:3"]), &points()), []);
         let other = |text: &str| vec![Difference::Other(text.to_owned())];
         assert_eq!(compare(&said, &outcome(&["a.py:9"]), &points()), other("leads to a.py:9 instead of a.py:3"));
         assert_eq!(compare(&said, &outcome(&[]), &points()), other("leads to nowhere instead of a.py:3"));
+        let nowhere = Mutant { looks_at: Some(Vec::new()), ..silent };
+        assert_eq!(compare(&nowhere, &outcome(&[]), &points()), []);
+        assert_eq!(compare(&nowhere, &outcome(&["a.py:9"]), &points()), other("leads to a.py:9 instead of nowhere"));
     }
 
     #[test]

@@ -26,9 +26,9 @@ pub struct Mutant {
     pub may_skip: Vec<String>,
     /// Observations that fail.
     pub expect_observation: Vec<String>,
-    /// Where the checks at the root must lead in the submission, `file:line`, in the scenario's order; nothing is asked
-    /// where it is empty.
-    pub looks_at: Vec<String>,
+    /// Where the checks at the root must lead in the submission, `file:line`, in the scenario's order; empty, they must lead
+    /// nowhere. Nothing is asked where it is not said.
+    pub looks_at: Option<Vec<String>>,
     /// Points that are lost, those of `skips` included.
     pub loses: Milli,
     pub undecided_points: Milli,
@@ -167,7 +167,7 @@ fn decode(d: &mut Decoder<'_>, folder: &Path, bases: &[Base]) -> Option<Mutant> 
         skips: d.text_list("skips"),
         may_skip: d.text_list("may_skip"),
         expect_observation: d.text_list("expect_observation"),
-        looks_at: d.text_list("looks_at"),
+        looks_at: d.has("looks_at").then(|| d.text_list("looks_at")),
         loses: points(d, "loses"),
         undecided_points: points(d, "undecided_points"),
         patience: d.duration("patience"),
@@ -285,8 +285,15 @@ mod tests {
         assert_eq!((mutant.loses, mutant.undecided_points), (16_500, 0));
         assert_eq!(mutant.edit[0], Edit { file: "f".into(), replace: "a\n".into(), with: String::new() });
         assert_eq!(mutant.encode[0], Encode { file: "g".into(), bom: true, crlf: false, latin_1: true });
-        assert_eq!(mutant.looks_at, ["app/app.py:14"]);
+        assert_eq!(mutant.looks_at, Some(vec!["app/app.py:14".to_owned()]));
         assert_eq!(mutant.patience, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn to_lead_nowhere_is_said_and_to_say_nothing_is_another_thing() {
+        let of = |more: &str| loaded(&format!("about: x\nlayers: [services]\nexpect: pass\n{more}")).unwrap().looks_at;
+        assert_eq!(of("looks_at: []\n"), Some(Vec::new()));
+        assert_eq!(of(""), None);
     }
 
     #[test]

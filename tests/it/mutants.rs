@@ -85,12 +85,12 @@ fn every_check_has_a_mutant_that_fails_it_alone() {
 #[test]
 fn every_place_that_a_mutant_leads_to_is_a_line_of_it() {
     let mut places = 0;
-    for mutant in mutants("seed").iter().filter(|m| !m.looks_at.is_empty()) {
+    for mutant in mutants("seed").iter().filter(|m| m.looks_at.is_some()) {
         let folder = tempfile::tempdir().unwrap();
         if let Err(error) = apply(mutant, folder.path()) {
             panic!("{error}");
         }
-        for place in &mutant.looks_at {
+        for place in mutant.looks_at.iter().flatten() {
             let (file, line) = place.rsplit_once(':').unwrap();
             let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
             let said = text.lines().nth(line.parse::<usize>().unwrap() - 1).unwrap_or_default();
