@@ -159,6 +159,10 @@ pub struct Observation {
     pub conditions: Vec<String>,
     /// Whom it dials instead of whom it should: names and addresses as its code may write them.
     pub dialled: Vec<String>,
+    /// The ports that were dialled there, where they are known.
+    pub ports: Vec<u16>,
+    /// What it printed while it was looked at.
+    pub printed: String,
 }
 
 impl Observation {

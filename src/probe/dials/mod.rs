@@ -17,6 +17,8 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 pub(super) use self::hear::{Heard, hear};
+#[cfg(test)]
+pub(super) use self::judge::Whose;
 pub(super) use self::judge::{Dialled, Wrong};
 use super::common::{here, player};
 use super::page::walk::{Reach, Walk};

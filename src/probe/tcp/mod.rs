@@ -37,6 +37,7 @@ pub static KIND: ProbeKind = ProbeKind {
         },
         FactSpec { name: "name", unit: Unit::Text, summary: "the name or address that worked" },
         FactSpec { name: "refused", unit: Unit::Text, summary: "why there was no connection" },
+        FactSpec { name: "published", unit: Unit::Bool, summary: "the role publishes the port that is asked for" },
     ],
     example: "{id: db-by-name, points: 8, tcp: {host: \"{db.names}\", port: 3306, from: {inside: app}}, expect: {connected: true, greeted_by: db}}",
     schema: || {
@@ -213,7 +214,9 @@ impl Tcp {
         };
         if doors.is_empty() {
             let elsewhere: Vec<String> = own.map(|p| p.host.to_string()).collect();
-            return absent(nothing_published(&container.service, port, &elsewhere));
+            let mut seen = absent(nothing_published(&container.service, port, &elsewhere))?;
+            is_published(&mut seen, false);
+            return Ok(seen);
         }
         let view = View { stack, containers: &containers, from: &self.from, attempt };
         let mut last = None;
@@ -222,6 +225,7 @@ impl Tcp {
             let dialled = dial(&agent, address, door.host, door.container == MYSQL, attempt).await?;
             let connected = dialled.connected();
             let mut observation = view.observation(dialled, door.host).await?;
+            is_published(&mut observation, true);
             if !connected {
                 let (service, host, inner) = (&door.service, door.host, door.container);
                 observation.explanation = Some(Text::new(
@@ -290,6 +294,12 @@ impl Tcp {
             ));
         }
         Ok(observation)
+    }
+}
+
+fn is_published(seen: &mut Observation, whether: bool) {
+    if let Some((_, facts)) = seen.subjects.first_mut() {
+        facts.insert("published".to_owned(), json!(whether));
     }
 }
 
