@@ -189,7 +189,7 @@ async fn inside(
     let clues: Vec<_> = outcomes.iter().map(where_to_look::Clue::of).collect();
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
     exhibits.link(plan, &stack, &mut record.checks);
-    where_to_look::mark(plan, &stack, &logs, &clues, &mut record.checks);
+    where_to_look::mark(plan, &stack, logs, clues, &mut record.checks).await;
     let verdicts: Vec<_> = record.checks.iter().map(|c| c.verdict).enumerate().collect();
     // Of a stack that somebody else brought up nobody knows whether it is the reference.
     if !lost && !matches!(plan.options.place, plan::Place::Attached(_)) {

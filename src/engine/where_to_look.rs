@@ -4,6 +4,10 @@
 //! has places; where none is sure, there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,12 +23,20 @@ use crate::submission::whereabouts::{LookAt, View};
 
 /// More places are no help.
 const MOST: usize = 3;
+/// A run does not wait longer for them.
+const LONGEST: Duration = Duration::from_secs(10);
+/// The facts that say that a service ended, each for what it printed last.
+const ENDED: [&str; 5] = ["state", "quiet_for_s", "until_end", "restarts", "exit_code"];
 
 /// What a check's last look saw that may lead somewhere.
 #[derive(Default)]
 pub(super) struct Clue {
     subjects: Vec<(String, Facts)>,
     dialled: Vec<String>,
+    /// The ports that were dialled there; none is known where it is empty.
+    ports: Vec<u16>,
+    /// What the app printed while it was looked at.
+    printed: String,
     /// The page or response that was seen, headers and all.
     page: String,
 }
@@ -37,12 +49,20 @@ impl Clue {
         Self {
             subjects: seen.subjects.clone(),
             dialled: seen.dialled.clone(),
+            ports: seen.ports.clone(),
+            printed: seen.printed.clone(),
             page: page.unwrap_or_default().into_owned(),
         }
     }
 
     fn fact(&self, name: &str) -> Option<&Value> {
         self.subjects.first().and_then(|(_, facts)| facts.get(name))
+    }
+
+    /// The ports that were tried at those who were dialled.
+    fn tried(&self) -> Vec<u16> {
+        let tried = self.list("tried").into_iter().filter_map(|to| to.parse::<SocketAddr>().ok());
+        tried.filter(|to| self.dialled.contains(&to.ip().to_string())).map(|to| to.port()).collect()
     }
 
     /// The names of a fact that is a list.
@@ -63,37 +83,57 @@ struct Scene<'a> {
 }
 
 /// What is asked of the scene: a check as it was planned.
-struct Asked<'a> {
-    kind: &'a str,
+struct Asked {
+    kind: &'static str,
     roles: Vec<String>,
-    published: Option<&'a str>,
+    published: Option<String>,
 }
 
-/// Marks every check that failed, or is undecided for something in the submission's own files.
-pub(super) fn mark(
+/// Marks every check that failed, or is undecided for something in the submission's own files. What is read was written by
+/// others: what takes too long is left, and the run goes on without it.
+pub(super) async fn mark(
     plan: &Plan,
-    stack: &Stack,
-    logs: &BTreeMap<String, String>,
-    clues: &[Clue],
+    stack: &Arc<Stack>,
+    logs: BTreeMap<String, String>,
+    clues: Vec<Clue>,
     checks: &mut [CheckRecord],
 ) {
-    let scene = Scene {
-        view: View::of(&stack.submission),
-        refused: &stack.config.message,
-        policy: &stack.policy,
-        services: &stack.services,
-        roles: &stack.roles,
-        logs,
+    let asked = |planned: &crate::plan::PlannedCheck| Asked {
+        kind: planned.kind.name,
+        roles: planned.probe.roles(),
+        published: planned.probe.published().map(str::to_owned),
     };
-    for ((planned, clue), check) in plan.checks.iter().zip(clues).zip(checks) {
-        let (kind, roles) = (planned.kind.name, planned.probe.roles());
-        let asked = Asked { kind, roles, published: planned.probe.published() };
-        check.look_at = scene.places(&asked, clue, check);
+    let asked: Vec<Asked> = plan.checks.iter().map(asked).collect();
+    let (stack, seen) = (stack.clone(), checks.to_vec());
+    let found = in_time(move |late| {
+        let scene = Scene {
+            view: View::of(&stack.submission),
+            refused: &stack.config.message,
+            policy: &stack.policy,
+            services: &stack.services,
+            roles: &stack.roles,
+            logs: &logs,
+        };
+        let all = asked.iter().zip(&clues).zip(&seen).take_while(|_| !late.load(Ordering::Relaxed));
+        all.map(|((asked, clue), check)| scene.places(asked, clue, check)).collect::<Vec<_>>()
+    });
+    for (check, places) in checks.iter_mut().zip(found.await.unwrap_or_default()) {
+        check.look_at = places;
     }
 }
 
+/// What comes of reading files, beside everything else; none where it takes too long. It is told that it is late.
+async fn in_time<T: Send + 'static>(reading: impl FnOnce(&AtomicBool) -> T + Send + 'static) -> Option<T> {
+    let late = Arc::new(AtomicBool::new(false));
+    let told = late.clone();
+    let read = tokio::task::spawn_blocking(move || reading(&late));
+    let read = tokio::time::timeout(LONGEST, read).await;
+    told.store(true, Ordering::Relaxed);
+    read.ok()?.ok()
+}
+
 impl Scene<'_> {
-    fn places(&self, asked: &Asked<'_>, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
+    fn places(&self, asked: &Asked, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
         let mut places = match (check.verdict, check.reason) {
             (Verdict::Fail, _) => self.of_failure(asked, clue, check),
             (Verdict::Error, Some(Reason::Ambiguous)) => self.candidates(asked),
@@ -107,7 +147,7 @@ impl Scene<'_> {
         places
     }
 
-    fn of_failure(&self, asked: &Asked<'_>, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
+    fn of_failure(&self, asked: &Asked, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
         // What was left out tells why it does not run, answer or dial.
         let left_out = self.left_out(asked);
         if !left_out.is_empty() && !matches!(asked.kind, "compose" | "policy" | "limits" | "dockerfile") {
@@ -120,12 +160,13 @@ impl Scene<'_> {
             "policy" => self.refused_keys(),
             "container" => self.container(asked, clue, check),
             "limits" | "enforced" => self.limits(asked, clue, check),
-            "tcp" => asked.published.and_then(|role| self.service(role)).map_or_else(Vec::new, |name| self.ports(name)),
+            "tcp" => self.door(asked, clue, check).into_iter().collect(),
             // The store's role comes first.
-            "dials" => asked.roles.get(1).and_then(|role| self.service(role)).map_or_else(Vec::new, |name| {
-                let written = self.view.written(name, &clue.dialled);
-                if written.is_empty() { self.view.at_service(name).into_iter().collect() } else { written }
-            }),
+            "dials" => asked
+                .roles
+                .get(1)
+                .and_then(|role| self.service(role))
+                .map_or_else(Vec::new, |name| self.view.written(name, &clue.dialled, &clue.tried())),
             "mysql" => service.map_or_else(Vec::new, |name| self.database(name, clue)),
             "page" | "http" => app().map_or_else(Vec::new, |name| self.page(name, clue)),
             "round_trip" => self.round_trip(asked),
@@ -142,7 +183,7 @@ impl Scene<'_> {
     }
 
     /// The services that a check looks at and that were never started for a fault of the submission's.
-    fn left_out(&self, asked: &Asked<'_>) -> Vec<LookAt> {
+    fn left_out(&self, asked: &Asked) -> Vec<LookAt> {
         let services = asked.roles.iter().filter_map(|role| self.services.get(self.service(role)?));
         let own = services.filter(|s| matches!(s.left_out, Some(LeftOut { reason: None, .. })));
         own.flat_map(|service| self.no_image(service)).collect()
@@ -166,7 +207,7 @@ impl Scene<'_> {
     }
 
     /// An image that nobody here has, or a requirement that has gone.
-    fn not_to_be_had(&self, asked: &Asked<'_>) -> Vec<LookAt> {
+    fn not_to_be_had(&self, asked: &Asked) -> Vec<LookAt> {
         let services = asked.roles.iter().filter_map(|role| self.services.get(self.service(role)?));
         let left_out = services.filter_map(|s| Some((s, s.left_out.as_ref()?.reason?)));
         left_out
@@ -185,7 +226,7 @@ impl Scene<'_> {
     }
 
     /// The services that fit a role equally well.
-    fn candidates(&self, asked: &Asked<'_>) -> Vec<LookAt> {
+    fn candidates(&self, asked: &Asked) -> Vec<LookAt> {
         let bindings = asked.roles.iter().filter_map(|role| self.roles.get(role));
         bindings.flat_map(|b| &b.candidates).filter_map(|name| self.view.at_service(name)).collect()
     }
@@ -195,8 +236,13 @@ impl Scene<'_> {
     }
 
     fn hit(&self, hit: &Hit) -> Option<LookAt> {
-        let noted = self.view.noted(&hit.at, hit.text.clone());
-        noted.or_else(|| self.view.at_service(hit.service.as_deref()?))
+        let service = hit.service.as_deref();
+        let key = hit.keys.last().and_then(|key| key.split('.').next()).unwrap_or_default();
+        // A mount has a line of its own, with what is mounted.
+        let mounts = service.and_then(|name| self.view.service(name)).map_or(&[][..], |def| &def.mounts);
+        let mounted = mounts.iter().find(|mount| mount.at == hit.at).and_then(|mount| mount.source.as_deref());
+        let noted = self.view.noted(&hit.at, mounted.unwrap_or(key), service, hit.text.clone());
+        noted.or_else(|| self.view.at_key_or_service(service?, &[key]))
     }
 
     /// The keys that refuse the app or its store.
@@ -206,12 +252,12 @@ impl Scene<'_> {
     }
 
     /// The service of a subject: a role's, or the only one's.
-    fn subject<'s>(&'s self, asked: &'s Asked<'_>, subject: &'s str) -> Option<&'s str> {
+    fn subject<'s>(&'s self, asked: &'s Asked, subject: &'s str) -> Option<&'s str> {
         let role = if subject.is_empty() { asked.roles.first()? } else { subject };
         self.service(role)
     }
 
-    fn container(&self, asked: &Asked<'_>, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
+    fn container(&self, asked: &Asked, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
         let mut places = Vec::new();
         for (subject, facts) in &clue.subjects {
             let failed =
@@ -223,7 +269,7 @@ impl Scene<'_> {
                 places.extend(self.view.at_limit(name, true));
             } else if failed("built_from_submission") && self.view.service(name).is_some_and(|s| s.build.is_none()) {
                 places.extend(self.view.at_key_or_service(name, &["image"]));
-            } else {
+            } else if ENDED.iter().any(|fact| failed(fact)) {
                 places.extend(self.ended(name));
             }
         }
@@ -237,12 +283,12 @@ impl Scene<'_> {
         let last = log.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         let not_there = last.contains("can't open file '") || last.contains("executable file not found");
         let started = not_there.then(|| self.view.start_command(name)).flatten();
-        let raised = || self.view.raised(name, log).or_else(|| self.view.said_by(name, last));
+        let raised = || self.view.raised_at_end(name, log).or_else(|| self.view.said_by(name, last));
         let refused = self.view.refused_statement(&self.view.scripts(name), log);
         refused.or(started).or_else(raised).or_else(|| self.view.at_service(name))
     }
 
-    fn limits(&self, asked: &Asked<'_>, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
+    fn limits(&self, asked: &Asked, clue: &Clue, check: &CheckRecord) -> Vec<LookAt> {
         let failed = |subject: &str| check.findings.iter().any(|f| !f.holds && f.subject == subject);
         let subjects = clue.subjects.iter().filter(|(subject, _)| failed(subject));
         let places = subjects.filter_map(|(subject, facts)| {
@@ -254,6 +300,19 @@ impl Scene<'_> {
 
     fn ports(&self, name: &str) -> Vec<LookAt> {
         self.view.at_key_or_service(name, &["ports"]).into_iter().collect()
+    }
+
+    /// A published port that does not answer: `ports` where it is not published, or for the machine alone; else what the app
+    /// listens on, where it says so.
+    fn door(&self, asked: &Asked, clue: &Clue, check: &CheckRecord) -> Option<LookAt> {
+        let name = self.service(asked.published.as_deref()?)?;
+        let published = clue.fact("published")?.as_bool()?;
+        let loopback = clue.fact("address").and_then(Value::as_str) == Some("loopback");
+        if !published || (loopback && check.findings.iter().any(|f| !f.holds && f.fact == "address")) {
+            return self.view.at_key_or_service(name, &["ports"]);
+        }
+        let refused = clue.fact("connected") == Some(&Value::Bool(false));
+        if refused { self.view.listens_to_itself(name) } else { None }
     }
 
     /// What the server refused, else where the scripts should be given to it and what they would make.
@@ -270,9 +329,10 @@ impl Scene<'_> {
         if scripts.given.is_empty() {
             places.extend(self.view.at_key_or_service(name, &["volumes"]));
         }
-        places.extend(tables.iter().filter_map(|table| self.view.creates(&scripts, table)));
-        let of = |row: &&&str| row.split_once(':').map(|(table, _)| table.to_owned());
-        places.extend(rows.iter().filter_map(|row| self.view.fills(&scripts, &of(&row)?)));
+        let texts = self.view.read(&scripts);
+        places.extend(tables.iter().take(MOST).filter_map(|table| self.view.creates(&texts, table)));
+        let of = rows.iter().filter_map(|row| Some(row.split_once(':')?.0)).collect::<BTreeSet<_>>();
+        places.extend(of.into_iter().take(MOST).filter_map(|table| self.view.fills(&texts, table)));
         if places.len() < 2 && scripts.given.is_empty() {
             places.extend(self.view.script(&scripts));
         }
@@ -288,14 +348,14 @@ impl Scene<'_> {
         if status < 500 && clue.fact("database_error") != Some(&Value::Bool(true)) {
             return Vec::new();
         }
-        let mut places = self.view.written(name, &clue.dialled);
+        let mut places = self.view.written(name, &clue.dialled, &clue.ports);
         let raised = self.view.raised_on_page(name, &clue.page);
-        places.extend(raised.or_else(|| self.view.raised(name, self.log(name))));
+        places.extend(raised.or_else(|| self.view.raised(name, &clue.printed)));
         places
     }
 
     /// A page that does not come from the database: rows in the code, else the only file that can be meant.
-    fn round_trip(&self, asked: &Asked<'_>) -> Vec<LookAt> {
+    fn round_trip(&self, asked: &Asked) -> Vec<LookAt> {
         let mut services = asked.roles.iter().map(|role| self.service(role));
         let (Some(Some(app)), Some(Some(store))) = (services.next(), services.next()) else { return Vec::new() };
         let values = self.view.values(&self.view.scripts(store));

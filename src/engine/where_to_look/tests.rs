@@ -55,7 +55,7 @@ impl World {
         &self,
         verdict: Verdict,
         reason: Option<Reason>,
-        asked: &Asked<'_>,
+        asked: &Asked,
         clue: &Clue,
         failed: &[(&str, &str)],
     ) -> Vec<String> {
@@ -81,12 +81,12 @@ impl World {
         places.into_iter().map(|look| format!("{}:{}", look.place.file, look.place.line)).collect()
     }
 
-    fn failed(&self, kind: &str, roles: &[&str], clue: &Clue, failed: &[(&str, &str)]) -> Vec<String> {
+    fn failed(&self, kind: &'static str, roles: &[&str], clue: &Clue, failed: &[(&str, &str)]) -> Vec<String> {
         self.places(Verdict::Fail, None, &asked(kind, roles), clue, failed)
     }
 }
 
-fn asked<'a>(kind: &'a str, roles: &[&str]) -> Asked<'a> {
+fn asked(kind: &'static str, roles: &[&str]) -> Asked {
     Asked { kind, roles: roles.iter().map(|role| (*role).to_owned()).collect(), published: None }
 }
 
@@ -173,6 +173,14 @@ fn a_service_that_does_not_stay_up() {
     assert_eq!(of("Listening\nfalta la variable CLAVE\n"), ["app/app.py:17"]);
     assert_eq!(of("python: can't open file 'ap.py': [Errno 2] No such file or directory\n"), ["app/Dockerfile:10"]);
     assert_eq!(of("bye\n"), ["docker-compose.yml:3"]);
+    assert_eq!(
+        of(&format!("{RAISED}GET / 500\n")),
+        ["docker-compose.yml:3"],
+        "what it survived is not what it ended for"
+    );
+    let world = World::usual().printed("app", RAISED);
+    let sick = saw(&json!({"state": "running", "health": "unhealthy"}));
+    assert_eq!(world.failed("container", &["app"], &sick, &[("", "health")]), NONE, "it did not end");
     let log = "docker-entrypoint.sh: running /docker-entrypoint-initdb.d/init.sql\nERROR 1064 (42000) at line 2: x\n";
     let store = World::usual().printed("db", log).failed("container", &["db"], &ended, &[("", "state")]);
     assert_eq!(store, ["db/init.sql:2"], "a script that ends its server");
@@ -207,14 +215,22 @@ fn each_subject_that_is_not_as_it_should_be_has_its_own_place() {
 #[test]
 fn a_port_and_a_name_that_is_dialled() {
     let world = World::usual();
-    let closed = saw(&json!({"connected": false}));
-    let of = |published| {
-        let asked = Asked { published, ..asked("tcp", &["app"]) };
-        world.places(Verdict::Fail, None, &asked, &closed, &[("", "connected")])
+    let door = |world: &World, published: Option<&str>, facts: Value, fact: &str| {
+        let asked = Asked { published: published.map(str::to_owned), ..asked("tcp", &["app"]) };
+        world.places(Verdict::Fail, None, &asked, &saw(&facts), &[("", fact)])
     };
-    assert_eq!(of(Some("app")), ["docker-compose.yml:7"]);
-    assert_eq!(of(Some("db")), ["docker-compose.yml:10"], "it has none");
-    assert_eq!(of(None), NONE, "another host's");
+    let of = |published, facts: Value| door(&world, published, facts, "connected");
+    let none = json!({"connected": false, "published": false});
+    assert_eq!(of(Some("app"), none.clone()), ["docker-compose.yml:7"], "another one, or none");
+    assert_eq!(of(Some("db"), none.clone()), ["docker-compose.yml:10"], "it has none");
+    assert_eq!(of(None, none), NONE, "another host's");
+    assert_eq!(of(Some("app"), json!({"connected": false})), NONE, "nobody looked");
+    let closed = json!({"connected": false, "published": true, "address": "not_loopback"});
+    assert_eq!(of(Some("app"), closed.clone()), NONE, "`ports` is right, and nothing says what is wrong");
+    let alone = World::of(Files::usual(&[("app/app.py", "app.run(host='127.0.0.1')\n")]));
+    assert_eq!(door(&alone, Some("app"), closed, "connected"), ["app/app.py:1"]);
+    let here = json!({"connected": true, "published": true, "address": "loopback"});
+    assert_eq!(door(&alone, Some("app"), here, "address"), ["docker-compose.yml:7"]);
 
     let dials = |hosts: &[&str]| {
         let dialled = hosts.iter().map(|host| (*host).to_owned()).collect();
@@ -223,7 +239,13 @@ fn a_port_and_a_name_that_is_dialled() {
     };
     assert_eq!(dials(&["192.168.1.20"]), ["app/app.py:13"]);
     assert_eq!(dials(&["bd"]), ["docker-compose.yml:6"]);
-    assert_eq!(dials(&["10.0.0.1"]), ["docker-compose.yml:3"], "made up at run time: the service");
+    assert_eq!(dials(&["10.0.0.1"]), NONE, "made up at run time");
+    assert_eq!(dials(&[]), NONE, "nothing wrong was heard");
+    let code = "a = connect('192.168.1.20:3306')\nb = connect('192.168.1.20:6379')\n";
+    let world = World::of(Files::usual(&[("app/app.py", code)]));
+    let tried = json!({"by_name": false, "tried": ["10.0.0.1:6379", "192.168.1.20:3306"]});
+    let clue = Clue { dialled: vec!["192.168.1.20".to_owned()], ..saw(&tried) };
+    assert_eq!(world.failed("dials", &["db", "app"], &clue, &[("", "by_name")]), ["app/app.py:1"]);
 }
 
 #[test]
@@ -246,14 +268,17 @@ fn sql_that_was_not_applied() {
 
 #[test]
 fn a_page_that_fails_and_one_that_only_lacks_rows() {
-    let world = World::usual().printed("app", RAISED);
+    let world = World::usual();
     let of = |world: &World, clue: &Clue| world.failed("page", &["app", "db"], clue, &[("", "rows_shown")]);
     let broken = saw(&json!({"status": 500, "rows_shown": 0, "database_error": false}));
+    let later = World::usual().printed("app", RAISED);
+    assert_eq!(of(&later, &broken), NONE, "what it printed some time is not about this page");
+    let broken = Clue { printed: RAISED.to_owned(), ..broken };
     assert_eq!(of(&world, &broken), ["app/app.py:12"]);
     assert_eq!(of(&world, &saw(&json!({"status": 200, "rows_shown": 0, "database_error": false}))), NONE);
     assert_eq!(of(&world, &saw(&json!({"status": 404}))), NONE);
-    assert_eq!(of(&World::usual(), &broken), NONE, "nobody says where");
-    let unknown = Clue { dialled: vec!["bd".to_owned()], ..saw(&json!({"status": 500})) };
+    assert_eq!(of(&world, &saw(&json!({"status": 500}))), NONE, "nobody says where");
+    let unknown = Clue { dialled: vec!["bd".to_owned()], printed: RAISED.to_owned(), ..saw(&json!({"status": 500})) };
     assert_eq!(of(&world, &unknown), ["docker-compose.yml:6", "app/app.py:12"]);
     assert_eq!(of(&World::usual(), &saw(&json!({"rows_shown": 0}))), NONE, "it publishes a port, and nothing answers");
     assert_eq!(World::usual().failed("page", &["db"], &saw(&json!({})), &[]), ["docker-compose.yml:10"], "no port");
@@ -274,14 +299,55 @@ fn places_are_few_and_each_is_named_once() {
     let clue = Clue { dialled: vec!["10.0.0.1".to_owned(), "10.0.0.1".to_owned()], ..saw(&json!({"by_name": false})) };
     let places = world.failed("dials", &["db", "app"], &clue, &[("", "by_name")]);
     assert_eq!(places, ["app/app.py:1", "app/app.py:2", "app/app.py:3"]);
-    let hit = |column| Hit {
+    let hit = |column: u32| Hit {
         rule: "x".to_owned(),
         service: None,
         action: Action::Refuse,
         text: Text::default(),
         at: Place { file: "docker-compose.yml".to_owned(), line: 4, column },
-        keys: Vec::new(),
+        keys: ["services", "app", "build"].map(str::to_owned).into(),
     };
     let world = World { policy: vec![hit(1), hit(9)], ..World::usual() };
     assert_eq!(world.failed("policy", &[], &Clue::default(), &[]), ["docker-compose.yml:4"]);
+}
+
+#[test]
+fn what_policy_refuses_in_a_file_that_is_extended_has_no_line_of_that_file() {
+    let base = "services:\n  app:\n    image: x\n\n\n    privileged: true\n";
+    let compose = "services:\n  app:\n    extends: {file: base.yml, service: app}\n  db:\n    image: mysql:5.7\n    privileged: true\n    volumes:\n      - ./db:/docker-entrypoint-initdb.d\n";
+    let mut world = World::of(Files::of(&[("docker-compose.yml", compose), ("base.yml", base)]));
+    let submission = &world.files.submission;
+    world.policy = crate::submission::policy::judge(submission, submission.compose.as_ref().unwrap(), &[]);
+    world.policy.retain(|hit| hit.service.as_deref() == Some("app"));
+    assert_eq!(world.policy.len(), 1);
+    assert_eq!(world.failed("policy", &[], &Clue::default(), &[]), ["docker-compose.yml:2"]);
+    // Of the whole file no line is known.
+    let whole = Hit { service: None, keys: vec!["networks".to_owned()], ..world.policy[0].clone() };
+    let world = World { policy: vec![whole], ..world };
+    assert_eq!(world.failed("policy", &[], &Clue::default(), &[]), NONE);
+}
+
+#[test]
+fn what_is_mounted_is_refused_in_its_own_line() {
+    let compose = COMPOSE.replace("      - ./db:", "      - /var/run/docker.sock:/var/run/docker.sock\n      - ./db:");
+    let mut world = World::of(Files::usual(&[("docker-compose.yml", &compose as &str)]));
+    let submission = &world.files.submission;
+    world.policy = crate::submission::policy::judge(submission, submission.compose.as_ref().unwrap(), &[]);
+    assert_eq!(world.failed("policy", &[], &Clue::default(), &[]), ["docker-compose.yml:13"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_does_not_wait_for_what_takes_too_long() {
+    assert_eq!(in_time(|_| 3).await, Some(3));
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let (tell, heard) = std::sync::mpsc::channel();
+    let reading = tokio::spawn(in_time(move |late| {
+        let _ = wait.recv();
+        tell.send(late.load(Ordering::Relaxed))
+    }));
+    tokio::task::yield_now().await;
+    tokio::time::advance(LONGEST).await;
+    assert!(reading.await.unwrap().is_none());
+    drop(go_on);
+    assert_eq!(heard.recv_timeout(Duration::from_secs(20)), Ok(true), "it is told to stop");
 }

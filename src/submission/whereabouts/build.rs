@@ -34,7 +34,7 @@ impl View<'_> {
             let said = shown(text.lines().nth(line - 1).unwrap_or_default());
             Text::new(format!("the build fails here: `{said}`"), format!("la construcción falla aquí: `{said}`"))
         };
-        if let Some(line) = log.lines().rev().find_map(|line| NAMED.captures(line)?.get(1)?.as_str().parse().ok()) {
+        if let Some(line) = named_line(log) {
             let there = steps.iter().any(|(begins, _)| *begins == line);
             return there.then(|| LookAt::new(&file, line, what(line)));
         }
@@ -57,7 +57,8 @@ impl View<'_> {
         let package = log.lines().rev().find_map(|line| Some(PACKAGE.captures(line)?.get(1)?.as_str()))?;
         let context = self.build(service)?.context.clone()?;
         let mut found = Vec::new();
-        for file in self.submission.requirements.iter().filter(|file| file.starts_with(&context)) {
+        let foreign = self.foreign(service);
+        for file in self.submission.requirements.iter().filter(|file| file.starts_with(&context) && !foreign(file)) {
             let text = self.text(file)?;
             let lines = text.lines().enumerate().filter(|(_, line)| normal(name_of(line)) == normal(package));
             found.extend(lines.map(|(n, line)| (file.clone(), n + 1, shown(line))));
@@ -99,14 +100,15 @@ impl View<'_> {
     /// The file that the container runs, where it is the only one of code that the service has.
     pub fn only_code(self, service: &str) -> Option<LookAt> {
         const CODE: [&str; 10] = ["py", "js", "mjs", "cjs", "ts", "php", "rb", "java", "go", "pl"];
-        let is_code = |file: &PathBuf| {
+        let is_code = |file: &Path| {
             file.extension()
                 .is_some_and(|ending| CODE.contains(&ending.to_string_lossy().to_ascii_lowercase().as_str()))
         };
-        let mut files = self.own_files(service).into_iter().filter(is_code);
+        let own = self.own_files(service);
+        let mut files = own.files.iter().filter(|file| !own.cut && is_code(file));
         let file = files.next().filter(|_| files.next().is_none())?;
         let what = Text::new("the only code of the service", "el único código del servicio");
-        Some(LookAt::new(&file, 1, what))
+        Some(LookAt::new(file, 1, what))
     }
 
     /// The service's Dockerfile, by its path in the submission, and its text.
@@ -115,6 +117,22 @@ impl View<'_> {
         let text = self.text(&file)?;
         Some((file, text))
     }
+}
+
+/// The line that the builder names: where it says so after all output of the steps, or where no step ran at all. What a step
+/// prints itself may look the same.
+fn named_line(log: &str) -> Option<usize> {
+    let lines: Vec<&str> = log.lines().collect();
+    let from = match lines.iter().rposition(|line| line.trim_end() == "------") {
+        Some(rule) => rule + 1,
+        None if lines.iter().any(|line| STEP.is_match(line)) => return None,
+        None => 0,
+    };
+    // The classic builder draws no such line: there it is a step's.
+    if lines[..from].iter().any(|line| line.starts_with("Step ") && STEP.is_match(line)) {
+        return None;
+    }
+    lines[from..].iter().rev().find_map(|line| NAMED.captures(line)?.get(1)?.as_str().parse().ok())
 }
 
 /// What two spellings of an instruction have in common: how a builder joins lines is its own.

@@ -10,7 +10,7 @@ mod own;
 mod refused;
 mod sql;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ impl<'a> View<'a> {
         let service = self.service(name)?;
         keys.iter().find_map(|key| {
             let what = Text::new(format!("`{key}` of service `{name}`"), format!("`{key}` del servicio `{name}`"));
-            self.checked(service.keys.get(*key)?, key, what)
+            self.checked(service.keys.get(*key).filter(|at| self.is_of(service, at))?, key, what)
         })
     }
 
@@ -84,14 +84,32 @@ impl<'a> View<'a> {
                 format!("`{key}: {written}` del servicio `{name}`"),
             );
             // Of a quota with its period the value stands for both.
-            self.checked(&limit.at, written.split('/').next().unwrap_or_default(), what)
+            let at = Some(&limit.at).filter(|at| self.is_of(service, at))?;
+            self.checked(at, written.split('/').next().unwrap_or_default(), what)
         });
         declared.or_else(|| self.at_service(name))
     }
 
-    /// A place that our reader noted, with what is said of it.
-    pub fn noted(self, at: &Place, what: Text) -> Option<LookAt> {
+    /// A place that our reader noted, with what is said of it. Its line has the key that it is about.
+    pub fn noted(self, at: &Place, key: &str, service: Option<&str>, what: Text) -> Option<LookAt> {
+        let ours = service.and_then(|name| self.service(name)).is_none_or(|service| self.is_of(service, at));
+        if ours && !key.is_empty() { self.checked(at, key, what) } else { None }
+    }
+
+    /// A place that a tool gave, which reads each file by itself.
+    fn told(self, at: &Place, what: Text) -> Option<LookAt> {
         self.checked(at, "", what)
+    }
+
+    /// Whether a place that is noted of a service may be its own. What another file brings bears this file's name, and a line
+    /// of that one.
+    fn is_of(self, service: &ServiceDef, at: &Place) -> bool {
+        if !service.raw["extends"]["file"].is_string() {
+            return true;
+        }
+        let services = self.compose().map(|file| file.services.as_slice()).unwrap_or_default();
+        let next = services.iter().map(|other| other.at.line).filter(|line| *line > service.at.line).min();
+        at.line >= service.at.line && next.is_none_or(|next| at.line < next)
     }
 
     /// What a file that is extended brings has places of that file, which are no places of this one: the line must say what
@@ -109,10 +127,19 @@ impl<'a> View<'a> {
 
     /// A text file of the submission; none of what a link leads to outside of it.
     fn text(self, file: &Path) -> Option<String> {
-        let root = &self.submission.root;
+        self.inside(file).and_then(|_| self.submission.code_text(file))
+    }
+
+    /// The same of a script of a database, which may be longer than code.
+    fn sql_text(self, file: &Path) -> Option<String> {
+        super::sql::text(&self.inside(file)?).ok()
+    }
+
+    /// Where a file of the submission really is: never outside, whatever a link says.
+    fn inside(self, file: &Path) -> Option<PathBuf> {
+        let root = self.submission.root.canonicalize().ok()?;
         let real = root.join(file).canonicalize().ok()?;
-        let inside = real.starts_with(root.canonicalize().ok()?) && real.is_file();
-        inside.then(|| self.submission.code_text(file)).flatten()
+        (real.starts_with(root) && real.is_file()).then_some(real)
     }
 }
 

@@ -42,46 +42,85 @@ const WRITTEN: [&str; 26] = [
 /// Written by tools, or of others.
 const NOT_OWN: [&str; 3] = ["package-lock.json", "composer.lock", "vendor"];
 const MAX_FILES: usize = 400;
+/// Of any kind, in one folder of a service's.
+const MAX_ENTRIES: usize = 20_000;
 const MAX_DEPTH: usize = 8;
 
-impl<'a> View<'a> {
-    /// The file of the submission that a path of the service's container is: through what is bound or copied there, or
-    /// because the service has only one file of that name.
-    pub(super) fn own_file(self, service: &str, path: &str) -> Option<PathBuf> {
-        let def = self.service(service)?;
-        if is_others(path) {
-            return None;
+/// Which file of the submission a path of a container is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    This(PathBuf),
+    /// Nothing of the submission, or of others.
+    None,
+    /// Nothing says how it came there.
+    Unknown,
+}
+
+/// The files of a service's own.
+#[derive(Debug, Default)]
+pub(super) struct OwnFiles {
+    pub(super) files: Vec<PathBuf>,
+    /// There are more than were read: what is the only one here need not be the only one.
+    pub(super) cut: bool,
+}
+
+impl OwnFiles {
+    /// The one of these files that bears the name, or the one that has the folder before it too.
+    pub(super) fn only_one(&self, path: &str) -> Option<PathBuf> {
+        let path = Path::new(path);
+        let name = path.file_name().filter(|_| !self.cut)?;
+        let mut named: Vec<&PathBuf> = self.files.iter().filter(|file| file.file_name() == Some(name)).collect();
+        if named.len() > 1 {
+            let tail = Path::new(path.parent()?.file_name()?).join(name);
+            named.retain(|file| file.ends_with(&tail));
         }
+        (named.len() == 1).then(|| named.remove(0).clone())
+    }
+}
+
+impl<'a> View<'a> {
+    /// The file of the submission that a path of the service's container is, through what is bound or copied there.
+    pub(super) fn own_file(self, service: &str, path: &str) -> Which {
+        let Some(def) = self.service(service).filter(|_| !is_others(path)) else { return Which::None };
         let path = paths::clean(&self.workdir(def).join(path));
         if let Some(bound) = self.bound(def, &path) {
-            return bound;
+            return bound.map_or(Which::None, Which::This);
         }
-        self.copied(service, &path).or_else(|| self.only_one(service, &path))
+        self.copied(service, &path).map_or(Which::Unknown, Which::This)
     }
 
     /// The files of a service's own that people write, those nearest to the root first.
-    pub(super) fn own_files(self, service: &str) -> Vec<PathBuf> {
-        let Some(compose) = self.compose() else { return Vec::new() };
-        let folders = self.folders(service);
-        let others: Vec<PathBuf> =
-            compose.services.iter().filter(|s| s.name != service).flat_map(|s| self.folders(&s.name)).collect();
-        let mut files: Vec<PathBuf> = Vec::new();
-        for folder in &folders {
-            // A folder in this one that is another service's.
-            let foreign = |path: &Path| {
-                others.iter().any(|other| other != folder && other.starts_with(folder) && path.starts_with(other))
-            };
-            let root = &self.submission.root;
+    pub(super) fn own_files(self, service: &str) -> OwnFiles {
+        let root = &self.submission.root;
+        let foreign = self.foreign(service);
+        let mut own = OwnFiles::default();
+        for folder in self.folders(service) {
             let skipped = |name: &str| SKIPPED.iter().chain(&NOT_OWN).any(|skip| name.eq_ignore_ascii_case(skip));
             let walker = WalkDir::new(root.join(folder)).max_depth(MAX_DEPTH).sort_by_file_name().into_iter();
             let kept = walker.filter_entry(|e| e.depth() == 0 || e.file_name().to_str().is_some_and(|n| !skipped(n)));
-            let found = kept.flatten().filter(|e| e.file_type().is_file() && is_written(e.path()));
-            let found = found.filter_map(|e| e.path().strip_prefix(root).ok().map(Path::to_owned));
-            files.extend(found.filter(|path| !foreign(path)).take(MAX_FILES));
+            for (n, entry) in kept.flatten().enumerate() {
+                if n >= MAX_ENTRIES || own.files.len() >= MAX_FILES {
+                    own.cut = true;
+                    break;
+                }
+                own.cut |= entry.depth() == MAX_DEPTH && entry.file_type().is_dir();
+                let path = entry.path().strip_prefix(root).ok().filter(|path| !foreign(path));
+                own.files.extend(path.filter(|p| entry.file_type().is_file() && is_written(p)).map(Path::to_owned));
+            }
         }
-        files.sort_by_key(|path| (path.components().count(), path.clone()));
-        files.dedup();
-        files
+        own.files.sort_by_key(|path| (path.components().count(), path.clone()));
+        own.files.dedup();
+        own
+    }
+
+    /// Whether a path is in a folder of another service's that lies in one of this service's.
+    pub(super) fn foreign(self, service: &str) -> impl Fn(&Path) -> bool {
+        let folders = self.folders(service);
+        let services = self.compose().map(|compose| compose.services.as_slice()).unwrap_or_default();
+        let others = services.iter().filter(|s| s.name != service).flat_map(|s| self.folders(&s.name));
+        let inner = |other: &PathBuf| folders.iter().any(|own| other != own && other.starts_with(own));
+        let others: Vec<PathBuf> = others.filter(|other| inner(other) && !folders.contains(other)).collect();
+        move |path: &Path| others.iter().any(|other| path.starts_with(other))
     }
 
     /// The service's build context, and what it binds.
@@ -143,18 +182,6 @@ impl<'a> View<'a> {
                 self.is_file(&file).then_some(file)
             })
         })
-    }
-
-    /// The one file of the service's that bears the name, or the one that has the folder before it too.
-    fn only_one(self, service: &str, path: &Path) -> Option<PathBuf> {
-        let name = path.file_name()?;
-        let mut named: Vec<PathBuf> =
-            self.own_files(service).into_iter().filter(|file| file.file_name() == Some(name)).collect();
-        if named.len() > 1 {
-            let tail = Path::new(path.parent()?.file_name()?).join(name);
-            named.retain(|file| file.ends_with(&tail));
-        }
-        (named.len() == 1).then(|| named.remove(0))
     }
 
     fn workdir(self, def: &ServiceDef) -> PathBuf {

@@ -8,6 +8,7 @@ use regex::Regex;
 
 use super::{LookAt, View};
 use crate::expect::Place;
+use crate::notice::Notice;
 use crate::text::Text;
 
 /// PyYAML's mark, as the tool prints it.
@@ -36,16 +37,19 @@ impl View<'_> {
         let here = || Text::new("the compose tool stops here", "la herramienta compose se detiene aquí");
         // The first mark is where it began to read what it could not end; the last where it could not.
         if let Some(at) = MARK.captures_iter(message).last().and_then(|c| self.mark(&c)) {
-            return self.noted(&at, here()).into_iter().collect();
+            return self.told(&at, here()).into_iter().collect();
         }
         let own = self.submission.compose_error.as_ref();
         if let Some((at, error)) = own.and_then(|error| Some((error.at.clone()?, error))) {
-            return self.noted(&at, error.text.clone()).into_iter().collect();
+            // What is wrong may be in a file that this one extends.
+            let alone = self.text(Path::new(&at.file)).is_some_and(|text| !text.contains("extends"));
+            let place = if alone { self.told(&at, error.text.clone()) } else { None };
+            return place.into_iter().collect();
         }
         if let Some(at) = self.compose().zip(YAML_LINE.captures(message)).and_then(|(file, c)| {
             Some(Place { file: file.path.display().to_string(), line: c.get(1)?.as_str().parse().ok()?, column: 1 })
         }) {
-            return self.noted(&at, here()).into_iter().collect();
+            return self.told(&at, here()).into_iter().collect();
         }
         let found = self.keys_named(message);
         if found.is_empty() { self.unknown_keys(message) } else { found }
@@ -90,16 +94,19 @@ impl View<'_> {
         let at = self.service(service)?.keys.get(key)?;
         let noted = self.submission.notices.iter().find(|n| n.id == "compose.unknown_key" && n.at.as_ref() == Some(at));
         match noted {
-            Some(notice) => self.noted(at, notice.text.clone()),
+            Some(notice) => self.noted(at, key, Some(service), notice.text.clone()),
             None => self.at_key(service, &[key]),
         }
     }
 
     /// Keys that are none and that the message names, of the file's top or deeper in a service.
     fn unknown_keys(self, message: &str) -> Vec<LookAt> {
-        let named = |text: &str| QUOTED.captures_iter(message).any(|c| text.starts_with(&format!("`{}`", &c[1])));
-        let notices = self.submission.notices.iter();
-        let unknown = notices.filter(|notice| notice.id == "compose.unknown_key" && named(&notice.text.en));
-        unknown.filter_map(|notice| self.noted(notice.at.as_ref()?, notice.text.clone())).collect()
+        let keys: Vec<&str> = QUOTED.captures_iter(message).filter_map(|c| Some(c.get(1)?.as_str())).collect();
+        let unknown = self.submission.notices.iter().filter(|notice| notice.id == "compose.unknown_key");
+        let place = |notice: &Notice| {
+            let key = keys.iter().find(|key| notice.text.en.starts_with(&format!("`{key}`")))?;
+            self.noted(notice.at.as_ref()?, key, notice.service.as_deref(), notice.text.clone())
+        };
+        unknown.filter_map(place).collect()
     }
 }

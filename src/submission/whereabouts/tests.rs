@@ -74,6 +74,82 @@ fn what_is_not_surely_ones_own_line_is_none() {
 }
 
 #[test]
+fn a_name_alone_is_no_file_without_the_line_that_was_printed() {
+    let compose = "services:\n  web:\n    build: .\n";
+    let docker = "FROM node:12\nWORKDIR /app\nCOPY package.json .\nRUN make dist\nCMD [\"node\", \"dist/server.js\"]\n";
+    let files = Files::of(&[
+        ("docker-compose.yml", compose),
+        ("Dockerfile", docker),
+        ("src/server.js", "a();\nb();\n"),
+        ("src/index.php", "<?php\nf();\n"),
+    ]);
+    let view = View::of(&files.submission);
+    let built = "Error: x\n    at f (/app/dist/server.js:2:7)\n";
+    assert_eq!(at(view.raised("web", built)), "", "what was built, or came with the image, has other lines");
+    assert_eq!(at(view.raised("web", "PHP Warning:  x() failed in /var/www/html/index.php on line 2\n")), "");
+}
+
+#[test]
+fn of_many_files_none_is_the_only_one() {
+    let mut many: Vec<(String, String)> = (0..401).map(|n| (format!("app/a{n}.py"), "x = 1\n".to_owned())).collect();
+    many.push(("app/zz/one.py".to_owned(), "x = 1\n".to_owned()));
+    let many: Vec<(&str, &str)> = many.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let trace = "Traceback (most recent call last):\n  File \"/srv/one.py\", line 1, in f\n    x = 1\nError: x\n";
+    let of = |files: &[(&str, &str)]| at(View::of(&Files::usual(files).submission).raised("app", trace));
+    assert_eq!(of(&many[401..]), "app/zz/one.py:1");
+    assert_eq!(of(&[&many[..], &[("app/b/one.py", "x = 1\n")]].concat()), "", "the list was cut");
+}
+
+#[test]
+fn a_recursion_is_read_so_far_only() {
+    let files = Files::usual(&[]);
+    let deep = "  File \"/usr/lib/x.py\", line 1, in f\n    f()\n".repeat(60);
+    let own = "  File \"/app/app.py\", line 1, in f\n    import pymysql\n";
+    let log = |frames: &str| format!("Traceback (most recent call last):\n{frames}RecursionError: x\n");
+    let of = |log: String| at(View::of(&files.submission).raised("app", &log));
+    assert_eq!(of(log(&format!("{deep}{own}"))), "app/app.py:1");
+    assert_eq!(of(log(&format!("{own}{deep}"))), "");
+}
+
+#[test]
+fn what_it_ended_for_is_the_last_thing_that_it_printed() {
+    let files = Files::usual(&[]);
+    let of = |log: &str| at(View::of(&files.submission).raised_at_end("app", log));
+    let trace = "Traceback (most recent call last):\n  File \"/app/app.py\", line 1, in <module>\n    import pymysql\nImportError: x\n";
+    assert_eq!(of(trace), "app/app.py:1");
+    assert_eq!(of(&format!("{trace}\n")), "app/app.py:1");
+    assert_eq!(of(&format!("{trace} * Running on http://0.0.0.0:5000/\n172.18.0.1 - - GET /\n")), "", "it went on");
+    assert_eq!(of("bye\n"), "");
+}
+
+#[test]
+fn of_phps_messages_the_one_that_the_others_come_of_counts() {
+    let compose = "services:\n  web:\n    image: php:7.4-apache\n    volumes:\n      - ./html:/var/www/html\n";
+    let code = "<?php\n$c = new mysqli('bd');\n$c->set_charset('utf8');\n$q = $c->query('x');\nforeach ($q as $r) {}\n";
+    let files = Files::of(&[("docker-compose.yml", compose), ("html/index.php", code)]);
+    let view = View::of(&files.submission);
+    let said = |what: &str, line: u32| format!("PHP Warning:  {what} in /var/www/html/index.php on line {line}\n");
+    let connect = said("mysqli::__construct(): (HY000/1045): Access denied for user 'a'@'b'", 2);
+    let after = [
+        said("mysqli::set_charset(): Couldn't fetch mysqli", 3),
+        said("mysqli::query(): Couldn't fetch mysqli", 4),
+        said("Invalid argument supplied for foreach()", 5),
+    ];
+    let cascade = format!("{connect}{}", after.concat());
+    assert_eq!(at(view.raised("web", &cascade)), "html/index.php:2");
+    assert_eq!(at(view.raised("web", &format!("{}{cascade}", said("session_start(): x", 1)))), "html/index.php:2");
+    let request = "172.18.0.1 - - \"GET / HTTP/1.1\" 200\n";
+    assert_eq!(
+        at(view.raised("web", &format!("{cascade}{request}{}", said("fopen(x): failed", 4)))),
+        "html/index.php:4"
+    );
+    assert_eq!(at(view.raised("web", &after.concat())), "", "each of these has its cause before it");
+    let page = format!("HTTP/1.1 200\n\n<h1>Libros</h1>\n<br />{connect}<br />\n<p>x</p>\n{}", after.concat());
+    assert_eq!(at(view.raised_on_page("web", &page)), "html/index.php:2", "all of a page is of one request");
+    assert_eq!(at(view.raised_on_page("web", &format!("HTTP/1.1 200\n\n{}", after[2]))), "");
+}
+
+#[test]
 fn a_module_that_does_not_parse_names_its_line_alone() {
     let files = Files::usual(&[("app/app.py", "x = (\n")]);
     let log = "  File \"app.py\", line 1\n    x = (\n        ^\nSyntaxError: '(' was never closed\n";
@@ -135,6 +211,13 @@ fn a_failed_build_names_its_instruction() {
     assert_eq!(of(buildkit), "app/Dockerfile:6");
     assert_eq!(of("------\nDockerfile:8\n--------------------\n   8 | >>> COPY app.py .\n"), "app/Dockerfile:8");
     assert_eq!(of("Dockerfile parse error line 9: unknown instruction: COPYY"), "app/Dockerfile:9");
+    // What a step prints itself.
+    assert_eq!(
+        of("Step 5/8 : RUN pip install     -r requirements.txt\nDockerfile:8: a linter's word\nERROR\n"),
+        "app/Dockerfile:6"
+    );
+    let printed = buildkit.replace("ERROR: x", "ERROR: x\nDockerfile:8");
+    assert_eq!(of(&printed), "app/Dockerfile:6");
     // What was put under it is no line of the student's.
     assert_eq!(of("Step 2/9 : ENV UV_INDEX=x\nerror\n"), "");
     assert_eq!(of("Dockerfile parse error line 4: unknown instruction: X"), "", "nothing begins there");
@@ -154,6 +237,19 @@ fn a_requirement_that_does_not_install_is_a_line_of_its_file() {
     assert_eq!(of("ERROR: Failed building wheel for Flask"), "app/requirements.txt:1");
     assert_eq!(of("ERROR: No matching distribution found for markupsafe>=2"), "", "of somebody else's choice");
     assert_eq!(of("COPY failed: x"), "");
+    let compose = "services:\n  app:\n    build: .\n  other:\n    build: ./other\n";
+    let files = Files::of(&[
+        ("docker-compose.yml", compose),
+        ("Dockerfile", "FROM x\n"),
+        ("requirements.txt", "Flask\n"),
+        ("other/Dockerfile", "FROM x\n"),
+        ("other/requirements.txt", "pymysql\n"),
+    ]);
+    let of = |service: &str| {
+        at(View::of(&files.submission).requirement(service, "ERROR: Failed building wheel for pymysql"))
+    };
+    assert_eq!(of("app"), "", "another service's");
+    assert_eq!(of("other"), "other/requirements.txt:1");
 }
 
 #[test]
@@ -179,12 +275,33 @@ fn a_host_is_found_where_it_is_written() {
         ("app/settings.ini", "[db]\nhost = bd\n"),
     ]);
     let view = View::of(&files.submission);
-    let of = |host: &str| all(view.written("app", &[host.to_owned()]));
+    let of = |host: &str| all(view.written("app", &[host.to_owned()], &[]));
     assert_eq!(of("192.168.1.20"), ["app/app.py:13", ".env:1"], "not the comment, nor what others wrote");
     assert_eq!(of("bd"), ["docker-compose.yml:6", "app/settings.ini:2"]);
     assert_eq!(of("mysql"), [""; 0], "an image is no host");
     assert_eq!(of("192.168.1.2"), [""; 0], "a part of another");
-    assert_eq!(all(view.written("db", &["bd".to_owned()])), [""; 0], "the other service's");
+    assert_eq!(all(view.written("db", &["bd".to_owned()], &[])), [""; 0], "the other service's");
+}
+
+#[test]
+fn ones_own_machine_is_dialled_where_only_one_line_says_so() {
+    let app = "const c = mysql.createConnection({\n  host: 'localhost',\n});\nconsole.log('at http://localhost:5000');\nfetch('http://localhost:5000/x');\napp.listen(\n  5000,\n  'localhost',\n);\n";
+    let of = |more: &str| {
+        let files = Files::usual(&[("app/app.py", "x = 1\n"), ("app/app.js", &format!("{app}{more}") as &str)]);
+        all(View::of(&files.submission).written("app", &["127.0.0.1".to_owned(), "localhost".to_owned()], &[3306]))
+    };
+    assert_eq!(of(""), ["app/app.js:2"]);
+    assert_eq!(of("const other = { host: '127.0.0.1:6379' };\n"), ["app/app.js:2"], "of another port");
+    assert_eq!(of("const other = { host: '127.0.0.1' };\n"), [""; 0], "which of both?");
+}
+
+#[test]
+fn an_app_that_lets_only_itself_in_says_so_in_one_line() {
+    let of = |code: &str| at(View::of(&Files::usual(&[("app/app.py", code)]).submission).listens_to_itself("app"));
+    assert_eq!(of("c = connect(host='127.0.0.1')\napp.run(host=\"127.0.0.1\", port=5000)\n"), "app/app.py:2");
+    assert_eq!(of("app.run(\n    host=\"127.0.0.1\",\n    port=5000,\n)\n"), "app/app.py:2");
+    assert_eq!(of("app.run(host=\"0.0.0.0\")\nc = connect(\n  host='127.0.0.1')\n"), "");
+    assert_eq!(of("app.run(host='127.0.0.1')\nother.run(host='127.0.0.1')\n"), "", "which of both?");
 }
 
 #[test]
@@ -218,9 +335,9 @@ fn sql_is_found_by_what_it_makes_and_where_it_was_refused() {
     let files = Files::usual(&[]);
     let view = View::of(&files.submission);
     let scripts = view.scripts("db");
-    assert_eq!(at(view.creates(&scripts, "reserva.aves")), "db/init.sql:4", "not in a comment");
-    assert_eq!(at(view.fills(&scripts, "reserva.aves")), "db/init.sql:5");
-    assert_eq!(at(view.creates(&scripts, "ave")), "");
+    assert_eq!(at(view.creates(&view.read(&scripts), "reserva.aves")), "db/init.sql:4", "not in a comment");
+    assert_eq!(at(view.fills(&view.read(&scripts), "reserva.aves")), "db/init.sql:5");
+    assert_eq!(at(view.creates(&view.read(&scripts), "ave")), "");
     let ran = "/usr/local/bin/docker-entrypoint.sh: running /docker-entrypoint-initdb.d/init.sql\n";
     let refused = "ERROR 1064 (42000) at line 4: You have an error in your SQL syntax\n";
     assert_eq!(at(view.refused_statement(&scripts, &format!("{ran}{refused}"))), "db/init.sql:4");
@@ -229,6 +346,35 @@ fn sql_is_found_by_what_it_makes_and_where_it_was_refused() {
     let elsewhere = ran.replace("init.sql", "of-the-image.sql");
     assert_eq!(at(view.refused_statement(&scripts, &format!("{elsewhere}{refused}"))), "");
     assert_eq!(at(view.refused_statement(&scripts, &format!("{ran}{}", refused.replace("line 4", "line 40")))), "");
+}
+
+#[test]
+fn a_link_leads_to_no_line_of_the_machine() {
+    let secret = tempfile::tempdir().unwrap();
+    let theirs = "CREATE TABLE aves (clave TEXT);\nINSERT INTO aves VALUES ('la clave de la máquina');\n";
+    std::fs::write(secret.path().join("x.sql"), theirs).unwrap();
+    let files = Files::usual(&[]);
+    let script = files.submission.root.join("db/init.sql");
+    std::fs::remove_file(&script).unwrap();
+    std::os::unix::fs::symlink(secret.path().join("x.sql"), &script).unwrap();
+    let view = View::of(&files.submission);
+    let scripts = view.scripts("db");
+    assert_eq!(scripts.given.len(), 1, "it is given, as the engine would");
+    assert_eq!(at(view.refused_statement(&scripts, "ERROR 1064 (42000) at line 2: x\n")), "");
+    assert_eq!(at(view.creates(&view.read(&scripts), "aves")), "");
+    assert!(view.values(&scripts).is_empty());
+}
+
+#[test]
+fn values_are_few_however_many_scripts_there_are() {
+    let script = |n: usize| {
+        let rows: Vec<String> = (0..150).map(|row| format!("('fila {n} número {row}')")).collect();
+        format!("INSERT INTO aves VALUES {};\n", rows.join(","))
+    };
+    let (one, two) = (script(1), script(2));
+    let files = Files::usual(&[("db/init.sql", &one as &str), ("db/more.sql", &two as &str)]);
+    let view = View::of(&files.submission);
+    assert_eq!(view.values(&view.scripts("db")).len(), 200);
 }
 
 #[test]
@@ -273,9 +419,18 @@ fn keys_and_services_have_their_lines_and_what_is_extended_has_none() {
     assert_eq!(at(view.at_limit("app", false)), "docker-compose.yml:3");
     assert_eq!(at(view.at_service("x")), "");
     let compose = "services:\n  app:\n    extends: {file: base.yml, service: app}\n";
-    let base = "services:\n  other:\n    image: x\n  app:\n    image: y\n    ports: [\"80:80\"]\n";
-    let files = Files::of(&[("docker-compose.yml", compose), ("base.yml", base)]);
-    let view = View::of(&files.submission);
-    assert_eq!(at(view.at_key("app", &["ports"])), "", "its line is another file's");
-    assert_eq!(at(view.at_key_or_service("app", &["ports"])), "docker-compose.yml:2");
+    let base = "services:\n  other:\n    image: x\n  app:\n    image: y\n    ports: [\"80:80\"]\n    mem_limit: 10m\n";
+    // Also where the line of that number has the same key here.
+    let longer = format!("{compose}  db:\n    image: x\n    ports: [\"3306:3306\"]\n    mem_limit: 10m\n");
+    for compose in [compose, &longer] {
+        let files = Files::of(&[("docker-compose.yml", compose), ("base.yml", base)]);
+        let view = View::of(&files.submission);
+        assert_eq!(at(view.at_key("app", &["ports"])), "", "its line is another file's");
+        assert_eq!(at(view.at_key_or_service("app", &["ports"])), "docker-compose.yml:2");
+        assert_eq!(at(view.at_limit("app", true)), "docker-compose.yml:2");
+        let text = Text::same("x");
+        let app = view.service("app").unwrap();
+        assert_eq!(at(view.noted(&app.keys["ports"], "ports", Some("app"), text.clone())), "");
+        assert_eq!(at(view.noted(&app.at, "nothing", Some("app"), text)), "", "the line does not say it");
+    }
 }
