@@ -3,16 +3,16 @@
 //! Pure but for reading the submission's own files. Only what failed, and an error that is about the submission's own files,
 //! has places; where none is sure, there is none.
 
+mod clue;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::schedule::Outcome;
-use crate::expect::Facts;
+pub(super) use self::clue::Clue;
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::record::{CheckRecord, Verdict};
@@ -27,49 +27,6 @@ const MOST: usize = 3;
 const LONGEST: Duration = Duration::from_secs(10);
 /// The facts that say that a service ended, each for what it printed last.
 const ENDED: [&str; 5] = ["state", "quiet_for_s", "until_end", "restarts", "exit_code"];
-
-/// What a check's last look saw that may lead somewhere.
-#[derive(Default)]
-pub(super) struct Clue {
-    subjects: Vec<(String, Facts)>,
-    dialled: Vec<String>,
-    /// The ports that were dialled there; none is known where it is empty.
-    ports: Vec<u16>,
-    /// What the app printed while it was looked at.
-    printed: String,
-    /// The page or response that was seen, headers and all.
-    page: String,
-}
-
-impl Clue {
-    pub(super) fn of(outcome: &Outcome) -> Self {
-        let Some(seen) = outcome.waited.as_ref().map(|waited| &waited.observation) else { return Self::default() };
-        let shown = |name: &str| matches!(name, "page.txt" | "response.txt");
-        let page = seen.evidence.iter().find(|(name, _)| shown(name)).map(|(_, bytes)| String::from_utf8_lossy(bytes));
-        Self {
-            subjects: seen.subjects.clone(),
-            dialled: seen.dialled.clone(),
-            ports: seen.ports.clone(),
-            printed: seen.printed.clone(),
-            page: page.unwrap_or_default().into_owned(),
-        }
-    }
-
-    fn fact(&self, name: &str) -> Option<&Value> {
-        self.subjects.first().and_then(|(_, facts)| facts.get(name))
-    }
-
-    /// The ports that were tried at those who were dialled.
-    fn tried(&self) -> Vec<u16> {
-        let tried = self.list("tried").into_iter().filter_map(|to| to.parse::<SocketAddr>().ok());
-        tried.filter(|to| self.dialled.contains(&to.ip().to_string())).map(|to| to.port()).collect()
-    }
-
-    /// The names of a fact that is a list.
-    fn list(&self, name: &str) -> Vec<&str> {
-        self.fact(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-}
 
 /// The run as far as places are read from it.
 struct Scene<'a> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::expect::{Finding, Place};
+use crate::expect::{Facts, Finding, Place};
 use crate::record::fixture;
 use crate::stack::ImageState;
 use crate::submission::whereabouts::testing::{COMPOSE, Files};

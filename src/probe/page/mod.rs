@@ -1,5 +1,6 @@
 //! `page`: the page of a role shows rows that are in the database of another.
 
+mod blame;
 mod entities;
 mod html;
 pub mod links;
@@ -20,7 +21,6 @@ use tokio::time::Instant;
 use self::text::PageText;
 use self::walk::{Page, Reach, Walk, Walked};
 use super::common::{Found, here, player};
-use super::dials::{Dialled, Heard};
 use super::store::{self, schema};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED, dials};
 use crate::docker::Container;
@@ -155,7 +155,7 @@ impl Probe for PageProbe {
                 let heard = dials::hear(stack, &app, &store, &containers, STORE_PORT, attempt.timeout).await;
                 let heard = heard.ok().flatten();
                 if let Some(heard) = &heard {
-                    (observation.dialled, observation.ports) = to_blame(heard, &store.names);
+                    (observation.dialled, observation.ports) = blame::to_blame(heard, &store.names);
                 }
                 let dialled = heard.map(|heard| heard.dialled);
                 if attempt.waited >= dials::DETOUR && dialled.as_ref().is_some_and(dials::Dialled::astray) {
@@ -187,17 +187,6 @@ impl Probe for PageProbe {
             stack.notebook.lock().await.insert(notebook_key(&self.role), found);
         }
         Ok(observation)
-    }
-}
-
-/// Whom a page that fails may be blamed on, and the ports that were dialled there: what surely does not reach the store. By
-/// its address or the machine's it is reached, and something else is wrong. `names` are the store's.
-fn to_blame(heard: &Heard, names: &[String]) -> (Vec<String>, Vec<u16>) {
-    let hosts = || heard.dialled.hosts(&heard.dials, names);
-    match &heard.dialled {
-        Dialled::Wrong(wrong) if heard.dialled.astray() => (hosts(), vec![wrong.to.port()]),
-        Dialled::Nothing { .. } => (hosts(), Vec::new()),
-        Dialled::Wrong(_) | Dialled::ByName(_) => Default::default(),
     }
 }
 
@@ -349,28 +338,6 @@ mod tests {
         assert_eq!((reach.redirects, reach.links, reach.paths), (true, 3, vec!["/list".to_owned()]));
         assert_eq!(decoded("{role: app, rows_of: db}").0.unwrap().reach.links, 10);
         assert_eq!(decoded("{role: app, rows_of: db, follow: {links: 11}}").1.len(), 1);
-    }
-
-    #[test]
-    fn a_page_is_blamed_on_no_address_that_reaches_the_store_or_may() {
-        use super::super::dials::{Whose, Wrong};
-        let names = ["db".to_owned()];
-        let dialled = |whose, sure| {
-            let to = "10.77.0.10:3306".parse().unwrap();
-            let dialled = Dialled::Wrong(Wrong { to, whose, sure, name: None, port: 3306 });
-            to_blame(&Heard { dials: Default::default(), dialled }, &names)
-        };
-        assert_eq!(dialled(Whose::Nobody, true), (vec!["10.77.0.10".to_owned()], vec![3306]));
-        for (whose, sure) in [(Whose::Store, true), (Whose::Machine, true), (Whose::Nobody, false)] {
-            assert_eq!(dialled(whose, sure), (vec![], vec![]));
-        }
-        let nothing = Dialled::Nothing { unknown: vec!["mysql-server".to_owned(), "db".to_owned()] };
-        let heard = Heard { dials: Default::default(), dialled: nothing };
-        assert_eq!(
-            to_blame(&heard, &names),
-            (vec!["mysql-server".to_owned()], vec![]),
-            "a store that is down is right"
-        );
     }
 
     #[test]
