@@ -34,7 +34,13 @@ fn pattern(text: &str) -> Regex {
 impl View<'_> {
     /// Where the compose tool's message leads.
     pub fn refused_by_the_tool(self, message: &str) -> Vec<LookAt> {
-        let here = || Text::new("the compose tool stops here", "la herramienta compose se detiene aquí");
+        // It reads on as long as it can: a line that is out of its column is noticed at the next.
+        let here = || {
+            Text::new(
+                "the compose tool stops here: look at this line and the one before",
+                "la herramienta compose se detiene aquí: mire esta línea y la anterior",
+            )
+        };
         // The first mark is where it began to read what it could not end; the last where it could not.
         if let Some(at) = MARK.captures_iter(message).last().and_then(|c| self.mark(&c)) {
             return self.told(&at, here()).into_iter().collect();
