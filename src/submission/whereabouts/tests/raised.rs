@@ -88,7 +88,7 @@ fn of_many_files_none_is_the_only_one() {
     let trace = "Traceback (most recent call last):\n  File \"/srv/one.py\", line 1, in f\n    x = 1\nError: x\n";
     let of = |files: &[(&str, &str)]| at(View::of(&Files::usual(files).submission).raised("app", trace));
     assert_eq!(of(&many[401..]), "app/zz/one.py:1");
-    assert_eq!(of(&[&many[..], &[("app/b/one.py", "x = 1\n")]].concat()), "", "the list was cut");
+    assert_eq!(of(&[&many[..], &[("app/a0b/one.py", "x = 1\n")]].concat()), "", "the list was cut");
 }
 
 #[test]
@@ -129,6 +129,9 @@ fn of_phps_messages_the_one_that_the_others_come_of_counts() {
     let cascade = format!("{connect}{}", after.concat());
     assert_eq!(at(view.raised("web", &cascade)), "html/index.php:2");
     assert_eq!(at(view.raised("web", &format!("{}{cascade}", said("session_start(): x", 1)))), "html/index.php:2");
+    let (open, parse) = (said("fopen(x): failed", 4), said("simplexml_load_string(): x", 5));
+    assert_eq!(at(view.raised("web", &format!("{connect}{open}{parse}"))), "html/index.php:2");
+    assert_eq!(at(view.raised("web", &format!("{open}{parse}"))), "html/index.php:4", "the first");
     let request = "172.18.0.1 - - \"GET / HTTP/1.1\" 200\n";
     assert_eq!(
         at(view.raised("web", &format!("{cascade}{request}{}", said("fopen(x): failed", 4)))),
