@@ -23,7 +23,7 @@ mod tests {
         let names = ["db".to_owned()];
         let dialled = |whose, sure| {
             let to = "10.77.0.10:3306".parse().unwrap();
-            let dialled = Dialled::Wrong(Wrong { to, whose, sure, name: None, port: 3306 });
+            let dialled = Dialled::Wrong(Wrong { to, whose, accepted: false, sure, name: None, port: 3306 });
             to_blame(&Heard { dials: Default::default(), dialled }, &names)
         };
         assert_eq!(dialled(Whose::Nobody, true), (vec!["10.77.0.10".to_owned()], vec![3306]));
