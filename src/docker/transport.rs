@@ -24,7 +24,8 @@ use crate::exec::{Cmd, Piped, Shell};
 
 /// An idle connection is a process in the place: it is not kept for ever.
 const IDLE: Duration = Duration::from_secs(300);
-const IDLE_MOST: usize = 4;
+/// As many as looks go side by side, so that none has to be made anew for the next.
+const IDLE_MOST: usize = 8;
 
 /// A docker client whose every connection is a command run by `shell`, to the engine at `address` or the usual one there.
 pub(crate) fn over(shell: Arc<dyn Shell>, address: Option<&str>) -> Result<Docker, Error> {

@@ -151,9 +151,13 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         "until_end".to_owned(),
         json!(container.running() && same && (!attempt.last || age >= LIVE_FOR.as_secs_f64())),
     );
-    explain(&name, &container, same, all);
+    let last_words = if container.running() { String::new() } else { last_words(stack, &container).await };
+    explain(&name, &container, same, &last_words, all);
     Ok(facts)
 }
+
+/// Of a log, for its last words.
+const LAST_LINES: usize = 20;
 
 /// The engine, or the memory of the host, kept it from running.
 fn hosts(name: &str, line: &str) -> ProbeError {
@@ -194,7 +198,19 @@ async fn quiet_start(stack: &Stack, container: &Seen, age: f64, all: &mut Observ
     }
 }
 
-fn explain(name: &str, container: &Seen, same: bool, all: &mut Observation) {
+/// What it printed before it ended, as far as one line says it: the last that names an error, else the last.
+async fn last_words(stack: &Stack, container: &Seen) -> String {
+    let log = stack.engine.logs(&container.id, None, Some(LAST_LINES)).await.unwrap_or_default();
+    said_last(&log).map(|line| format!(": `{line}`")).unwrap_or_default()
+}
+
+fn said_last(log: &str) -> Option<String> {
+    let named = |line: &&str| ["error", "exception", "fatal"].iter().any(|word| line.to_lowercase().contains(word));
+    let lines = || log.lines().rev().filter(|line| !line.trim().is_empty());
+    lines().find(named).or_else(|| lines().next()).map(|line| crate::sanitize::line(line, 160))
+}
+
+fn explain(name: &str, container: &Seen, same: bool, last_words: &str, all: &mut Observation) {
     let code = container.exit_code;
     if container.exited_for_good() {
         all.conditions.push("exited_for_good".to_owned());
@@ -205,8 +221,8 @@ fn explain(name: &str, container: &Seen, same: bool, all: &mut Observation) {
             )
         } else {
             Text::new(
-                format!("{name} ended with exit code {code} and nothing restarts it: see its log"),
-                format!("{name} terminó con código {code} y nada lo reinicia: vea su log"),
+                format!("{name} ended with exit code {code} and nothing restarts it{last_words}"),
+                format!("{name} terminó con código {code} y nada lo reinicia{last_words}"),
             )
         });
     } else if container.state == "created" {
@@ -221,8 +237,14 @@ fn explain(name: &str, container: &Seen, same: bool, all: &mut Observation) {
         ));
     } else if !container.running() || container.restarts > 0 {
         all.explanation = Some(Text::new(
-            format!("{name} restarts again and again ({} times, last exit code {code})", container.restarts),
-            format!("{name} se reinicia una y otra vez ({} veces, último código {code})", container.restarts),
+            format!(
+                "{name} restarts again and again ({} times, last exit code {code}){last_words}",
+                container.restarts
+            ),
+            format!(
+                "{name} se reinicia una y otra vez ({} veces, último código {code}){last_words}",
+                container.restarts
+            ),
         ));
     }
 }
@@ -249,4 +271,17 @@ fn as_written(stack: &Stack, role: &str, notes: &mut Vec<Text>) -> Result<Facts,
     }
     facts.insert("fails_at_twice_its_limit".to_owned(), json!(seen.fails_at_twice.unwrap_or(false)));
     Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_those_that_name_an_error() {
+        let log = "Traceback (most recent call last):\n  File \"app.py\", line 3\nKeyError: 'CLAVE'\nbye\n\n";
+        assert_eq!(said_last(log).as_deref(), Some("KeyError: 'CLAVE'"));
+        assert_eq!(said_last("falta la variable CLAVE\n").as_deref(), Some("falta la variable CLAVE"));
+        assert_eq!(said_last(" \n"), None);
+    }
 }
