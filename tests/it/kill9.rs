@@ -163,7 +163,7 @@ async fn had(engine: &Engine, run: &Run) -> Had {
     }
     let ours = |pid: u32| known.contains(&pid) || names(pid, &run.name, id.as_deref());
     Had {
-        volumes: mounts.into_iter().filter_map(|m| m.name).collect(),
+        volumes: mounts.into_iter().filter(|m| m.rw == Some(true)).filter_map(|m| m.name).collect(),
         processes: all.iter().filter(|(pid, ..)| ours(*pid)).map(|(pid, _, began)| (*pid, began.clone())).collect(),
         id,
     }

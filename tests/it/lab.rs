@@ -45,11 +45,12 @@ async fn nothing_left(engine: &Engine, run: &str, volumes: &[String]) {
     }
 }
 
-/// The volumes of a run's lab: nobody named them, so only its inspection knows them.
+/// The volumes of a run's lab: nobody named them, so only its inspection knows them. What it may only read is all labs'.
 async fn volumes(engine: &Engine, run: &str) -> Vec<String> {
     let options = None::<bollard::query_parameters::InspectContainerOptions>;
     let lab = engine.docker().inspect_container(&format!("imparcial-{run}"), options).await.unwrap();
-    let volumes: Vec<String> = lab.mounts.unwrap_or_default().into_iter().filter_map(|m| m.name).collect();
+    let mounts = lab.mounts.unwrap_or_default().into_iter().filter(|m| m.rw == Some(true));
+    let volumes: Vec<String> = mounts.filter_map(|m| m.name).collect();
     assert!(!volumes.is_empty(), "a lab's engine has a volume for its images");
     volumes
 }

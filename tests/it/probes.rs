@@ -273,6 +273,6 @@ async fn where_nothing_can_be_written_nothing_can_be_told() {
         world.sql(&[&trigger]).await;
     }
     let error = world.look("round_trip", TRIP).await.unwrap_err();
-    assert_eq!(error.reason, imparcial::notice::Reason::Imparcial);
+    assert_eq!(error.reason, imparcial::notice::Reason::Unproven);
     assert!(error.text.en.contains("cerrado"), "{}", error.text.en);
 }
