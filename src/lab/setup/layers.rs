@@ -168,7 +168,7 @@ async fn hash(world: &World) -> Result<Option<String>, SetupError> {
     let mut hasher = Sha256::new();
     hasher.update(FORMAT);
     for name in names {
-        let Some(image) = world.current(&images, name) else { return Ok(None) };
+        let Some(image) = world.made(&images, name) else { return Ok(None) };
         hasher.update(format!("{name} {}\n", image.id));
     }
     Ok(Some(hex(&hasher.finalize())))

@@ -92,10 +92,15 @@ impl World {
         Ok(images)
     }
 
-    /// Whether an image is what its sources would make now.
+    /// An image that is what its sources would make now, and is not to be made again.
     pub(super) fn current(&self, images: &HashMap<String, Image>, name: &str) -> Option<Image> {
+        self.made(images, name).filter(|_| !self.rebuild)
+    }
+
+    /// An image that is what its sources would make now.
+    pub(super) fn made(&self, images: &HashMap<String, Image>, name: &str) -> Option<Image> {
         let image = images.get(&format!("imparcial/{name}:latest"))?;
-        (!self.rebuild && image.hash.as_deref() == Some(self.sources.hash(name).as_str())).then(|| image.clone())
+        (image.hash.as_deref() == Some(self.sources.hash(name).as_str())).then(|| image.clone())
     }
 }
 
