@@ -13,7 +13,7 @@ use crate::docker::{Engine, EngineError};
 /// Label of such a volume: what it was filled from.
 pub(super) const LAYERS: &str = "imparcial.layers";
 /// Where it is in a lab.
-pub(super) const SHELF: &str = "/layers";
+const SHELF: &str = "/layers";
 
 /// Every volume of layers, the newest first.
 pub(super) async fn all(host: &Engine) -> Result<Vec<Volume>, EngineError> {
@@ -27,23 +27,25 @@ pub(super) async fn all(host: &Engine) -> Result<Vec<Volume>, EngineError> {
 }
 
 /// How a lab is given them; nothing where there are none.
-pub(super) async fn mount(host: &Engine) -> Option<Mount> {
+pub(super) async fn shared(host: &Engine) -> Option<Mount> {
     let volumes = all(host).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "a lab goes without the layers that are unpacked already");
         Vec::new()
     });
     let full = volumes.into_iter().find(|volume| volume.labels.get(LAYERS).is_some_and(|from| !from.is_empty()))?;
     // Where set-up takes it away in this very moment, the engine makes an empty one of its name: it is to be known as ours.
-    let options = MountVolumeOptions {
-        labels: Some(HashMap::from([(LAYERS.to_owned(), String::new())])),
-        ..MountVolumeOptions::default()
-    };
-    Some(Mount {
+    Some(mount(full.name, HashMap::from([(LAYERS.to_owned(), String::new())]), true))
+}
+
+/// A volume where layers lie in a container; one that is not there is made with these labels, together with the container.
+pub(super) fn mount(volume: String, labels: HashMap<String, String>, read_only: bool) -> Mount {
+    let options = MountVolumeOptions { labels: Some(labels), ..MountVolumeOptions::default() };
+    Mount {
         typ: Some(MountType::VOLUME),
-        source: Some(full.name),
+        source: Some(volume),
         target: Some(SHELF.to_owned()),
-        read_only: Some(true),
+        read_only: Some(read_only),
         volume_options: Some(options),
         ..Mount::default()
-    })
+    }
 }

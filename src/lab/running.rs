@@ -266,7 +266,7 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, Lab
             cgroup_parent: Some(cgroups::parent(&spec.run, systemd)),
             network_mode: Some(spec.network.clone()),
             pids_limit: Some(PROCESSES),
-            mounts: layers::mount(host).await.map(|layers| vec![layers]),
+            mounts: layers::shared(host).await.map(|layers| vec![layers]),
             // For `lab-store`: loop devices and what hands them out.
             device_cgroup_rules: Some(vec!["b 7:* rmw".into(), "c 10:237 rmw".into()]),
             // Its readiness is read from its log, and a host's own choice of driver may keep none.

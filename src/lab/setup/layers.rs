@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bollard::models::{ContainerCreateBody, HostConfig, NetworkingConfig, VolumeCreateRequest};
+use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum, HostConfig, NetworkingConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, RemoveVolumeOptions,
     StartContainerOptions, WaitContainerOptionsBuilder,
@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use super::{NETWORK, Progress, Seen, SetupError, World};
-use crate::docker::{EngineError, EngineErrorKind};
+use crate::docker::{Engine, EngineError, EngineErrorKind};
 use crate::lab::catalogue::Catalogue;
-use crate::lab::layers::{self, LAYERS, SHELF};
+use crate::lab::layers::{self, LAYERS};
 use crate::lab::registry::MIRROR;
 use crate::lab::upload::hex;
 use crate::text::Text;
@@ -46,12 +46,7 @@ pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
 pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text, SetupError> {
     let engine = world.engine().await?;
     let hash = hash(world).await?.ok_or_else(|| failed("the images are not all there".to_owned()))?;
-    // One that a set-up before began, and that goes on without it or has ended.
-    let begun = match engine.docker().inspect_container(NAME, None::<InspectContainerOptions>).await {
-        Ok(found) => found.config.and_then(|c| c.labels).and_then(|l| l.get(LAYERS).cloned()) == Some(hash.clone()),
-        Err(_) => false,
-    };
-    if !begun {
+    if !begun(engine, &hash).await {
         remove(world).await?;
         begin(world, &hash).await?;
     }
@@ -80,23 +75,32 @@ pub(super) async fn make(world: &World, progress: &dyn Progress) -> Result<Text,
     }
 }
 
+/// Whether a set-up before began it, and it goes on without that one or has ended. One that never ran fills nothing.
+async fn begun(engine: &Engine, hash: &str) -> bool {
+    let Ok(found) = engine.docker().inspect_container(NAME, None::<InspectContainerOptions>).await else {
+        return false;
+    };
+    let ran = found.state.and_then(|state| state.status).is_some_and(|s| s != ContainerStateStatusEnum::CREATED);
+    let from = found.config.and_then(|config| config.labels).and_then(|mut labels| labels.remove(LAYERS));
+    ran && from.as_deref() == Some(hash)
+}
+
 /// Starts the container that fills a volume of its own: never one that a lab may have.
 async fn begin(world: &World, hash: &str) -> Result<(), SetupError> {
     let engine = world.engine().await?;
     let mut labels = world.labels("").await?;
     labels.insert(LAYERS.to_owned(), hash.to_owned());
     let volume = format!("{NAME}-{}-{}", &hash[..8], time::OffsetDateTime::now_utc().unix_timestamp());
-    let request =
-        VolumeCreateRequest { name: Some(volume.clone()), labels: Some(labels.clone()), ..Default::default() };
     let names = Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.clone());
     let body = ContainerCreateBody {
         image: Some("imparcial/lab:latest".into()),
         entrypoint: Some(["/usr/bin/tini", "-g", "--", "/usr/local/sbin/lab-layers", "fill"].map(String::from).into()),
         cmd: Some(names.collect()),
         env: Some(vec![format!("IMPARCIAL_MIRROR={MIRROR}")]),
-        labels: Some(labels),
+        labels: Some(labels.clone()),
         host_config: Some(HostConfig {
-            binds: Some(vec![format!("{volume}:{SHELF}")]),
+            // Made with the container: while that is there, no volume counts as full, whatever ends us.
+            mounts: Some(vec![layers::mount(volume, labels, false)]),
             network_mode: Some(NETWORK.into()),
             // To unpack, an engine mounts. Nothing of a submission is ever in there.
             cap_add: Some(vec!["SYS_ADMIN".into()]),
@@ -108,13 +112,7 @@ async fn begin(world: &World, hash: &str) -> Result<(), SetupError> {
         }),
         ..ContainerCreateBody::default()
     };
-    // While its container is there, a volume does not count as full, whatever ends us.
     let options = CreateContainerOptionsBuilder::new().name(NAME).build();
-    engine
-        .docker()
-        .create_volume(request)
-        .await
-        .map_err(|e| engine.explain(format!("make the volume {volume}"), &e))?;
     let created = engine.docker().create_container(Some(options), body).await;
     created.map_err(|e| engine.explain("create what unpacks the layers", &e))?;
     let started = engine.docker().start_container(NAME, None::<StartContainerOptions>).await;
