@@ -95,8 +95,7 @@ fn compile(table: &[&str]) -> Vec<Regex> {
 
 /// The last line that names a version's doing.
 pub fn version_line(log: &str) -> Option<&str> {
-    let lines = log.lines().rev().map(str::trim_end).filter(|line| !OWN_RE.iter().any(|re| re.is_match(line)));
-    lines.into_iter().find(|line| VERSION_RE.iter().any(|re| re.is_match(line)))
+    last_but(log, &VERSION_RE, &OWN_RE)
 }
 
 /// The last line of a build that names the network.
@@ -125,7 +124,13 @@ pub fn needs_newer_frontend(dockerfile: &str) -> bool {
 }
 
 fn last<'l>(log: &'l str, table: &[Regex]) -> Option<&'l str> {
-    log.lines().rev().map(str::trim_end).find(|line| table.iter().any(|re| re.is_match(line)))
+    last_but(log, table, &[])
+}
+
+/// The last line of one table that is none of another.
+fn last_but<'l>(log: &'l str, table: &[Regex], but: &[Regex]) -> Option<&'l str> {
+    let is_of = |table: &[Regex], line: &str| table.iter().any(|re| re.is_match(line));
+    log.lines().rev().map(str::trim_end).find(|line| is_of(table, line) && !is_of(but, line))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Planning {
         let (file, handed_in) = (self.file(ctx)?, self.handed_in(ctx)?);
         let submission = submission::read(&self.submission, &self.reading());
         let submission = submission.map_err(|error| usage(error.text.get(ctx.lang)))?;
-        self.resolve(&file, Submission { handed_in, pages: self.pages.clone(), ..submission })
+        self.resolve(&file, Submission { handed_in, ..submission })
     }
 
     /// The plan for a submission of any form.
@@ -98,7 +98,7 @@ impl Planning {
         let submission = handed::take(&given, &self.reading(), cancel).await;
         let submission = submission.map_err(|error| not_taken(&error, ctx))?;
         let handed_in = handed_in.or_else(|| submission.handed_in.clone());
-        self.resolve(&file, Submission { handed_in, pages: self.pages.clone(), ..submission })
+        self.resolve(&file, Submission { handed_in, ..submission })
     }
 
     /// The same for who has nothing to take down: watches for interruptions while it unpacks.
@@ -123,6 +123,7 @@ impl Planning {
     }
 
     fn resolve(&self, file: &Path, submission: Submission) -> Result<Plan, u8> {
+        let submission = Submission { pages: self.pages.clone(), ..submission };
         let read = scenario::read(file, &plan::names(PROBES));
         let source = read.source.clone();
         plan::resolve(read, submission, self.options(), PROBES).map_err(|problems| {

@@ -91,12 +91,13 @@ impl Looker for Live<'_> {
         }
         // Where the file has nobody for a role, no other version of those who are there would change that.
         let absent = probe.roles().iter().any(|role| self.stack.roles.get(role).is_some_and(Binding::nobody));
+        // PHP under Apache says in the page what others say in their log.
+        let on_page = waited.observation.page().map(|page| PageText::seen(page, None)).unwrap_or_default();
         for service in services() {
             let Some(stand_in) = self.stack.services.get(&service).and_then(|s| s.image.stand_in.clone()) else {
                 continue;
             };
-            // PHP under Apache says in the page what others say in their log.
-            let log = format!("{}\n{}", self.log_of(&service).await, said_to_visitors(&waited.observation));
+            let log = format!("{}\n{on_page}", self.log_of(&service).await);
             if let Some(line) = blame::version_line(&log) {
                 return Some((Reason::StandIn, behind(&service, &stand_in, line)));
             }
@@ -111,12 +112,6 @@ impl Looker for Live<'_> {
     fn done(&self, check: usize, raw: Raw) {
         (self.progress)(super::Event::Check { id: &self.plan.checks[check].spec.id, passed: raw == Raw::Pass });
     }
-}
-
-/// What a page that was looked at says, as a visitor reads it.
-fn said_to_visitors(seen: &Observation) -> String {
-    let pages = seen.evidence.iter().filter(|(name, _)| name == "page.txt" || name == "response.txt");
-    pages.map(|(_, bytes)| PageText::seen(bytes, None)).collect::<Vec<_>>().join("\n")
 }
 
 impl Live<'_> {

@@ -34,6 +34,8 @@ struct Scene<'a> {
     /// What the compose tool said of a file that it refuses.
     refused: &'a str,
     policy: &'a [Hit],
+    /// Of it, what stops the layer.
+    stopping: Vec<&'a Hit>,
     services: &'a BTreeMap<String, Service>,
     roles: &'a BTreeMap<String, Binding>,
     logs: &'a BTreeMap<String, String>,
@@ -67,6 +69,7 @@ pub(super) async fn mark(
             view: View::of(&stack.submission),
             refused: &stack.config.message,
             policy: &stack.policy,
+            stopping: stack.policy.iter().filter(|hit| stack.is_stopped_by(hit)).collect(),
             services: &stack.services,
             roles: &stack.roles,
             logs: &logs,
@@ -204,8 +207,7 @@ impl Scene<'_> {
 
     /// The keys that refuse the app or its store.
     fn refused_keys(&self) -> Vec<LookAt> {
-        let plays = |name: &String| self.roles.values().any(|binding| binding.service.as_ref() == Some(name));
-        self.hits().filter(|hit| hit.service.as_ref().is_none_or(plays)).filter_map(|hit| self.hit(hit)).collect()
+        self.stopping.iter().filter_map(|hit| self.hit(hit)).collect()
     }
 
     /// The service of a subject: a role's, or the only one's.

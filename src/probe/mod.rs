@@ -169,6 +169,12 @@ impl Observation {
     pub fn of(facts: Facts) -> Self {
         Self { subjects: vec![(String::new(), facts)], ..Self::default() }
     }
+
+    /// The page or response that was seen, headers and all.
+    pub fn page(&self) -> Option<&[u8]> {
+        let page = |name: &str| matches!(name, "page.txt" | "response.txt");
+        self.evidence.iter().find(|(name, _)| page(name)).map(|(_, bytes)| bytes.as_slice())
+    }
 }
 
 /// The condition of an observation that no waiting changes: a build that failed, a service that was refused.

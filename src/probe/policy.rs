@@ -41,15 +41,14 @@ impl Probe for Policy {
     }
 
     async fn observe(&self, stack: &Arc<Stack>, _attempt: Attempt) -> Result<Observation, ProbeError> {
-        let role = |hit: &Hit| hit.service.as_ref().is_none_or(|s| stack.is_judged(s));
         let of = |action: Action| stack.policy.iter().filter(move |h| h.action == action);
-        let refused: Vec<&Hit> = of(Action::Refuse).filter(|h| role(h)).collect();
+        let refused: Vec<&Hit> = of(Action::Refuse).filter(|h| stack.is_stopped_by(h)).collect();
         let name = |hit: &&Hit| hit.service.as_ref().map_or_else(|| hit.rule.clone(), |s| format!("{s}: {}", hit.rule));
         let mut observation = Observation::of(Facts::from([
             ("refused".to_owned(), json!(refused.iter().map(name).collect::<Vec<_>>())),
             (
                 "refused_elsewhere".to_owned(),
-                json!(of(Action::Refuse).filter(|h| !role(h)).map(|h| name(&h)).collect::<Vec<_>>()),
+                json!(of(Action::Refuse).filter(|h| !stack.is_stopped_by(h)).map(|h| name(&h)).collect::<Vec<_>>()),
             ),
             ("stripped".to_owned(), json!(of(Action::Strip).map(|h| name(&h)).collect::<Vec<_>>())),
         ]));

@@ -71,10 +71,13 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Whether a service plays a role that points hang on.
-    pub fn is_judged(&self, service: &str) -> bool {
-        let of = |role: &String| self.roles.get(role).is_some_and(|b| b.service.as_deref() == Some(service));
-        self.judged.iter().any(of)
+    /// Whether what a policy found stops the layer: refused, in a service that points hang on, or in none of its own.
+    pub fn is_stopped_by(&self, hit: &policy::Hit) -> bool {
+        let plays = |service: &String| {
+            let of = |role: &String| self.roles.get(role).is_some_and(|b| b.service.as_ref() == Some(service));
+            self.judged.iter().any(of)
+        };
+        hit.action == policy::Action::Refuse && hit.service.as_ref().is_none_or(plays)
     }
 }
 

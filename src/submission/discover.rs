@@ -35,7 +35,7 @@ pub(super) const SKIPPED: [&str; 16] = [
 ];
 
 /// What a person writes an app in.
-const CODE: [&str; 20] = [
+pub(super) const CODE: [&str; 20] = [
     "py",
     "js",
     "ts",

@@ -267,10 +267,7 @@ fn leave_out_refused(stack: &mut Stack) {
 
 /// Whether a hit stops a service that points hang on, the app or its store: then nothing of the layer is started.
 pub fn refused_role(stack: &Stack) -> bool {
-    stack
-        .policy
-        .iter()
-        .any(|hit| hit.action == Action::Refuse && hit.service.as_ref().is_none_or(|s| stack.is_judged(s)))
+    stack.policy.iter().any(|hit| stack.is_stopped_by(hit))
 }
 
 /// What a bring-up gathers besides the stack.

@@ -23,14 +23,12 @@ pub(in crate::engine) struct Clue {
 impl Clue {
     pub(in crate::engine) fn of(outcome: &Outcome) -> Self {
         let Some(seen) = outcome.waited.as_ref().map(|waited| &waited.observation) else { return Self::default() };
-        let shown = |name: &str| matches!(name, "page.txt" | "response.txt");
-        let page = seen.evidence.iter().find(|(name, _)| shown(name)).map(|(_, bytes)| String::from_utf8_lossy(bytes));
         Self {
             subjects: seen.subjects.clone(),
             dialled: seen.dialled.clone(),
             ports: seen.ports.clone(),
             printed: seen.printed.clone(),
-            page: page.unwrap_or_default().into_owned(),
+            page: seen.page().map(|page| String::from_utf8_lossy(page).into_owned()).unwrap_or_default(),
         }
     }
 

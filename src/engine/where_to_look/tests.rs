@@ -63,6 +63,7 @@ impl World {
             view: View::of(&self.files.submission),
             refused: &self.refused,
             policy: &self.policy,
+            stopping: self.policy.iter().filter(|hit| hit.action == Action::Refuse).collect(),
             services: &self.services,
             roles: &self.roles,
             logs: &self.logs,

@@ -15,12 +15,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::json;
-use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use self::text::PageText;
 use self::walk::{Page, Reach, Walk, Walked};
-use super::common::{Found, here, player};
+use super::common::{Found, here, now, player};
 use super::store::{self, schema};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED, dials};
 use crate::docker::Container;
@@ -113,7 +112,7 @@ impl Probe for PageProbe {
 
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let until = Instant::now() + attempt.timeout;
-        let began = OffsetDateTime::now_utc();
+        let since = now();
         let app: Container = here!(player(stack, &self.role).await?, absent);
         // A database that cannot be looked into matters only if the page itself is as it should be.
         let before = held(stack, &self.rows_of, attempt).await;
@@ -148,7 +147,6 @@ impl Probe for PageProbe {
                 None => trouble::in_log(&stack.engine.logs(&app.id, None, Some(LOG_LINES)).await?),
             };
             // What it printed before or prints later is not about this page.
-            let since = began.unix_timestamp_nanos() as f64 / 1e9;
             observation.printed = stack.engine.logs(&app.id, Some(since), Some(LOG_LINES)).await.unwrap_or_default();
             if let Found::Here(store) = player(stack, &self.rows_of).await? {
                 // What was heard of it names the cause; what it says itself is a help, and may be missing.

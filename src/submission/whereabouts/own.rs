@@ -7,38 +7,11 @@ use walkdir::WalkDir;
 use super::View;
 use crate::submission::ServiceDef;
 use crate::submission::builds::Build;
-use crate::submission::discover::SKIPPED;
+use crate::submission::discover::{CODE, SKIPPED};
 use crate::submission::paths::{self, Lead};
 
-/// What is written by people and may name a host or raise an error.
-const WRITTEN: [&str; 26] = [
-    "py",
-    "js",
-    "mjs",
-    "cjs",
-    "ts",
-    "jsx",
-    "tsx",
-    "php",
-    "rb",
-    "java",
-    "kt",
-    "go",
-    "cs",
-    "rs",
-    "pl",
-    "ini",
-    "cfg",
-    "conf",
-    "cnf",
-    "env",
-    "properties",
-    "json",
-    "yml",
-    "yaml",
-    "toml",
-    "xml",
-];
+/// What people write besides, and may name a host or raise an error.
+const ALSO_WRITTEN: [&str; 7] = ["cjs", "cnf", "json", "yml", "yaml", "toml", "xml"];
 /// Written by tools, or of others.
 const NOT_OWN: [&str; 3] = ["package-lock.json", "composer.lock", "vendor"];
 const MAX_FILES: usize = 400;
@@ -216,5 +189,6 @@ fn is_others(path: &str) -> bool {
 fn is_written(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let ending = name.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
-    WRITTEN.contains(&ending)
+    // A plain text is about the code.
+    (CODE.contains(&ending) && ending != "txt") || ALSO_WRITTEN.contains(&ending)
 }
