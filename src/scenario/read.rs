@@ -24,7 +24,7 @@ pub struct Read {
 }
 
 /// Layers that can be brought up.
-pub const LAYERS: &[&str] = &["services"];
+pub const LAYERS: &[&str] = &["machines", "services"];
 
 /// Reads a scenario's file; `kinds` are the names of the kinds of checks that there are. A file that cannot be read is a problem too.
 pub fn read(path: &Path, kinds: &[&str]) -> Read {

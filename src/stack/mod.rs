@@ -4,6 +4,7 @@
 
 pub mod attached;
 pub mod declared;
+pub mod machines;
 pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,8 @@ pub struct Stack {
     pub doubts: Vec<Doubt>,
     /// Folders of the machine that were made for it, outside of the submission's copy.
     pub made: Vec<String>,
+    /// Its machines; empty where the plan asks for none.
+    pub machines: machines::Machines,
     /// How the first `up` went; `None` where nothing could be started.
     pub first_up: Option<FirstUp>,
     /// What the submission's SQL declares: found by `probe::mysql`, in the background.

@@ -8,6 +8,7 @@ pub mod decode;
 mod discover;
 pub mod dockerfile;
 pub mod handed;
+pub mod machines;
 pub mod no_part;
 pub mod paths;
 pub mod pip;
@@ -53,6 +54,10 @@ pub struct Submission {
     pub compose_files: Vec<PathBuf>,
     /// What the services with a `build:` are built from, by service.
     pub builds: BTreeMap<String, builds::Build>,
+    /// The Vagrantfile that counts; the notices say how it was chosen.
+    pub vagrantfile: Option<machines::Vagrantfile>,
+    /// Every Vagrantfile found, the chosen one first.
+    pub vagrantfiles: Vec<PathBuf>,
     pub dockerfiles: Vec<PathBuf>,
     pub requirements: Vec<PathBuf>,
     pub sql: Vec<PathBuf>,

@@ -240,6 +240,7 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         doubts: Vec::new(),
         made: Vec::new(),
         first_up: None,
+        machines: Default::default(),
         declared: crate::stack::declared::Declaring::default(),
         labels: site.hosting.as_ref().map(|h| h.labels.clone()).unwrap_or_default(),
         notebook: Mutex::default(),

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
+use super::stand_ins::NODE;
 use super::{NETWORK, Progress, Seen, SetupError, World};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
 use crate::lab::catalogue::Catalogue;
@@ -91,7 +92,7 @@ async fn begin(world: &World, hash: &str) -> Result<(), SetupError> {
     let mut labels = world.labels("").await?;
     labels.insert(LAYERS.to_owned(), hash.to_owned());
     let volume = format!("{NAME}-{}-{}", &hash[..8], time::OffsetDateTime::now_utc().unix_timestamp());
-    let names = Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.clone());
+    let names = unpacked().map(str::to_owned);
     let body = ContainerCreateBody {
         image: Some("imparcial/lab:latest".into()),
         entrypoint: Some(["/usr/bin/tini", "-g", "--", "/usr/local/sbin/lab-layers", "fill"].map(String::from).into()),
@@ -162,14 +163,18 @@ pub(super) async fn remove(world: &World) -> Result<(), SetupError> {
 /// Of the stand-ins that it is made from, and of the way it is made; none while one of them is missing.
 async fn hash(world: &World) -> Result<Option<String>, SetupError> {
     let images = world.images().await?;
-    let names = Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.as_str());
     let mut hasher = Sha256::new();
     hasher.update(FORMAT);
-    for name in names {
+    for name in unpacked() {
         let Some(image) = world.made(&images, name) else { return Ok(None) };
         hasher.update(format!("{name} {}\n", image.id));
     }
     Ok(Some(hex(&hasher.finalize())))
+}
+
+/// The images that labs' own engines run.
+fn unpacked() -> impl Iterator<Item = &'static str> {
+    Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.as_str()).chain([NODE])
 }
 
 fn failed(seen: String) -> SetupError {

@@ -19,6 +19,8 @@ use crate::text::Text;
 /// Packages are unpacked on one core while the next are fetched: more at once only gets in each other's way.
 const AT_ONCE: usize = 2;
 const LAB: &str = "lab";
+/// Machines, on container nodes.
+pub(super) const NODE: &str = "node";
 
 pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
     let missing = missing(world).await?;
@@ -75,7 +77,7 @@ async fn missing(world: &World) -> Result<Vec<&'static str>, SetupError> {
 }
 
 fn names() -> Vec<&'static str> {
-    Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.as_str()).chain([LAB]).collect()
+    Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.as_str()).chain([NODE, LAB]).collect()
 }
 
 /// Images in the order in which they are made: one that stands on another follows it, the rest can go side by side.

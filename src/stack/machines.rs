@@ -1,0 +1,116 @@
+//! The machines of a submission as they were brought up. A backend fills it, probes read it.
+
+use super::{LeftOut, StandIn};
+use crate::submission::machines::MachineDef;
+
+/// What came of a Vagrantfile.
+#[derive(Clone, Debug, Default)]
+pub struct Machines {
+    /// `docker`: container nodes, not virtual machines. Empty where none were asked for.
+    pub provider: String,
+    /// Why none of them was brought up: the submission's fault or not; none where they were.
+    pub left_out: Option<LeftOut>,
+    /// In the file's order; also those that were not started.
+    pub nodes: Vec<Node>,
+    /// What Vagrant printed while it brought them up, without its progress noise.
+    pub up_output: String,
+    /// The first run of every provisioner; none where there is no provisioner, or nothing was up.
+    pub provisioned: Option<Provisioned>,
+}
+
+impl Machines {
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name() == name)
+    }
+}
+
+/// One machine.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    pub def: MachineDef,
+    /// The container, where it was made.
+    pub container: Option<String>,
+    /// What stands in for the box.
+    pub stand_in: Option<StandIn>,
+    /// Whether the box is a system of another family than the node is (CentOS on Debian).
+    pub other_family: bool,
+    /// Why it is not up: none where it is, or where Vagrant was not asked to start it.
+    pub left_out: Option<LeftOut>,
+    /// Its extra disks, in the order of their names.
+    pub disks: Vec<NodeDisk>,
+}
+
+impl Node {
+    pub fn name(&self) -> &str {
+        &self.def.name
+    }
+}
+
+/// An extra disk: a block device of the declared size, a file of the lab's behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeDisk {
+    /// In the node: `/dev/sdb`.
+    pub device: String,
+    /// In the lab: `/dev/loop7`.
+    pub behind: String,
+    pub bytes: u64,
+}
+
+/// A run of all provisioners.
+#[derive(Clone, Debug, Default)]
+pub struct Provisioned {
+    /// Whether Vagrant ended without complaint.
+    pub ok: bool,
+    /// It was ended because its time was over; what ran then.
+    pub hung: Option<String>,
+    /// What Vagrant printed, without its progress noise.
+    pub output: String,
+    /// Each playbook run, in order.
+    pub plays: Vec<Playbook>,
+    /// Why it failed, where it did: the submission's fault (no reason) or not.
+    pub why: Option<LeftOut>,
+}
+
+/// One run of `ansible-playbook`, as our callback plugin wrote it down: testimony, since a play can run on its controller.
+#[derive(Clone, Debug, Default)]
+pub struct Playbook {
+    pub file: String,
+    /// Nothing more was heard of it than that it began: it could not be parsed, or was ended.
+    pub ended: bool,
+    pub tasks: Vec<Task>,
+    /// By host: what the recap says.
+    pub hosts: Vec<HostStats>,
+}
+
+/// A task on a host, with what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    pub host: String,
+    pub play: String,
+    pub name: String,
+    /// `filesystem`, `ansible.builtin.command`: as resolved.
+    pub module: String,
+    /// `ok`, `changed`, `failed`, `unreachable`, `skipped`.
+    pub status: String,
+    /// It failed and the play went on: `ignore_errors`, or a `rescue`.
+    pub ignored: bool,
+    /// What it asked for was in the node image already: it would have changed a machine of the declared box.
+    pub provided: bool,
+    /// What stood in for the module: `yum → apt: docker → docker.io`.
+    pub mapped: Option<String>,
+    pub message: String,
+    /// `playbooks/site.yml:12` of the submission.
+    pub at: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostStats {
+    pub host: String,
+    pub ok: u64,
+    pub changed: u64,
+    pub unreachable: u64,
+    pub failed: u64,
+    pub skipped: u64,
+    pub rescued: u64,
+    pub ignored: u64,
+}
