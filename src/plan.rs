@@ -32,6 +32,8 @@ pub struct Options {
     pub patience: Option<Duration>,
     /// `--only`: ids of checks to run, with what they need; empty is all.
     pub only: Vec<String>,
+    /// `--layers`: only checks of these layers; empty is all.
+    pub layers: Vec<String>,
     /// `--images`.
     pub images: Images,
     pub keep: bool,
@@ -85,6 +87,11 @@ pub struct PlannedCheck {
 }
 
 impl Plan {
+    /// Whether anything is asked of a layer.
+    pub fn wants(&self, layer: &str) -> bool {
+        self.checks.iter().any(|check| check.probe.layer() == layer)
+    }
+
     /// The index of a check by its id.
     pub fn index(&self, id: &str) -> Option<usize> {
         self.checks.iter().position(|check| check.spec.id == id)
@@ -155,6 +162,9 @@ pub fn plan(
     if !options.only.is_empty() {
         let wanted = links::closure(&scenario.checks, &options.only);
         checks.retain(|check| wanted.contains(&check.spec.id));
+    }
+    if !options.layers.is_empty() {
+        checks.retain(|check| options.layers.iter().any(|layer| layer == check.probe.layer()));
     }
     Ok(Plan { scenario: Arc::new(scenario), submission: Arc::new(submission), checks, options })
 }

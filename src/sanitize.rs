@@ -88,6 +88,11 @@ fn starts_character(raw: &[u8], at: usize) -> bool {
     raw.get(at).is_none_or(|byte| byte & 0xC0 != 0x80)
 }
 
+/// Without its colours and other escape sequences; all else as it was.
+pub fn colourless(raw: &str) -> String {
+    ansi::strip(raw)
+}
+
 /// A file name that is safe anywhere: ASCII letters, digits, `.`, `_`, `-`; no leading dot; 100 characters at most.
 pub fn file_name(raw: &str) -> String {
     let mut name = String::new();

@@ -5,6 +5,7 @@ pub mod compose;
 pub mod disk;
 pub mod getting;
 pub mod origin;
+pub mod vagrant;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -54,6 +54,8 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
     }
     rows.push((say("layers", "capas"), scenario.layers.join(", ")));
     let b = &scenario.budgets;
+    let machines = scenario.layers.iter().any(|layer| layer == "machines");
+    let of_machines = [(say("machines", "máquinas"), b.machines), (say("provisioning", "aprovisionar"), b.provision)];
     let budgets = [
         (say("fetch", "traer"), b.fetch),
         (say("build", "construir"), b.build),
@@ -61,7 +63,8 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         (say("check", "comprobación"), b.check),
         (say("teardown", "desmontar"), b.teardown),
     ];
-    let budgets: Vec<String> = budgets.iter().map(|(name, time)| format!("{name} {}", show_duration(*time))).collect();
+    let budgets = budgets.iter().chain(of_machines.iter().filter(|_| machines));
+    let budgets: Vec<String> = budgets.map(|(name, time)| format!("{name} {}", show_duration(*time))).collect();
     rows.push((say("budgets", "tiempos"), budgets.join(", ")));
     rows.push((say("time", "duración"), longest(plan, lang)));
     if let Some(o) = &scenario.overrides {

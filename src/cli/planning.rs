@@ -47,6 +47,9 @@ pub struct Planning {
     /// Only these checks, and those that they hang on.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Only checks of these layers of the scenario.
+    #[arg(long, value_name = "LAYER", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(scenario::LAYERS))]
+    pub layers: Vec<String>,
     /// Where images come from.
     #[arg(long, value_enum, default_value_t = ImagesArg::Auto)]
     pub images: ImagesArg,
@@ -75,6 +78,7 @@ impl Planning {
             pages: Vec::new(),
             patience: None,
             only: Vec::new(),
+            layers: Vec::new(),
             images: ImagesArg::Auto,
         }
     }
@@ -142,6 +146,7 @@ impl Planning {
             roles: self.roles.clone(),
             patience: self.patience,
             only: self.only.clone(),
+            layers: self.layers.clone(),
             images,
             keep: false,
             place: Place::Lab,

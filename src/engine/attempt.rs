@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bring_up::bring_up;
 use super::place::Place;
 use super::schedule::{self, Outcome};
 use super::{
-    Event, RunOptions, as_of, attached, bring_up, describe, exhibits, give_up, interrupted, items, live, lost, ms,
-    phase,
+    Event, RunOptions, as_of, attached, describe, exhibits, give_up, interrupted, items, live, lost, ms, phase,
 };
 use crate::backend::compose::as_of::AsOf;
 use crate::backend::{self, Site};
@@ -15,6 +15,7 @@ use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::record::{PhaseRecord, RunFolder, RunRecord};
 use crate::stack::Stack;
+use crate::stack::machines::Machines;
 use crate::text::Text;
 use crate::time::Clock;
 
@@ -46,12 +47,13 @@ impl Attempt<'_> {
         record: &mut RunRecord,
         trial: Option<&as_of::Trial>,
         as_of: Option<Arc<AsOf>>,
+        machines: Option<Machines>,
     ) -> Option<Tried> {
         let Self { plan, options, lab, clock, folder, .. } = *self;
         let began = clock.ms();
         let (loss, stop) = (lost::Loss::default(), options.cancel.child_token());
         let up = tokio::select! {
-            up = bring_up(plan, options, lab, self.site, as_of) => up,
+            up = bring_up(plan, options, lab, self.site, as_of, machines) => up,
             () = options.cancel.cancelled() => { interrupted(plan, record, folder); return None; }
             () = lab.watch(&loss, clock, &stop) => Err(loss.text().unwrap_or_default()),
         };

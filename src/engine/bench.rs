@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::bring_up::bring_up;
 use super::place::Place;
-use super::{Event, RunOptions, bring_up, items, live, schedule};
+use super::{Event, RunOptions, items, live, schedule};
 use crate::backend::compose::tool::Tool;
 use crate::backend::{self, Site};
 use crate::docker::Engine;
@@ -89,7 +90,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn prepare(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -> Result<(Tool, String), Text> {
-        let up = bring_up(plan, options, lab, site, None).await?;
+        let up = bring_up(plan, options, lab, site, None, None).await?;
         let said = |e: backend::BackendError| e.text();
         let tool = backend::compose::tool_of(&up.stack).await.map_err(said)?;
         let port = up.stack.roles.get("app").and_then(|b| b.service.clone());
@@ -140,7 +141,7 @@ impl<'a> Bench<'a> {
     async fn ours(&self) -> Result<Round, Text> {
         let mut round = Round::default();
         let began = Instant::now();
-        let up = bring_up(self.plan, &self.options, &self.lab, &self.site, None).await?;
+        let up = bring_up(self.plan, &self.options, &self.lab, &self.site, None, None).await?;
         for (name, _, took) in &up.phases {
             match name.as_str() {
                 "resolve" => round.resolve = *took,
@@ -171,7 +172,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// Some check does not hold, or cannot look: that would measure something else.
     pub async fn ready(&self, peers: &Path, pairs: usize) -> Result<Ready, Text> {
-        let up = bring_up(self.plan, &self.options, &self.lab, &self.site, None).await?;
+        let up = bring_up(self.plan, &self.options, &self.lab, &self.site, None, None).await?;
         let stack = Arc::new(up.stack);
         self.look(&stack, Phase::Look).await;
         let measured = self.measure(&stack, peers, pairs).await;

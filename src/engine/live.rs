@@ -20,8 +20,8 @@ use crate::docker::{Container, Engine};
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::probe::page::text::PageText;
-use crate::probe::{Attempt, Observation, ProbeError};
-use crate::stack::{Stack, StandIn};
+use crate::probe::{Attempt, Observation, ProbeError, SETTLED};
+use crate::stack::{LeftOut, Stack, StandIn};
 use crate::submission::bind::Binding;
 use crate::submission::no_part;
 use crate::submission::paths;
@@ -46,6 +46,16 @@ impl Looker for Live<'_> {
             return Err(refused);
         }
         let probe = &self.plan.checks[check].probe;
+        if let Some(LeftOut { reason, text }) = self.stack.no_services.clone().filter(|_| probe.layer() == "services") {
+            return match reason {
+                Some(reason) => Err(ProbeError { reason, text }),
+                None => {
+                    let settled = vec![SETTLED.to_owned()];
+                    let nothing = Observation::of(crate::expect::Facts::new());
+                    Ok(Observation { explanation: Some(text), conditions: settled, ..nothing })
+                }
+            };
+        }
         let look = AssertUnwindSafe(probe.observe(&self.stack, attempt)).catch_unwind();
         match tokio::time::timeout(attempt.timeout + GRACE, look).await {
             Ok(Ok(seen)) => seen,

@@ -7,6 +7,7 @@ mod as_of;
 mod attached;
 mod attempt;
 pub mod bench;
+mod bring_up;
 pub mod conclude;
 pub mod eventually;
 mod exhibits;
@@ -34,9 +35,9 @@ use tokio_util::sync::CancellationToken;
 use attempt::{Attempt, Tried};
 use place::Place;
 
+use crate::backend;
 use crate::backend::getting::{At, Step};
-use crate::backend::{self, Request, Site};
-use crate::lab::{LabSpec, catalogue::Catalogue, registry};
+use crate::lab::{LabSpec, registry};
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
 use crate::record::{
@@ -97,7 +98,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
     let mut record = begin(plan, options, clock);
     folder.stage(&record)?;
 
-    if let Some((reason, text)) = nothing_to_start(plan) {
+    if let Some((reason, text)) = bring_up::nothing_to_start(plan) {
         record.checks = conclude::hopeless(plan, reason, &text, &folder);
         return Ok(end(record, clock, folder));
     }
@@ -164,7 +165,7 @@ async fn inside(
     let site = lab.site();
     let mut trial = as_of::Trial::of(plan, &site, clock);
     let attempt = Attempt { plan, options, lab, site: &site, clock, folder };
-    let Some(mut tried) = attempt.run(record, trial.as_ref(), None).await else { return };
+    let Some(mut tried) = attempt.run(record, trial.as_ref(), None, None).await else { return };
     if let Some(trial) = trial.as_mut().filter(|trial| trial.wants_another())
         && !tried.lost
         && !record.interrupted
@@ -180,7 +181,8 @@ async fn inside(
             return give_up(plan, record, Reason::Host, error.text(), folder);
         }
         phase(record, "start-over", started, clock);
-        match attempt.run(record, Some(trial), Some(packages)).await {
+        let machines = Some(tried.stack.machines.clone());
+        match attempt.run(record, Some(trial), Some(packages), machines).await {
             Some(again) => tried = again,
             None => return,
         }
@@ -195,78 +197,6 @@ async fn inside(
     if !lost && !matches!(plan.options.place, plan::Place::Attached(_)) {
         proof::note(plan, &stack, &verdicts).await;
     }
-}
-
-async fn bring_up(
-    plan: &Plan,
-    options: &RunOptions,
-    lab: &Place,
-    site: &Site,
-    as_of: Option<Arc<backend::compose::as_of::AsOf>>,
-) -> Result<backend::Up, Text> {
-    let references = sources::references(&plan.submission);
-    let attached = matches!(plan.options.place, plan::Place::Attached(_));
-    let sources = if attached {
-        sources::possible(&references)
-    } else {
-        if as_of.is_none() {
-            backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
-        }
-        sources::find(&references, plan.options.images, lab.shell().as_ref(), site.hosting.is_none()).await?
-    };
-    let progress = options.progress.clone();
-    let request = Request {
-        submission: plan.submission.clone(),
-        policy: plan.scenario.policy.actions.clone(),
-        roles: plan.scenario.roles.clone(),
-        judged: plan.checks.iter().filter(|c| c.spec.points > 0).flat_map(|c| c.probe.roles()).collect(),
-        bound: plan.options.roles.clone(),
-        sources,
-        left_out: if attached {
-            Vec::new()
-        } else {
-            let copy = lab.left_out().iter().filter(|it| it.why.is_missed()).map(|it| it.path.clone());
-            copy.chain(plan.submission.not_unpacked.iter().cloned()).collect()
-        },
-        family: |reference| Catalogue::shipped().family_of(reference),
-        fetch: plan.scenario.budgets.fetch,
-        build: plan.scenario.budgets.build,
-        ready: plan.options.patience.map_or(plan.scenario.budgets.ready, |p| {
-            p.max(std::time::Duration::from_secs(30)).min(plan.scenario.budgets.ready)
-        }),
-        overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
-        demanded_memory: plan.scenario.demanded_memory_bytes,
-        as_of,
-        told: Arc::new(move |step| progress(step.into())),
-        watched: options.watched,
-    };
-    let up = if attached {
-        backend::compose::attached::look(site, &request).await
-    } else {
-        backend::compose::up(site, &request).await
-    };
-    up.map_err(|e| e.text())
-}
-
-/// What is handed in decides by itself: nothing to start, or two files that nothing tells apart.
-fn nothing_to_start(plan: &Plan) -> Option<(Option<Reason>, Text)> {
-    let submission = &plan.submission;
-    if submission.compose.is_some() || submission.compose_error.is_some() {
-        return None;
-    }
-    let problem = submission.notices.iter().find(|n| n.level == Level::Problem);
-    if let Some(unreadable) = submission.notices.iter().find(|n| n.id == "submission.unreadable") {
-        return Some((Some(Reason::Host), unreadable.text.clone()));
-    }
-    // As for a folder: nobody saw it run.
-    if let Some(large) = submission.notices.iter().find(|n| n.id == "submission.too_large") {
-        return Some((Some(Reason::NotHere), large.text.clone()));
-    }
-    let ambiguous = problem.is_some_and(|n| n.id.contains("ambiguous") || n.id.contains("candidates"));
-    let text = problem.map(|n| n.text.clone()).unwrap_or_else(|| {
-        Text::new("no compose file was found in the submission", "no se encontró ningún archivo compose en la entrega")
-    });
-    Some((ambiguous.then_some(Reason::Ambiguous), text))
 }
 
 fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {

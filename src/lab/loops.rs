@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::exec::local::Local;
 use crate::exec::{Cmd, Shell};
 
-/// The file's name that `lab-store` puts behind a lab's device.
-const STORE: &str = "imparcial-store";
+/// What the names of files begin with that `lab-store` and `lab-disks` put behind a lab's devices.
+const STORES: [&str; 2] = ["imparcial-store", "imparcial-disk-"];
 
 /// Lets go of every device whose file is that of a lab that is gone: a file that is deleted is no living lab's. Where
 /// something still uses one, the kernel keeps it until that ends.
@@ -40,7 +40,7 @@ fn left(block: &Path) -> Vec<OsString> {
 fn is_left(device: &Path) -> bool {
     let behind = fs::read_to_string(device.join("loop/backing_file")).unwrap_or_default();
     let file = behind.trim_end().strip_suffix(" (deleted)").and_then(|path| path.rsplit('/').next());
-    file == Some(STORE)
+    file.is_some_and(|file| STORES.iter().any(|store| file.starts_with(store)))
 }
 
 #[cfg(test)]

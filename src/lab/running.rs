@@ -38,6 +38,9 @@ pub(super) const COPY: &str = "submission";
 /// reach of these: a lab contains accidents, not attackers.
 const CAPABILITIES: [&str; 8] =
     ["SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_NICE", "IPC_LOCK", "DAC_READ_SEARCH", "SYSLOG"];
+/// Loop devices, what hands them out, and their partitions, which the kernel numbers in a range that other disks share:
+/// the store, and the disks of machines. And what their distributed filesystem is mounted through.
+const DEVICES: [&str; 4] = ["b 7:* rmw", "c 10:237 rmw", "b 259:* rmw", "c 10:229 rmw"];
 /// A fork bomb ends in the lab, not with the host.
 const PROCESSES: i64 = 16_384;
 
@@ -267,8 +270,7 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, Lab
             network_mode: Some(spec.network.clone()),
             pids_limit: Some(PROCESSES),
             mounts: layers::shared(host).await.map(|layers| vec![layers]),
-            // For `lab-store`: loop devices and what hands them out.
-            device_cgroup_rules: Some(vec!["b 7:* rmw".into(), "c 10:237 rmw".into()]),
+            device_cgroup_rules: Some(DEVICES.map(String::from).to_vec()),
             // Its readiness is read from its log, and a host's own choice of driver may keep none.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),
             ..HostConfig::default()

@@ -101,6 +101,11 @@ pub trait Probe: Send + Sync {
         Phase::Look
     }
 
+    /// The layer of the stack that it looks at.
+    fn layer(&self) -> &'static str {
+        "services"
+    }
+
     /// The roles that it looks at: a failure behind a stand-in in one of them may be the stand-in's.
     fn roles(&self) -> Vec<String> {
         Vec::new()

@@ -117,6 +117,8 @@ fn budgets() -> Value {
         ("fetch", "for fetching an image"),
         ("build", "for building one"),
         ("ready", "for the services to be up"),
+        ("machines", "for all machines to answer"),
+        ("provision", "for one run of all provisioners of all machines"),
         ("check", "the longest that any check may wait"),
         ("teardown", "for taking everything down"),
     ];

@@ -91,6 +91,10 @@ pub struct Budgets {
     pub fetch: Duration,
     pub build: Duration,
     pub ready: Duration,
+    /// Until all machines answer.
+    pub machines: Duration,
+    /// One run of all provisioners of all machines.
+    pub provision: Duration,
     pub check: Duration,
     pub teardown: Duration,
 }

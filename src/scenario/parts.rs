@@ -29,6 +29,8 @@ impl Default for Budgets {
             fetch: seconds(300),
             build: seconds(300),
             ready: seconds(90),
+            machines: seconds(180),
+            provision: seconds(600),
             check: seconds(120),
             teardown: seconds(30),
         }

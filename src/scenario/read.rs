@@ -150,6 +150,8 @@ fn budgets(d: &mut Decoder<'_>) -> Budgets {
         fetch: budget("fetch", usual.fetch),
         build: budget("build", usual.build),
         ready: budget("ready", usual.ready),
+        machines: budget("machines", usual.machines),
+        provision: budget("provision", usual.provision),
         check: budget("check", usual.check),
         teardown: budget("teardown", usual.teardown),
     }

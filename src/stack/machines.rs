@@ -44,6 +44,11 @@ impl Node {
     pub fn name(&self) -> &str {
         &self.def.name
     }
+
+    /// Whether Vagrant brought it up.
+    pub fn is_up(&self) -> bool {
+        self.container.is_some() && self.left_out.is_none()
+    }
 }
 
 /// An extra disk: a block device of the declared size, a file of the lab's behind it.

@@ -61,6 +61,8 @@ pub struct Stack {
     pub doubts: Vec<Doubt>,
     /// Folders of the machine that were made for it, outside of the submission's copy.
     pub made: Vec<String>,
+    /// Why there are no services at all; none where there are.
+    pub no_services: Option<LeftOut>,
     /// Its machines; empty where the plan asks for none.
     pub machines: machines::Machines,
     /// How the first `up` went; `None` where nothing could be started.

@@ -206,6 +206,7 @@ fn stack(engine: Engine, project: String, root: &Path, submission: Submission) -
         doubts: Vec::new(),
         made: Vec::new(),
         first_up: None,
+        no_services: None,
         machines: Default::default(),
         declared: imparcial::stack::declared::Declaring::default(),
         labels: BTreeMap::new(),

@@ -91,6 +91,14 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     Ok(log.up(stack))
 }
 
+/// The stack of a submission without services: machines are looked at all the same.
+pub fn nothing(site: &Site, request: &Request, why: Option<LeftOut>) -> Up {
+    let tool = Tool::none(site.shell.clone(), site.workdir.clone());
+    let mut stack = empty(site, request, &tool);
+    stack.no_services = why;
+    Up { stack, notices: Vec::new(), evidence: Vec::new(), phases: Vec::new() }
+}
+
 /// What the compose tool makes of the file, judged and bound: the stack before anything of it is there. No file, and the
 /// reason in the stack, where the tool refuses it.
 async fn read(
@@ -240,6 +248,7 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         doubts: Vec::new(),
         made: Vec::new(),
         first_up: None,
+        no_services: None,
         machines: Default::default(),
         declared: crate::stack::declared::Declaring::default(),
         labels: site.hosting.as_ref().map(|h| h.labels.clone()).unwrap_or_default(),

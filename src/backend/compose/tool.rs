@@ -21,6 +21,11 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// Of a stack that has no project.
+    pub(super) fn none(shell: Arc<dyn Shell>, dir: String) -> Self {
+        Self { shell, program: Vec::new(), dir, file: String::new(), project: String::new() }
+    }
+
     /// Finds the tool on that machine: the older one first, since it is the one that Debian ships and labs have.
     pub async fn find(shell: Arc<dyn Shell>, dir: String, file: String, project: String) -> Result<Self, RunError> {
         // Asking it for its version takes half a second: it is a Python program.

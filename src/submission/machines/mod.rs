@@ -1,5 +1,7 @@
 //! What a Vagrantfile declares, as Vagrant's own loader made it (see `lab::vagrantfile`); every spelling made one. Data only.
 
+pub mod boxes;
+
 use std::path::PathBuf;
 
 use crate::expect::Place;

@@ -1,0 +1,190 @@
+//! The vagrant backend: a Vagrantfile in, machines out, brought up first and then provisioned in the file's order. One page.
+//!
+//! Vagrant itself does the work, with the submission's file unmodified: a home Vagrantfile (`vagrant/images/lab/vagrant`) adds
+//! the provider. What that file gives each machine is worked out in `nodes`.
+
+pub mod again;
+pub mod nodes;
+pub mod output;
+pub mod provision;
+pub mod run;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{BackendError, Site, getting};
+use crate::exec::{Cmd, ShellExt};
+use crate::notice::{Level, Notice, Reason};
+use crate::stack::LeftOut;
+use crate::stack::machines::{Machines, Node};
+use crate::submission::Submission;
+use crate::submission::machines::{Loaded, Vagrantfile};
+use crate::text::Text;
+
+/// The copy of the submission that Vagrant works in: what it writes there, and what machines write into their synced
+/// folders, is not what the services are built from.
+const FOLDER: &str = "/work/machines";
+
+/// What is asked of the backend.
+pub struct Request {
+    pub submission: Arc<Submission>,
+    /// The image of container nodes, as the lab's engine pulls it.
+    pub image: String,
+    /// Until all machines answer.
+    pub up: Duration,
+    /// One run of all provisioners.
+    pub provision: Duration,
+    /// Told of each step as it begins.
+    pub told: getting::Told,
+}
+
+/// What came of it.
+pub struct Up {
+    pub machines: Machines,
+    pub notices: Vec<Notice>,
+    /// Name and content for the run's folder.
+    pub evidence: Vec<(String, Vec<u8>)>,
+    /// Phase name, seconds since the bring-up began, seconds taken.
+    pub phases: Vec<(String, f64, f64)>,
+}
+
+/// Where Vagrant runs.
+pub(crate) struct Ground<'a> {
+    pub(crate) site: &'a Site,
+    /// The Vagrantfile's folder in the copy, and its name.
+    pub(crate) dir: String,
+    pub(crate) file: String,
+}
+
+impl<'a> Ground<'a> {
+    pub(crate) fn of(site: &'a Site, file: &Vagrantfile) -> Self {
+        let below = file.path.parent().unwrap_or(Path::new("")).to_string_lossy();
+        let dir = if below.is_empty() { FOLDER.to_owned() } else { format!("{FOLDER}/{below}") };
+        let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Self { site, dir, file: name }
+    }
+}
+
+/// Brings the machines up and provisions them. What does not come up is in the answer, with the reason; it is no error.
+pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
+    let mut log = Log::new(request.told.clone());
+    let (file, defs) = match declared(&request.submission) {
+        Ok(declared) => declared,
+        Err(left_out) => {
+            return Ok(log.up(Machines { left_out: Some(left_out), ..Machines::default() }));
+        }
+    };
+    if site.hosting.is_some() {
+        let text = Text::new(
+            "machines are brought up in a lab, and this run has none: leave `--place host` and `--attach` out",
+            "las máquinas se levantan en un laboratorio, y esta ejecución no tiene: quite `--place host` y `--attach`",
+        );
+        return Ok(log.up(Machines { left_out: Some(not_here(text)), ..Machines::default() }));
+    }
+    let ground = Ground::of(site, file);
+    let mut machines = Machines { provider: "docker".to_owned(), ..Machines::default() };
+
+    log.phase("machines");
+    let copy = Cmd::new(["cp", "-a", &site.workdir, FOLDER]).timeout(Duration::from_secs(120));
+    site.shell.must(&Cmd::new(["rm", "-rf", "--one-file-system", FOLDER]).timeout(Duration::from_secs(60))).await?;
+    site.shell.must(&copy).await?;
+    // Of another machine: its locks, and the machines that it knows.
+    let stale = format!("{}/.vagrant", ground.dir);
+    site.shell.must(&Cmd::new(["rm", "-rf", "--", &stale]).timeout(Duration::from_secs(60))).await?;
+    run::pull(site, &request.image).await?;
+    let disks = nodes::disks(site, defs).await?;
+    let planned = nodes::plan(defs, &request.image, &disks, run::cores(site).await);
+    log.notices.extend(planned.notices);
+    machines.nodes = planned.nodes;
+    let json = serde_json::json!({ "machines": planned.given }).to_string();
+    site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(json.clone()).timeout(Duration::from_secs(20))).await?;
+    log.evidence.push(("machines.json".to_owned(), json.into_bytes()));
+
+    let up = run::up(&ground, &machines.nodes, request.up).await?;
+    machines.up_output = up.text.clone();
+    log.evidence.push(("vagrant-up.txt".to_owned(), up.text.clone().into_bytes()));
+    run::mark(site, &mut machines.nodes, &up, request.up).await?;
+
+    let asked = defs.iter().any(|def| !def.provisioners.is_empty());
+    if asked && machines.nodes.iter().any(Node::is_up) {
+        log.phase("provision");
+        let done = provision::run(&ground, &machines.nodes, request.provision).await?;
+        log.evidence.push(("vagrant-provision.txt".to_owned(), done.output.clone().into_bytes()));
+        machines.provisioned = Some(done);
+    }
+    log.notices.push(Notice {
+        id: "machines.provider".to_owned(),
+        level: Level::Info,
+        text: Text::new(
+            "machines are container nodes, not virtual machines",
+            "las máquinas son nodos en contenedores, no máquinas virtuales",
+        ),
+        at: None,
+        service: None,
+    });
+    Ok(log.up(machines))
+}
+
+/// The file and what it defines; else why there is nothing to bring up.
+fn declared(submission: &Submission) -> Result<(&Vagrantfile, &[crate::submission::machines::MachineDef]), LeftOut> {
+    let ours = |en: &str, es: &str| LeftOut { reason: None, text: Text::new(en, es) };
+    let Some(file) = &submission.vagrantfile else {
+        return Err(ours("no Vagrantfile was handed in", "no se entregó ningún Vagrantfile"));
+    };
+    match &file.loaded {
+        Loaded::Machines(defs) if defs.is_empty() => {
+            Err(ours("the Vagrantfile defines no machine", "el Vagrantfile no define ninguna máquina"))
+        }
+        Loaded::Machines(defs) => Ok((file, defs)),
+        Loaded::Refused { text, .. } => Err(LeftOut { reason: None, text: text.clone() }),
+        Loaded::Unknown { reason, text } => Err(LeftOut { reason: Some(*reason), text: text.clone() }),
+        Loaded::NotYet => Err(LeftOut {
+            reason: Some(Reason::Imparcial),
+            text: Text::new("the Vagrantfile was not read", "no se leyó el Vagrantfile"),
+        }),
+    }
+}
+
+fn not_here(text: Text) -> LeftOut {
+    LeftOut { reason: Some(Reason::NotHere), text }
+}
+
+/// By machine and device: the loop device, or why there is none.
+pub(crate) type Disks = BTreeMap<(String, String), Result<String, String>>;
+
+/// What a bring-up says while it goes on.
+struct Log {
+    began: Instant,
+    told: getting::Told,
+    open: Option<(&'static str, f64)>,
+    phases: Vec<(String, f64, f64)>,
+    notices: Vec<Notice>,
+    evidence: Vec<(String, Vec<u8>)>,
+}
+
+impl Log {
+    fn new(told: getting::Told) -> Self {
+        Self { began: Instant::now(), told, open: None, phases: Vec::new(), notices: Vec::new(), evidence: Vec::new() }
+    }
+
+    fn phase(&mut self, name: &'static str) {
+        self.close();
+        self.open = Some((name, self.began.elapsed().as_secs_f64()));
+        (self.told)(getting::Step::Phase(name));
+    }
+
+    fn close(&mut self) {
+        if let Some((name, at)) = self.open.take() {
+            self.phases.push((name.to_owned(), at, self.began.elapsed().as_secs_f64() - at));
+        }
+    }
+
+    fn up(mut self, machines: Machines) -> Up {
+        self.close();
+        Up { machines, notices: self.notices, evidence: self.evidence, phases: self.phases }
+    }
+}

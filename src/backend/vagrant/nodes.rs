@@ -1,0 +1,256 @@
+//! What each machine is given on container nodes: its image, its limits, its disks. Pure, but for making the disks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Disks;
+use crate::backend::{BackendError, Site};
+use crate::exec::{Cmd, ShellExt};
+use crate::notice::{Level, Notice, Reason};
+use crate::stack::machines::{Node, NodeDisk};
+use crate::stack::{LeftOut, StandIn};
+use crate::submission::machines::{MachineDef, boxes};
+use crate::text::Text;
+
+/// Where the home Vagrantfile reads it.
+pub(super) const PLAN: &str = "/run/imparcial/machines.json";
+/// The label by which a machine's container is found.
+pub const MACHINE: &str = "imparcial.machine";
+/// Of a machine that declares none, in bytes: what VirtualBox gives one of the usual boxes.
+const MEMORY: u64 = 1 << 30;
+/// Below this an init system and sshd do not start, and VirtualBox itself takes no less than 4 MB.
+const LEAST_MEMORY: u64 = 64 << 20;
+/// VirtualBox shows disks after the box's own in this order.
+const LETTERS: &str = "bcdefghijklmnopqrstuvwxyz";
+
+/// The machines as they will be.
+#[derive(Debug, Default)]
+pub struct Planned {
+    pub nodes: Vec<Node>,
+    /// For the home Vagrantfile.
+    pub given: Vec<Value>,
+    pub notices: Vec<Notice>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Made {
+    made: BTreeMap<String, String>,
+    failed: BTreeMap<String, String>,
+}
+
+/// The declared disks of a machine with the names that VirtualBox gives them; those that are attached and have a size.
+fn declared(def: &MachineDef) -> impl Iterator<Item = (String, u64)> + '_ {
+    let sized = def.disks.iter().filter(|disk| disk.attached).filter_map(|disk| disk.bytes);
+    LETTERS.chars().zip(sized).map(|(letter, bytes)| (format!("sd{letter}"), bytes))
+}
+
+/// Makes every disk that is declared.
+pub(super) async fn disks(site: &Site, defs: &[MachineDef]) -> Result<Disks, BackendError> {
+    let wanted: Vec<Value> = defs
+        .iter()
+        .flat_map(|def| {
+            declared(def).map(|(device, bytes)| json!({"machine": def.name, "device": device, "bytes": bytes}))
+        })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(Disks::new());
+    }
+    let make = Cmd::new(["lab-disks"]).stdin(json!(wanted).to_string()).timeout(Duration::from_secs(60));
+    let said = site.shell.must(&make).await?;
+    let Ok(Made { made, failed }) = serde_json::from_slice(&said.stdout) else {
+        return Err(BackendError::Other(Text::new(
+            format!("lab-disks said something else than it should: {}", said.out()),
+            format!("lab-disks dijo otra cosa de la que debía: {}", said.out()),
+        )));
+    };
+    let all = made.into_iter().map(|(key, device)| (key, Ok(device)));
+    let all = all.chain(failed.into_iter().map(|(key, why)| (key, Err(why))));
+    // A machine's name has no slash: Vagrant keeps a folder of that name.
+    Ok(all.filter_map(|(key, what)| key.rsplit_once('/').map(|(m, d)| ((m.to_owned(), d.to_owned()), what))).collect())
+}
+
+/// What each machine gets.
+pub fn plan(defs: &[MachineDef], image: &str, disks: &Disks, cores: f64) -> Planned {
+    let mut planned = Planned::default();
+    for def in defs {
+        let mut node = Node { def: def.clone(), ..Node::default() };
+        let mut args = vec![format!("--label={MACHINE}={}", def.name)];
+        match boxes::of(def.boxed.as_deref().unwrap_or_default()) {
+            Some(known) => {
+                node.other_family = known.other_family;
+                node.stand_in = Some(StandIn {
+                    reference: def.boxed.clone().unwrap_or_default(),
+                    name: "node".to_owned(),
+                    version: known.version.clone(),
+                });
+            }
+            None => node.left_out = Some(no_box(def)),
+        }
+        if let Some(other) = twin(defs, def) {
+            node.left_out = node.left_out.or(Some(other));
+        }
+        for (device, bytes) in declared(def) {
+            match disks.get(&(def.name.clone(), device.clone())) {
+                Some(Ok(behind)) => {
+                    args.push(format!("--device={behind}:/dev/{device}"));
+                    let device = format!("/dev/{device}");
+                    node.disks.push(NodeDisk { device, behind: behind.clone(), bytes });
+                }
+                Some(Err(why)) => planned.notices.push(no_disk(def, bytes, why)),
+                None => {}
+            }
+        }
+        if !node.disks.is_empty() {
+            // Their partitions: the kernel gives them numbers of a common range.
+            args.push("--device-cgroup-rule=b 259:* rw".to_owned());
+        }
+        let memory = def.memory_bytes.unwrap_or(MEMORY).max(LEAST_MEMORY);
+        args.extend([format!("--memory={memory}"), format!("--memory-swap={memory}")]);
+        if let Some(cpus) = def.cpus {
+            args.push(format!("--cpus={}", cpus.clamp(0.01, cores)));
+        }
+        planned.given.push(json!({"name": def.name, "image": image, "args": args}));
+        planned.nodes.push(node);
+    }
+    planned
+}
+
+fn no_box(def: &MachineDef) -> LeftOut {
+    let (machine, named) = (&def.name, crate::sanitize::line(def.boxed.as_deref().unwrap_or_default(), 80));
+    let text = if named.is_empty() {
+        Text::new(format!("machine {machine} names no box"), format!("la máquina {machine} no nombra ningún box"))
+    } else {
+        Text::new(
+            format!("machine {machine} asks for the box `{named}`, which nobody has"),
+            format!("la máquina {machine} pide el box `{named}`, que nadie tiene"),
+        )
+    };
+    LeftOut { reason: None, text }
+}
+
+/// The first of the machines before it that declares an address of its own.
+fn twin(defs: &[MachineDef], def: &MachineDef) -> Option<LeftOut> {
+    let before = defs.iter().take_while(|other| other.name != def.name);
+    for other in before {
+        if let Some(address) = def.addresses.iter().find(|address| other.addresses.contains(address)) {
+            let (one, two) = (&other.name, &def.name);
+            return Some(LeftOut {
+                reason: None,
+                text: Text::new(
+                    format!("machines {one} and {two} declare the same address, {address}: give each one its own"),
+                    format!("las máquinas {one} y {two} declaran la misma dirección, {address}: dé a cada una la suya"),
+                ),
+            });
+        }
+    }
+    None
+}
+
+fn no_disk(def: &MachineDef, bytes: u64, why: &str) -> Notice {
+    let (machine, gb, why) = (&def.name, bytes / 1_000_000_000, crate::sanitize::line(why, 120));
+    Notice {
+        id: "machines.disk_not_made".to_owned(),
+        level: Level::Warning,
+        text: Text::new(
+            format!("the disk of {gb} GB that {machine} declares could not be made here: {why}"),
+            format!("el disco de {gb} GB que declara {machine} no se pudo crear aquí: {why}"),
+        ),
+        at: def.at.clone(),
+        service: None,
+    }
+}
+
+/// Why a machine that Vagrant did not bring up is not there, from what Vagrant said of it.
+pub fn blame(def: &MachineDef, said: Option<&str>) -> LeftOut {
+    let machine = &def.name;
+    let line = |text: &str| crate::sanitize::line(text, 300);
+    let Some(said) = said else {
+        return if def.autostart {
+            LeftOut {
+                reason: Some(Reason::Host),
+                text: Text::new(
+                    format!("{machine} is not there, and Vagrant did not say why"),
+                    format!("{machine} no está, y Vagrant no dijo por qué"),
+                ),
+            }
+        } else {
+            LeftOut {
+                reason: None,
+                text: Text::new(
+                    format!("{machine} is not started by `vagrant up`: it is defined with `autostart: false`"),
+                    format!("`vagrant up` no arranca {machine}: está definida con `autostart: false`"),
+                ),
+            }
+        };
+    };
+    let own = OWN_MISTAKES.iter().any(|mistake| said.contains(mistake));
+    let text = Text::new(
+        format!("{machine} could not be brought up: {}", line(said)),
+        format!("no se pudo levantar {machine}: {}", line(said)),
+    );
+    LeftOut { reason: (!own).then_some(Reason::StandIn), text }
+}
+
+/// What Vagrant says of a file that no provider could bring up.
+const OWN_MISTAKES: [&str; 6] = [
+    "The host path of the shared folder is missing",
+    "There are errors in the configuration of this machine",
+    "The following settings shouldn't exist",
+    "hostname set for the VM",
+    "path of a file provisioner",
+    "Bad options for provisioner",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::submission::machines::DiskDef;
+
+    fn def(name: &str, address: &str) -> MachineDef {
+        MachineDef {
+            name: name.into(),
+            autostart: true,
+            boxed: Some("centos/7".into()),
+            addresses: vec![address.into()],
+            memory_bytes: Some(512 << 20),
+            cpus: Some(4.0),
+            disks: vec![
+                DiskDef { name: "lost".into(), bytes: Some(1), attached: false, spelling: "createhd".into() },
+                DiskDef { name: "x".into(), bytes: Some(5 << 30), attached: true, spelling: "createhd".into() },
+            ],
+            ..MachineDef::default()
+        }
+    }
+
+    #[test]
+    fn a_machine_has_what_it_declares() {
+        let disks = Disks::from([(("a".to_owned(), "sdb".to_owned()), Ok("/dev/loop7".to_owned()))]);
+        let planned = plan(&[def("a", "192.168.56.10")], "node", &disks, 2.0);
+        let args = planned.given[0]["args"].to_string();
+        for want in ["--device=/dev/loop7:/dev/sdb", "--memory=536870912", "--cpus=2\"", "imparcial.machine=a"] {
+            assert!(args.contains(want), "{want} in {args}");
+        }
+        assert_eq!(planned.nodes[0].disks[0].device, "/dev/sdb");
+        assert!(planned.nodes[0].left_out.is_none() && planned.nodes[0].other_family);
+    }
+
+    #[test]
+    fn two_machines_with_one_address_are_the_submissions_doing() {
+        let planned = plan(&[def("a", "10.0.0.1"), def("b", "10.0.0.1")], "node", &Disks::new(), 2.0);
+        assert!(planned.nodes[0].left_out.is_none());
+        let left = planned.nodes[1].left_out.clone().unwrap();
+        assert_eq!((left.reason, left.text.en.contains("a and b declare the same address, 10.0.0.1")), (None, true));
+    }
+
+    #[test]
+    fn what_vagrant_says_is_held_against_nobody_unless_it_is_their_own() {
+        let a = def("a", "10.0.0.1");
+        assert_eq!(blame(&a, Some("Pool overlaps with other one")).reason, Some(Reason::StandIn));
+        assert_eq!(blame(&a, Some("The host path of the shared folder is missing: ./x")).reason, None);
+        assert_eq!(blame(&MachineDef { autostart: false, ..a.clone() }, None).reason, None);
+        assert_eq!(blame(&a, None).reason, Some(Reason::Host));
+    }
+}

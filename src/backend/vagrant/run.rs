@@ -1,0 +1,128 @@
+//! Vagrant, run in the lab: with a deadline, and with all that it said until then.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bollard::query_parameters::{CreateImageOptionsBuilder, ListContainersOptionsBuilder};
+use futures_util::StreamExt;
+
+use super::{Ground, nodes, output};
+use crate::backend::{BackendError, Site};
+use crate::exec::{Cmd, RunError, RunErrorKind, ShellExt};
+use crate::notice::Reason;
+use crate::stack::LeftOut;
+use crate::stack::machines::Node;
+use crate::text::Text;
+
+/// Lines of a run that was ended: what it said until then.
+const KEPT: usize = 4000;
+
+/// How a run of Vagrant went.
+#[derive(Clone, Debug, Default)]
+pub struct Ran {
+    /// None: it was ended when its time was over.
+    pub status: Option<i32>,
+    /// What it printed, cleaned.
+    pub text: String,
+}
+
+/// Runs Vagrant in the submission's copy.
+pub(super) async fn vagrant(
+    ground: &Ground<'_>,
+    args: &[&str],
+    env: &[(&str, &str)],
+    budget: Duration,
+) -> Result<Ran, BackendError> {
+    let mut cmd = Cmd::new(["vagrant"]).args(args.iter().copied()).cwd(&ground.dir).timeout(budget);
+    cmd = cmd
+        .env("HOME", "/root")
+        .env("LANG", "C.UTF-8")
+        .env("VAGRANT_HOME", "/root/.vagrant.d")
+        .env("VAGRANT_VAGRANTFILE", &ground.file)
+        .env("VAGRANT_CHECKPOINT_DISABLE", "1")
+        .env("VAGRANT_NO_COLOR", "1");
+    for (name, value) in env {
+        cmd = cmd.env(*name, *value);
+    }
+    cmd.clean_env = true;
+    let lines = Arc::new(Mutex::new(Vec::<String>::new()));
+    let kept = lines.clone();
+    let said = Arc::new(move |line: &str| {
+        if let Ok(mut lines) = kept.lock()
+            && lines.len() < KEPT
+        {
+            lines.push(line.to_owned());
+        }
+    });
+    match ground.site.shell.follow(&cmd, said).await {
+        Ok(output) => Ok(Ran { status: Some(output.status), text: output::clean(output.both().as_bytes()) }),
+        Err(RunError { kind: RunErrorKind::Timeout(..), .. }) => {
+            let lines = lines.lock().map(|lines| lines.join("\n")).unwrap_or_default();
+            Ok(Ran { status: None, text: output::clean(lines.as_bytes()) })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Brings up every machine that `vagrant up` starts and that can be had.
+pub(super) async fn up(ground: &Ground<'_>, nodes: &[Node], budget: Duration) -> Result<Ran, BackendError> {
+    let mut args = vec!["up", "--no-provision", "--provider=docker"];
+    if nodes.iter().any(|node| node.left_out.is_some()) {
+        let wanted: Vec<&str> =
+            nodes.iter().filter(|node| node.left_out.is_none() && node.def.autostart).map(Node::name).collect();
+        if wanted.is_empty() {
+            return Ok(Ran { status: Some(1), text: String::new() });
+        }
+        args.extend(wanted);
+    }
+    vagrant(ground, &args, &[], budget).await
+}
+
+/// Notes which machines are there, and why the others are not.
+pub(super) async fn mark(site: &Site, nodes: &mut [Node], up: &Ran, budget: Duration) -> Result<(), BackendError> {
+    let filters = std::collections::HashMap::from([("label".to_owned(), vec![nodes::MACHINE.to_owned()])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let all = site.engine.docker().list_containers(Some(options)).await;
+    let all = all.map_err(|e| site.engine.explain("list the machines' containers", &e))?;
+    let alone = nodes.len() == 1 || up.status != Some(0);
+    for node in nodes.iter_mut() {
+        let own = all.iter().find(|container| {
+            container.labels.as_ref().and_then(|labels| labels.get(nodes::MACHINE)) == Some(&node.def.name)
+        });
+        node.container = own.and_then(|container| container.id.clone());
+        if node.left_out.is_some() {
+            continue;
+        }
+        let said = output::error_of(&up.text, node.name(), alone && node.container.is_none());
+        if up.status.is_none() && (said.is_some() || node.container.is_none()) {
+            node.left_out = Some(late(node.name(), budget));
+        } else if said.is_some() || node.container.is_none() {
+            node.left_out = Some(nodes::blame(&node.def, said.as_deref()));
+        }
+    }
+    Ok(())
+}
+
+fn late(machine: &str, budget: Duration) -> LeftOut {
+    let s = budget.as_secs();
+    LeftOut {
+        reason: Some(Reason::Host),
+        text: Text::new(format!("{machine} was not ready after {s} s"), format!("{machine} no estuvo lista en {s} s")),
+    }
+}
+
+/// The image of the nodes, from the lab's registry.
+pub(super) async fn pull(site: &Site, image: &str) -> Result<(), BackendError> {
+    let options = CreateImageOptionsBuilder::new().from_image(image).build();
+    let mut answers = site.engine.docker().create_image(Some(options), None, None);
+    while let Some(answer) = answers.next().await {
+        answer.map_err(|e| site.engine.explain(format!("fetch the image of the machines, {image}"), &e))?;
+    }
+    Ok(())
+}
+
+/// How many cpus the lab has.
+pub(super) async fn cores(site: &Site) -> f64 {
+    let asked = site.shell.must(&Cmd::new(["nproc"]).timeout(Duration::from_secs(10))).await;
+    asked.ok().and_then(|said| said.out().trim().parse().ok()).unwrap_or(1.0)
+}

@@ -1,0 +1,142 @@
+//! Bringing both layers up, side by side: neither needs the other.
+
+use std::sync::Arc;
+
+use super::place::Place;
+use super::{Progress, RunOptions, sources};
+use crate::backend::{self, Request, Site, vagrant};
+use crate::lab::catalogue::Catalogue;
+use crate::notice::{Level, Reason};
+use crate::plan::{self, Plan};
+use crate::stack::LeftOut;
+use crate::stack::machines::Machines;
+use crate::text::Text;
+
+/// The image of container nodes, as the labs' registry has it.
+const NODE: &str = "imparcial/node:current";
+
+/// Brings up what the plan asks for. Machines that an earlier try brought up are taken as they are.
+pub(super) async fn bring_up(
+    plan: &Plan,
+    options: &RunOptions,
+    lab: &Place,
+    site: &Site,
+    as_of: Option<Arc<backend::compose::as_of::AsOf>>,
+    before: Option<Machines>,
+) -> Result<backend::Up, Text> {
+    let (machines, services) =
+        tokio::try_join!(machines(plan, options, site, before), services(plan, options, lab, site, as_of))?;
+    let backend::Up { mut stack, mut notices, mut evidence, mut phases } = services;
+    stack.machines = machines.machines;
+    notices.extend(machines.notices);
+    evidence.extend(machines.evidence);
+    phases.extend(machines.phases);
+    phases.sort_by(|(_, one, _), (_, two, _)| one.total_cmp(two));
+    Ok(backend::Up { stack, notices, evidence, phases })
+}
+
+async fn machines(
+    plan: &Plan,
+    options: &RunOptions,
+    site: &Site,
+    before: Option<Machines>,
+) -> Result<vagrant::Up, Text> {
+    let known = if plan.wants("machines") { before } else { Some(Machines::default()) };
+    if let Some(machines) = known {
+        return Ok(vagrant::Up { machines, notices: Vec::new(), evidence: Vec::new(), phases: Vec::new() });
+    }
+    let progress: Arc<Progress> = options.progress.clone();
+    let request = vagrant::Request {
+        submission: plan.submission.clone(),
+        image: NODE.to_owned(),
+        up: plan.scenario.budgets.machines,
+        provision: plan.scenario.budgets.provision,
+        told: Arc::new(move |step| progress(step.into())),
+    };
+    vagrant::up(site, &request).await.map_err(|e| e.text())
+}
+
+async fn services(
+    plan: &Plan,
+    options: &RunOptions,
+    lab: &Place,
+    site: &Site,
+    as_of: Option<Arc<backend::compose::as_of::AsOf>>,
+) -> Result<backend::Up, Text> {
+    let absent = nothing_to_serve(plan);
+    let references = sources::references(&plan.submission);
+    let attached = matches!(plan.options.place, plan::Place::Attached(_));
+    let sources = if absent.is_some() || !plan.wants("services") {
+        std::collections::BTreeMap::new()
+    } else if attached {
+        sources::possible(&references)
+    } else {
+        if as_of.is_none() {
+            backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
+        }
+        sources::find(&references, plan.options.images, lab.shell().as_ref(), site.hosting.is_none()).await?
+    };
+    let progress = options.progress.clone();
+    let request = Request {
+        submission: plan.submission.clone(),
+        policy: plan.scenario.policy.actions.clone(),
+        roles: plan.scenario.roles.clone(),
+        judged: plan.checks.iter().filter(|c| c.spec.points > 0).flat_map(|c| c.probe.roles()).collect(),
+        bound: plan.options.roles.clone(),
+        sources,
+        left_out: if attached {
+            Vec::new()
+        } else {
+            let copy = lab.left_out().iter().filter(|it| it.why.is_missed()).map(|it| it.path.clone());
+            copy.chain(plan.submission.not_unpacked.iter().cloned()).collect()
+        },
+        family: |reference| Catalogue::shipped().family_of(reference),
+        fetch: plan.scenario.budgets.fetch,
+        build: plan.scenario.budgets.build,
+        ready: plan.options.patience.map_or(plan.scenario.budgets.ready, |p| {
+            p.max(std::time::Duration::from_secs(30)).min(plan.scenario.budgets.ready)
+        }),
+        overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
+        demanded_memory: plan.scenario.demanded_memory_bytes,
+        as_of,
+        told: Arc::new(move |step| progress(step.into())),
+        watched: options.watched,
+    };
+    if absent.is_some() || !plan.wants("services") {
+        let why = absent.map(|(reason, text)| LeftOut { reason, text });
+        return Ok(backend::compose::nothing(site, &request, why));
+    }
+    let up = if attached {
+        backend::compose::attached::look(site, &request).await
+    } else {
+        backend::compose::up(site, &request).await
+    };
+    up.map_err(|e| e.text())
+}
+
+/// What is handed in decides by itself: nothing to start, or two files that nothing tells apart.
+pub(super) fn nothing_to_start(plan: &Plan) -> Option<(Option<Reason>, Text)> {
+    let machines = plan.wants("machines") && plan.submission.vagrantfile.is_some();
+    if machines || !plan.wants("services") { None } else { nothing_to_serve(plan) }
+}
+
+/// The same of the services alone.
+fn nothing_to_serve(plan: &Plan) -> Option<(Option<Reason>, Text)> {
+    let submission = &plan.submission;
+    if submission.compose.is_some() || submission.compose_error.is_some() {
+        return None;
+    }
+    let problem = submission.notices.iter().find(|n| n.level == Level::Problem);
+    if let Some(unreadable) = submission.notices.iter().find(|n| n.id == "submission.unreadable") {
+        return Some((Some(Reason::Host), unreadable.text.clone()));
+    }
+    // As for a folder: nobody saw it run.
+    if let Some(large) = submission.notices.iter().find(|n| n.id == "submission.too_large") {
+        return Some((Some(Reason::NotHere), large.text.clone()));
+    }
+    let ambiguous = problem.is_some_and(|n| n.id.contains("ambiguous") || n.id.contains("candidates"));
+    let text = problem.map(|n| n.text.clone()).unwrap_or_else(|| {
+        Text::new("no compose file was found in the submission", "no se encontró ningún archivo compose en la entrega")
+    });
+    Some((ambiguous.then_some(Reason::Ambiguous), text))
+}
