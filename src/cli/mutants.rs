@@ -24,7 +24,10 @@ pub struct Args {
     /// Only these mutants; a base's own name (`reference`) is that base, unchanged.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// So many labs at a time; by default as memory and cores allow.
+    /// Of the mutants that boot machines, which take longest: all of them, a few, or none.
+    #[arg(long, value_enum, default_value_t = Machines::All)]
+    machines: Machines,
+    /// So many labs at a time, a third of it with machines; by default as memory and cores allow.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     /// No check waits longer than this, but in mutants that ask for more; by default as the scenario has it.
@@ -44,6 +47,20 @@ pub struct Args {
     write: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Machines {
+    All,
+    /// Those that say `sample: true`.
+    Sample,
+    None,
+}
+
+impl Machines {
+    fn take(self, mutant: &Mutant) -> bool {
+        !mutant.boots() || self == Self::All || (self == Self::Sample && mutant.sample)
+    }
+}
+
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let file = match scenario::locate(&args.scenario) {
         Ok(file) => file,
@@ -54,9 +71,10 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         let mutants = mutants::load_all(&folder.join("mutants"), &bases)?;
         Ok(bases.iter().map(Mutant::unchanged).chain(mutants).collect())
     });
-    let chosen = match loaded {
+    let chosen: Vec<Mutant> = match loaded {
         Ok(all) => match choose(all, &args.only) {
-            Ok(chosen) => chosen,
+            // Who is asked for by name is graded.
+            Ok(chosen) => chosen.into_iter().filter(|m| !args.only.is_empty() || args.machines.take(m)).collect(),
             Err(text) => return usage(text.get(ctx.lang)),
         },
         Err(problems) => {
@@ -92,7 +110,8 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, chosen: Vec<Mutant>) -> u8 {
             continue;
         }
         proven.push(base);
-        if let Ok(model) = Planning::of(base.to_owned(), file).plan(ctx) {
+        let services = Planning { layers: vec!["services".to_owned()], ..Planning::of(base.to_owned(), file) };
+        if let Ok(model) = services.plan(ctx) {
             super::prove::of(&model, ctx, &args.reports, &cancel).await;
         }
     }
@@ -119,14 +138,19 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, chosen: Vec<Mutant>) -> u8 {
     };
     let jobs = args.jobs.map_or_else(jobs, usize::from);
     let mut done = 0;
-    let told = |row: &Row| {
+    let mut told = |row: &Row| {
         done += 1;
         if !ctx.quiet {
             let how = if row.as_it_must() { "as it must be" } else { "DIFFERS" };
             eprintln!("{done:>3} of {total}  {}: {how} ({:.0} s)", row.mutant.name, row.elapsed.as_secs_f64());
         }
     };
-    let rows = mutants::run(chosen, jobs, one, told).await;
+    // Four machines work as much as three stacks do; they come last, so that a few long ones end the run together.
+    let (boots, rest): (Vec<_>, Vec<_>) = chosen.into_iter().partition(Mutant::boots);
+    let one = Arc::new(one);
+    let (first, second) = (one.clone(), one);
+    let mut rows = mutants::run(rest, jobs, move |m: &Mutant, at: &Path| first(m, at), &mut told).await;
+    rows.extend(mutants::run(boots, (jobs / 3).max(1), move |m: &Mutant, at: &Path| second(m, at), &mut told).await);
     let mut table = mutants::render(&rows);
     for row in rows.iter().filter(|row| !row.as_it_must()) {
         table.push_str(&format!("see {}\n", args.reports.join(&row.mutant.name).join("latest").display()));
@@ -160,6 +184,9 @@ fn planned(
     line.extend(mutant.args.iter().cloned());
     let mut planning = Line::try_parse_from(line).map_err(|e| format!("its `args`: {e}"))?.planning;
     planning.images = images;
+    if planning.layers.is_empty() {
+        planning.layers.clone_from(&mutant.layers);
+    }
     Ok(planning)
 }
 

@@ -18,7 +18,10 @@ pub struct Mutant {
     pub base: Base,
     /// One or two sentences, for developers.
     pub about: String,
+    /// The layers of its base that are brought up; empty is all of them.
     pub layers: Vec<String>,
+    /// Of those that boot machines: graded also where only a few of them are.
+    pub sample: bool,
     pub expect: Expect,
     /// Checks that are skipped because of it, in full, observations left out.
     pub skips: Vec<String>,
@@ -102,8 +105,13 @@ impl Mutant {
     pub fn unchanged(base: &Base) -> Self {
         let (name, about) = (base.name.clone(), base.about.clone());
         let expect_observation = base.expect_observation.clone();
-        let layers = vec!["services".to_owned()];
-        Self { name, about, layers, expect_observation, base: base.clone(), ..Self::default() }
+        let layers = base.layers.clone();
+        Self { name, about, layers, sample: true, expect_observation, base: base.clone(), ..Self::default() }
+    }
+
+    /// Whether machines are brought up for it.
+    pub fn boots(&self) -> bool {
+        self.layers.is_empty() || self.layers.iter().any(|layer| layer == "machines")
     }
 }
 
@@ -163,6 +171,7 @@ fn decode(d: &mut Decoder<'_>, folder: &Path, bases: &[Base]) -> Option<Mutant> 
         base: base.unwrap_or_default(),
         about: about.unwrap_or_default(),
         layers,
+        sample: d.bool_or("sample", false),
         expect: expect.clone().unwrap_or_default(),
         skips: d.text_list("skips"),
         may_skip: d.text_list("may_skip"),

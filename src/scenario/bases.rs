@@ -19,6 +19,8 @@ pub struct Base {
     pub about: String,
     /// Its folder.
     pub submission: PathBuf,
+    /// The layers that it has; empty is all of the scenario's.
+    pub layers: Vec<String>,
     /// Observations that fail in it: what nobody asks of it, and it does otherwise.
     pub expect_observation: Vec<String>,
 }
@@ -30,7 +32,7 @@ pub fn bases(scenario: &Path) -> Result<Vec<Base>, Vec<Problem>> {
     let reference = scenario.join(REFERENCE);
     if reference.is_dir() {
         let about = "The reference, unchanged.".to_owned();
-        all.push(Base { name: REFERENCE.to_owned(), about, submission: reference, expect_observation: Vec::new() });
+        all.push(Base { name: REFERENCE.to_owned(), about, submission: reference, ..Base::default() });
     }
     let entries = std::fs::read_dir(scenario.join("bases")).into_iter().flatten().filter_map(Result::ok);
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_manifest(path)).collect();
@@ -62,7 +64,7 @@ fn load(file: &Path) -> Result<Base, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut d = Decoder::new(&node, &mut problems);
     let (about, submission) = (d.required_text("about"), d.required_text("submission"));
-    let expect_observation = d.text_list("expect_observation");
+    let (expect_observation, layers) = (d.text_list("expect_observation"), d.text_list("layers"));
     let folder = file.parent().unwrap_or(Path::new("."));
     if let Some(path) = submission.as_ref().filter(|path| !folder.join(path).is_dir()) {
         d.problem_with("submission", format!("there is no folder `{path}` beside it"), None);
@@ -71,7 +73,7 @@ fn load(file: &Path) -> Result<Base, Vec<Problem>> {
     let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     match (about, submission) {
         (Some(about), Some(path)) if problems.is_empty() => {
-            Ok(Base { name, about, submission: folder.join(path), expect_observation })
+            Ok(Base { name, about, submission: folder.join(path), layers, expect_observation })
         }
         _ => Err(problems),
     }
