@@ -1,0 +1,255 @@
+# Reads a Vagrantfile with Vagrant's own loader, as the provider VirtualBox would see it, and prints what it declares as
+# JSON. Runs in a sealed container (src/lab/vagrantfile); the submission comes as a tar on standard input.
+# ARGV: the Vagrantfile, below the submission's folder.
+ROOT = "/tmp/submission"
+SELF = Process.pid
+# The answer goes here; whatever the Vagrantfile prints goes to standard error, as what it runs prints does.
+ANSWER = $stdout.dup
+$stdout.reopen($stderr)
+$stdout.sync = true
+
+require "json"
+
+def answer(said)
+  # A child that the Vagrantfile forked has nothing to say.
+  exit!(0) unless Process.pid == SELF
+  ANSWER.write(JSON.generate(said))
+  ANSWER.flush
+  exit!(0)
+end
+
+# Where of the submission something happened, from the innermost frame on.
+def place(frames)
+  frame = (frames || []).find { |it| it.absolute_path.to_s.start_with?("#{ROOT}/") || it.path.to_s.start_with?("#{ROOT}/") }
+  frame && { file: (frame.absolute_path || frame.path).delete_prefix("#{ROOT}/"), line: frame.lineno }
+end
+
+def text(value, most = 2000)
+  value.to_s.dup.force_encoding("UTF-8").scrub("?").gsub("#{ROOT}/", "")[0, most]
+end
+
+def conflict(file)
+  line = File.foreach(file, mode: "rb").with_index(1).find { |it, _| it.match?(/\A(<{7}|>{7}|\|{7}) /) }
+  line && line[1]
+end
+
+# What was raised, as data. Vagrant wraps what a Vagrantfile raises; the cause has the place.
+def raised(error)
+  inner = error
+  inner = inner.cause while inner.cause && (inner.is_a?(Vagrant::Errors::VagrantError) || !place(inner.backtrace_locations))
+  inner = error if inner.is_a?(SystemExit) != error.is_a?(SystemExit)
+  at = place(inner.backtrace_locations) || place(error.backtrace_locations)
+  said = { kind: "raised", class: inner.class.name, message: text(inner.message) }
+  case inner
+  when SyntaxError
+    found = inner.message.match(%r{#{ROOT}/(.+?):(\d+): })
+    at = { file: text(found[1]), line: found[2].to_i } if found
+    line = at && conflict("#{ROOT}/#{at[:file]}")
+    said[:kind] = line ? "conflict" : "syntax"
+    at[:line] = line if line
+  when SystemExit
+    said[:kind] = "exit"
+  when LoadError
+    said[:kind] = "library" unless inner.path.to_s.start_with?(ROOT, ".")
+  when Errno::ENOENT
+    # A program that is not in this container, not a file of the submission.
+    first = inner.backtrace_locations&.first
+    said[:kind] = "program" if first && %w[` spawn popen system exec fork].include?(first.label.to_s.delete_prefix("Kernel#"))
+  when NoMemoryError
+    said[:kind] = "memory"
+  when Vagrant::Errors::VagrantError
+    said[:kind] = "vagrant"
+  else
+    said[:kind] = "network" if inner.class.ancestors.any? { |it| it.name == "SocketError" } ||
+                               [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ECONNREFUSED].include?(inner.class)
+    said[:kind] = "processes" if inner.is_a?(Errno::EAGAIN) && inner.message.include?("fork")
+  end
+  said.merge(at || {})
+end
+
+# Of this container, children included.
+def cpu_used
+  v2 = "/sys/fs/cgroup/cpu.stat"
+  return File.read(v2)[/usage_usec (\d+)/, 1].to_f / 1e6 if File.exist?(v2)
+
+  File.read("/sys/fs/cgroup/cpuacct/cpuacct.usage").to_f / 1e9
+rescue SystemCallError
+  Process.times.sum
+end
+
+# The states of all other processes: `R`, `S`.
+def others
+  Dir.children("/proc").grep(/\A\d+\z/).reject { |it| [1, SELF].include?(it.to_i) }.filter_map do |pid|
+    File.read("/proc/#{pid}/stat")[/\) (\w)/, 1]
+  rescue SystemCallError
+    nil
+  end
+end
+
+# Ends what goes on for too long, with the line where it is. What got no time on the processor is not the Vagrantfile's
+# doing: `busy` counts seconds on the processor, and idle is only what sleeps.
+def watch(busy:, idle:)
+  began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  before = cpu_used
+  Thread.new do
+    asleep = looks = 0
+    loop do
+      sleep 0.25
+      running = others
+      looks += 1
+      asleep += 1 if Thread.main.status == "sleep" && !running.include?("R")
+      took = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
+      cpu = cpu_used - before
+      kind = if took > 2 && running.length > 60 then "processes"
+             elsif cpu > busy then "loop"
+             elsif took > idle && asleep * 10 > looks * 8 then "waits"
+             elsif took > idle * 2 then "starved"
+             end
+      answer({ error: { kind: kind, took: took, cpu: cpu }.merge(place(Thread.main.backtrace_locations) || {}) }) if kind
+    end
+  end
+end
+
+system("tar", "-x", "-i", "-m", "--no-same-owner", "-C", File.dirname(ROOT), in: $stdin) || answer({ error: { kind: "unpack" } })
+$stdin.reopen(File::NULL)
+
+# A person's computer: keys of SSH, and VirtualBox's own tool, which many Vagrantfiles ask for its folder.
+home = ENV.fetch("HOME")
+Dir.mkdir(home)
+Dir.mkdir("#{home}/.ssh")
+%w[id_rsa id_ed25519].each do |key|
+  File.write("#{home}/.ssh/#{key}", "not a key\n")
+  File.write("#{home}/.ssh/#{key}.pub", "ssh-ed25519 AAAA nobody\n")
+end
+Dir.mkdir("/tmp/bin")
+File.write("/tmp/bin/VBoxManage", <<~SCRIPT)
+  #!/bin/sh
+  case "$1 $2" in
+  "list systemproperties") echo "Default machine folder:          #{home}/VirtualBox VMs" ;;
+  "--version "|"-v ") echo 7.0.10r158379 ;;
+  esac
+SCRIPT
+File.chmod(0o755, "/tmp/bin/VBoxManage")
+ENV["PATH"] = "/tmp/bin:#{ENV.fetch('PATH')}"
+
+$VERBOSE = nil
+begin
+  gem "vagrant"
+  # It would rewrite Debian's list of plugins, which is read-only here.
+  require "vagrant/plugin/state_file"
+  Vagrant::Plugin::StateFile.prepend(Module.new { def save! = @path.dirname.writable? && super })
+  require "vagrant"
+  require "vagrant/util/platform"
+rescue LoadError => e
+  answer({ error: { kind: "no_vagrant", message: text(e.message) } })
+end
+LENIENT.call
+
+# Where each machine is defined, innermost frame of the submission.
+module Lines
+  ALL = {}
+
+  def define(name, options = nil, &block)
+    ALL[name.to_sym] ||= place(caller_locations)
+    super
+  end
+end
+Vagrant.plugin("2").manager.config[:vm].prepend(Lines)
+
+# For validation: a machine that nobody makes.
+class Nowhere < Vagrant.plugin("2", :provider)
+  def self.usable?(*) = true
+
+  def initialize(machine)
+    @machine = machine
+  end
+
+  def state = Vagrant::MachineState.new(Vagrant::MachineState::NOT_CREATED_ID, "none", "none")
+end
+
+def plain(value)
+  case value
+  when Hash then value.reject { |key, _| key.to_s.start_with?("_") }.to_h { |key, v| [text(key, 100), plain(v)] }
+  when Array, Set then value.first(200).map { |it| plain(it) }
+  when Integer, Float, true, false, nil then value
+  else text(value, 500)
+  end
+end
+
+def field(config, name)
+  value = config.respond_to?(name) ? config.public_send(name) : nil
+  value == Vagrant::Plugin::V2::Config::UNSET_VALUE ? nil : plain(value)
+rescue StandardError
+  nil
+end
+
+def provisioner(it)
+  config = it.config
+  # A provisioner of a plugin answers to anything.
+  known = !it.invalid? && config && !config.is_a?(Vagrant::Config::V2::DummyConfig)
+  keys = known ? %i[playbook limit inventory_path provisioning_path inline path source destination] : []
+  { type: text(it.type), name: it.name && text(it.name), run: it.run && text(it.run) }
+    .merge(keys.to_h { |key| [key, field(config, key)] })
+end
+
+def invalid(env, name, config)
+  vm = config.vm
+  folders = vm.instance_variable_get(:@allow_fstab_modification)
+  vm.instance_variable_set(:@allow_fstab_modification, true) if folders == Vagrant::Plugin::V2::Config::UNSET_VALUE
+  data = Pathname.new("/tmp/machines").join(name.to_s.gsub(/[^\w.-]/, "_")).tap(&:mkpath)
+  machine = Vagrant::Machine.new(name, :virtualbox, Nowhere, vm.get_provider_config(:virtualbox), {}, config, data, nil, env,
+                                 env.vagrantfile)
+  config.validate(machine).values.flatten.map { |it| text(it, 500) }.reject(&:empty?)
+end
+
+def machine(env, name, options)
+  config = env.vagrantfile.machine_config(name, :virtualbox, nil, nil, false)[:config]
+  vm = config.vm
+  vb = vm.get_provider_config(:virtualbox)
+  {
+    name: text(name, 200), primary: options[:primary] == true, autostart: options.fetch(:autostart, true) != false,
+    box: vm.box && text(vm.box, 300), box_url: !vm.box_url.nil?, hostname: vm.hostname && text(vm.hostname, 300),
+    insert_key: config.ssh.insert_key == true,
+    networks: vm.networks.map { |type, o| { type: text(type), options: plain(o.except(:id)) } },
+    synced: vm.synced_folders.map { |_, o| { host: field_of(o, :hostpath), guest: field_of(o, :guestpath), type: field_of(o, :type), disabled: o[:disabled] == true } },
+    vb_name: vb&.name && text(vb.name, 300),
+    customizations: (vb&.customizations || []).map { |event, command| [text(event, 100), Array(command).map { |it| text(it, 500) }] },
+    disks: vm.disks.map { |d| { type: text(d.type), name: field(d, :name), bytes: size(d.size), primary: d.primary == true } },
+    provisioners: vm.provisioners.map { |it| provisioner(it) },
+    invalid: invalid(env, name, config),
+  }.merge(Lines::ALL[name.to_sym] || {})
+end
+
+def size(written)
+  written.is_a?(Integer) ? written : Vagrant::Util::Numeric.string_to_bytes(written.to_s)
+rescue StandardError
+  nil
+end
+
+def field_of(options, key)
+  options[key] && text(options[key], 500)
+end
+
+MOST = 64
+file = File.join(ROOT, ARGV.fetch(0))
+folder, name = File.split(file)
+# As in `vagrant up`: some Vagrantfiles look.
+ARGV.replace(["up"])
+begin
+  Dir.chdir(folder)
+  watch(busy: 6, idle: 6)
+  env = Vagrant::Environment.new(cwd: folder, vagrantfile_name: [name], ui_class: Vagrant::UI::Silent)
+  names = env.vagrantfile.machine_names_and_options
+  machines = names.first(MOST).map do |it, options|
+    machine(env, it, options)
+  rescue SystemExit, StandardError, ScriptError, SystemStackError => e
+    { name: text(it, 200), error: raised(e) }.merge(Lines::ALL[it.to_sym] || {})
+  end
+  answer({
+    version: 1, vagrant: Vagrant::VERSION, count: names.length, machines: machines,
+    unknown_plugins: ImparcialLenient::PLUGINS.map { |it| text(it, 100) }.sort,
+    versions: ImparcialLenient::VERSIONS.map { |it| text(it, 100) }.sort,
+  })
+rescue Exception => e # rubocop:disable Lint/RescueException: whatever a Vagrantfile raises is said
+  answer({ error: raised(e), unknown_plugins: ImparcialLenient::PLUGINS.map { |it| text(it, 100) }.sort })
+end
