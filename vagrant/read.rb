@@ -25,7 +25,12 @@ def place(frames)
 end
 
 def text(value, most = 2000)
-  value.to_s.dup.force_encoding("UTF-8").scrub("?").gsub("#{ROOT}/", "")[0, most]
+  value.to_s.dup.force_encoding("UTF-8").scrub("?")[0, most]
+end
+
+# For people: with paths as they know them.
+def said(value, most = 500)
+  text(value).gsub("#{ROOT}/", "").gsub(ENV.fetch("HOME"), "~")[0, most]
 end
 
 def conflict(file)
@@ -39,32 +44,34 @@ def raised(error)
   inner = inner.cause while inner.cause && (inner.is_a?(Vagrant::Errors::VagrantError) || !place(inner.backtrace_locations))
   inner = error if inner.is_a?(SystemExit) != error.is_a?(SystemExit)
   at = place(inner.backtrace_locations) || place(error.backtrace_locations)
-  said = { kind: "raised", class: inner.class.name, message: text(inner.message) }
+  seen = { kind: "raised", class: inner.class.name, message: said(inner.message) }
   case inner
   when SyntaxError
     found = inner.message.match(%r{#{ROOT}/(.+?):(\d+): })
-    at = { file: text(found[1]), line: found[2].to_i } if found
+    at = { file: found[1], line: found[2].to_i } if found
     line = at && conflict("#{ROOT}/#{at[:file]}")
-    said[:kind] = line ? "conflict" : "syntax"
+    seen[:kind] = line ? "conflict" : "syntax"
     at[:line] = line if line
   when SystemExit
-    said[:kind] = "exit"
+    seen[:kind] = "exit"
   when LoadError
-    said[:kind] = "library" unless inner.path.to_s.start_with?(ROOT, ".")
+    seen[:kind] = "library" unless inner.path.to_s.start_with?(ROOT, ".")
   when Errno::ENOENT
     # A program that is not in this container, not a file of the submission.
     first = inner.backtrace_locations&.first
-    said[:kind] = "program" if first && %w[` spawn popen system exec fork].include?(first.label.to_s.delete_prefix("Kernel#"))
+    seen[:kind] = "program" if first && %w[` spawn popen system exec fork].include?(first.label.to_s.delete_prefix("Kernel#"))
+  when SignalException
+    seen[:kind] = "late"
   when NoMemoryError
-    said[:kind] = "memory"
+    seen[:kind] = "memory"
   when Vagrant::Errors::VagrantError
-    said[:kind] = "vagrant"
+    seen[:kind] = "vagrant"
   else
-    said[:kind] = "network" if inner.class.ancestors.any? { |it| it.name == "SocketError" } ||
+    seen[:kind] = "network" if inner.class.ancestors.any? { |it| it.name == "SocketError" } ||
                                [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ECONNREFUSED].include?(inner.class)
-    said[:kind] = "processes" if inner.is_a?(Errno::EAGAIN) && inner.message.include?("fork")
+    seen[:kind] = "processes" if inner.is_a?(Errno::EAGAIN) && inner.message.include?("fork")
   end
-  said.merge(at || {})
+  seen.merge(at || {})
 end
 
 # Of this container, children included.
@@ -110,7 +117,7 @@ def watch(busy:, idle:)
   end
 end
 
-system("tar", "-x", "-i", "-m", "--no-same-owner", "-C", File.dirname(ROOT), in: $stdin) || answer({ error: { kind: "unpack" } })
+system("tar", "-x", "-m", "--no-same-owner", "-C", File.dirname(ROOT), in: $stdin) || answer({ error: { kind: "unpack" } })
 $stdin.reopen(File::NULL)
 
 # A person's computer: keys of SSH, and VirtualBox's own tool, which many Vagrantfiles ask for its folder.
@@ -124,6 +131,7 @@ end
 Dir.mkdir("/tmp/bin")
 File.write("/tmp/bin/VBoxManage", <<~SCRIPT)
   #!/bin/sh
+  (IFS="$(printf '\037')"; echo "$*") >> /tmp/vboxmanage
   case "$1 $2" in
   "list systemproperties") echo "Default machine folder:          #{home}/VirtualBox VMs" ;;
   "--version "|"-v ") echo 7.0.10r158379 ;;
@@ -199,7 +207,7 @@ def invalid(env, name, config)
   data = Pathname.new("/tmp/machines").join(name.to_s.gsub(/[^\w.-]/, "_")).tap(&:mkpath)
   machine = Vagrant::Machine.new(name, :virtualbox, Nowhere, vm.get_provider_config(:virtualbox), {}, config, data, nil, env,
                                  env.vagrantfile)
-  config.validate(machine).values.flatten.map { |it| text(it, 500) }.reject(&:empty?)
+  config.validate(machine).values.flatten.map { |it| said(it) }.reject(&:empty?)
 end
 
 def machine(env, name, options)
@@ -210,7 +218,7 @@ def machine(env, name, options)
     name: text(name, 200), primary: options[:primary] == true, autostart: options.fetch(:autostart, true) != false,
     box: vm.box && text(vm.box, 300), box_url: !vm.box_url.nil?, hostname: vm.hostname && text(vm.hostname, 300),
     insert_key: config.ssh.insert_key == true,
-    networks: vm.networks.map { |type, o| { type: text(type), options: plain(o.except(:id)) } },
+    networks: vm.networks.map { |type, o| { type: text(type), options: plain(o) } },
     synced: vm.synced_folders.map { |_, o| { host: field_of(o, :hostpath), guest: field_of(o, :guestpath), type: field_of(o, :type), disabled: o[:disabled] == true } },
     vb_name: vb&.name && text(vb.name, 300),
     customizations: (vb&.customizations || []).map { |event, command| [text(event, 100), Array(command).map { |it| text(it, 500) }] },
@@ -230,6 +238,13 @@ def field_of(options, key)
   options[key] && text(options[key], 500)
 end
 
+# What the Vagrantfile asked VirtualBox's own tool for while it was read.
+def vboxmanage
+  File.readlines("/tmp/vboxmanage", chomp: true).first(200).map { |line| line.split("\x1f").map { |it| text(it, 500) } }
+rescue SystemCallError
+  []
+end
+
 MOST = 64
 file = File.join(ROOT, ARGV.fetch(0))
 folder, name = File.split(file)
@@ -247,6 +262,7 @@ begin
   end
   answer({
     version: 1, vagrant: Vagrant::VERSION, count: names.length, machines: machines,
+    vboxmanage: vboxmanage,
     unknown_plugins: ImparcialLenient::PLUGINS.map { |it| text(it, 100) }.sort,
     versions: ImparcialLenient::VERSIONS.map { |it| text(it, 100) }.sort,
   })

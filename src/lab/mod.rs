@@ -18,6 +18,7 @@ mod send;
 pub mod setup;
 pub mod sweep;
 mod upload;
+pub mod vagrantfile;
 mod watch;
 
 pub use error::LabError;

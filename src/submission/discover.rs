@@ -68,6 +68,7 @@ pub(super) struct Found {
     pub(super) requirements: Vec<PathBuf>,
     pub(super) sql: Vec<PathBuf>,
     pub(super) code: Vec<PathBuf>,
+    pub(super) vagrantfiles: Vec<PathBuf>,
     /// Files of any kind.
     pub(super) files: usize,
     pub(super) notices: Vec<Notice>,
@@ -127,7 +128,14 @@ pub(super) fn walk(root: &Path) -> Found {
         found.files += 1;
         sort_in(&mut found, path);
     }
-    let lists = [&mut found.yaml, &mut found.dockerfiles, &mut found.requirements, &mut found.sql, &mut found.code];
+    let lists = [
+        &mut found.yaml,
+        &mut found.dockerfiles,
+        &mut found.requirements,
+        &mut found.sql,
+        &mut found.code,
+        &mut found.vagrantfiles,
+    ];
     for list in lists {
         list.sort_by_key(|path| (path.components().count(), path.clone()));
     }
@@ -153,6 +161,8 @@ fn sort_in(found: &mut Found, path: PathBuf) {
         found.requirements.push(path);
     } else if is_dockerfile(&name) {
         found.dockerfiles.push(path);
+    } else if name == "vagrantfile" {
+        found.vagrantfiles.push(path);
     }
 }
 
@@ -241,12 +251,19 @@ mod tests {
             "node_modules/x/Dockerfile",
             ".vagrant/docker-compose.yml",
             "README.md",
+            "Exam2/vagrantfile",
+            "VAGRANTFILE",
+            "Vagrantfile.bak",
+            "Vagrantfile~",
+            ".Vagrantfile.swp",
+            ".vagrant/Vagrantfile",
         ]);
         let found = walk(&dir.path().canonicalize().expect("a path"));
         assert_eq!(names(&found.yaml), ["Dockerfile-compose.yml", "Exam2/docker_compose.yml"]);
         assert_eq!(names(&found.dockerfiles), ["Dockerfile.web", "x.dockerfile", "Exam2/app/dockerfile"]);
         assert_eq!(names(&found.requirements), ["Exam2/app/Requirements.txt"]);
         assert_eq!(names(&found.sql), ["Exam2/db/INIT.SQL", "Exam2/db/dump.sql.gz"]);
+        assert_eq!(names(&found.vagrantfiles), ["VAGRANTFILE", "Exam2/vagrantfile"]);
         assert!(found.notices.is_empty());
     }
 

@@ -3,6 +3,7 @@
 pub mod bind;
 pub mod builds;
 mod choose;
+mod choose_vagrantfile;
 pub mod compose;
 pub mod decode;
 mod discover;

@@ -9,7 +9,8 @@ use super::choose::{self, Candidate};
 use super::compose::{self, Parsed};
 use super::decode::{self, Encoding};
 use super::discover::{self, Found, MAX_COMPOSE_BYTES, notice};
-use super::{Submission, builds};
+use super::machines::{Loaded, Vagrantfile};
+use super::{Submission, builds, choose_vagrantfile};
 use crate::notice::{Level, Notice};
 use crate::text::Text;
 
@@ -54,6 +55,11 @@ pub fn read(folder: &Path, options: &ReadOptions) -> Result<Submission, ReadErro
         root,
         ..Submission::default()
     };
+    let (vagrantfiles, said) = choose_vagrantfile::choose(&submission.root, found.vagrantfiles.clone());
+    submission.notices.extend(said);
+    submission.vagrantfile =
+        vagrantfiles.first().map(|path| Vagrantfile { path: path.clone(), loaded: Loaded::NotYet });
+    submission.vagrantfiles = vagrantfiles;
     let wanted = match &options.compose_file {
         Some(path) => Some(inside(&submission.root, path)?),
         None => None,
@@ -66,7 +72,7 @@ pub fn read(folder: &Path, options: &ReadOptions) -> Result<Submission, ReadErro
     submission.notices.extend(said);
     submission.compose_files = candidates.iter().map(|c| c.path.clone()).collect();
     match candidates.into_iter().next() {
-        None => submission.notices.push(nothing_found(&found)),
+        None => submission.notices.push(nothing_found(&found, submission.vagrantfile.as_ref())),
         Some(first) if chosen => match first.read {
             Ok(parsed) => {
                 submission.notices.extend(parsed.notices);
@@ -222,8 +228,8 @@ pub(super) fn read_file(path: &Path, max: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What was looked for, what was seen instead, and what to do.
-fn nothing_found(found: &Found) -> Notice {
+/// What was looked for, what was seen instead, and what to do. With machines there is something to grade all the same.
+fn nothing_found(found: &Found, machines: Option<&Vagrantfile>) -> Notice {
     if found.files == 0 {
         let text = Text::new(
             "the folder is empty: there is nothing to grade",
@@ -249,7 +255,7 @@ fn nothing_found(found: &Found) -> Notice {
             found.files
         ),
     );
-    notice("submission.no_compose", Level::Problem, text)
+    notice("submission.no_compose", if machines.is_some() { Level::Warning } else { Level::Problem }, text)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use crate::exec::{Cmd, ShellExt};
 use crate::notice::{Level, Notice, Reason};
 use crate::stack::machines::{Node, NodeDisk};
 use crate::stack::{LeftOut, StandIn};
-use crate::submission::machines::{MachineDef, boxes};
+use crate::submission::machines::MachineDef;
+use crate::submission::machines::boxes::{self, Served};
 use crate::text::Text;
 
 /// Where the home Vagrantfile reads it.
@@ -78,8 +79,8 @@ pub fn plan(defs: &[MachineDef], image: &str, disks: &Disks, cores: f64) -> Plan
     for def in defs {
         let mut node = Node { def: def.clone(), ..Node::default() };
         let mut args = vec![format!("--label={MACHINE}={}", def.name)];
-        match boxes::of(def.boxed.as_deref().unwrap_or_default()) {
-            Some(known) => {
+        match boxes::of_machine(def) {
+            Served::Node(known) => {
                 node.other_family = known.other_family;
                 node.stand_in = Some(StandIn {
                     reference: def.boxed.clone().unwrap_or_default(),
@@ -87,7 +88,8 @@ pub fn plan(defs: &[MachineDef], image: &str, disks: &Disks, cores: f64) -> Plan
                     version: known.version.clone(),
                 });
             }
-            None => node.left_out = Some(no_box(def)),
+            Served::NoContainer => node.left_out = Some(no_container(def)),
+            Served::NoSuchBox => node.left_out = Some(no_box(def)),
         }
         if let Some(other) = twin(defs, def) {
             node.left_out = node.left_out.or(Some(other));
@@ -116,6 +118,17 @@ pub fn plan(defs: &[MachineDef], image: &str, disks: &Disks, cores: f64) -> Plan
         planned.nodes.push(node);
     }
     planned
+}
+
+fn no_container(def: &MachineDef) -> LeftOut {
+    let (machine, named) = (&def.name, crate::sanitize::line(def.boxed.as_deref().unwrap_or_default(), 80));
+    LeftOut {
+        reason: Some(Reason::NotHere),
+        text: Text::new(
+            format!("machine {machine} is a `{named}`, which no container can be"),
+            format!("la máquina {machine} es un `{named}`, que ningún contenedor puede ser"),
+        ),
+    }
 }
 
 fn no_box(def: &MachineDef) -> LeftOut {

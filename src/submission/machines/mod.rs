@@ -1,12 +1,20 @@
 //! What a Vagrantfile declares, as Vagrant's own loader made it (see `lab::vagrantfile`); every spelling made one. Data only.
 
+pub mod answer;
 pub mod boxes;
+mod disks;
+mod headers;
+pub mod read;
+mod refused;
+pub mod trouble;
 
 use std::path::PathBuf;
 
 use crate::expect::Place;
 use crate::notice::Reason;
 use crate::text::Text;
+
+pub use headers::{is_virtual_disk, virtual_size};
 
 /// The Vagrantfile that counts, and what became of it.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +56,11 @@ pub struct MachineDef {
     pub at: Option<Place>,
     /// `vagrant up` without a name starts it.
     pub autostart: bool,
+    pub primary: bool,
     /// `centos/7`.
     pub boxed: Option<String>,
+    /// The box has an address of its own, and so may have any name.
+    pub box_url: bool,
     pub hostname: Option<String>,
     /// `config.ssh.insert_key`; Vagrant's own default is true.
     pub insert_key: bool,
@@ -68,6 +79,8 @@ pub struct MachineDef {
     pub vb_name: Option<String>,
     pub disks: Vec<DiskDef>,
     pub provisioners: Vec<ProvisionerDef>,
+    /// Why `vagrant up` refuses this machine, in Vagrant's own words; the others it brings up. Empty where it does not.
+    pub invalid: Vec<String>,
 }
 
 /// A disk beside the box's own.
