@@ -18,6 +18,8 @@ mod tests;
 mod wire;
 
 pub use client::{Agent, AgentError, Agents};
+pub use looks::block::BlockSeen;
+pub use looks::inside::ProcessSeen;
 pub use looks::path::{PathSeen, Root};
 pub use shell::AgentShell;
 
@@ -83,6 +85,20 @@ pub enum Look {
         root: Root,
         path: String,
         max_bytes: usize,
+    },
+    /// A block device of this place, and what its first bytes say that it holds.
+    Block {
+        device: String,
+    },
+    /// The kernel's name for the machine that a container is, by a process of it.
+    Hostname {
+        pid: i64,
+        container: String,
+    },
+    /// What runs in the process namespace of a container's first process.
+    Processes {
+        pid: i64,
+        container: String,
     },
 }
 
@@ -160,6 +176,16 @@ pub enum Sight {
     },
     Path {
         seen: Option<PathSeen>,
+    },
+    /// None where the kernel has no such device.
+    Block {
+        seen: Option<BlockSeen>,
+    },
+    Hostname {
+        name: String,
+    },
+    Processes {
+        all: Vec<ProcessSeen>,
     },
     /// The other side said no or nothing: refused, reset, no such name, access denied, timeout.
     No {

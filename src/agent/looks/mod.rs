@@ -1,9 +1,11 @@
 //! What the agent can look at, one file each. A look answers within its timeout, and what the other side refuses,
 //! resets or is too slow for is a sight like any other; only what this side cannot do is [`Sight::Unable`].
 
+pub mod block;
 mod dns;
 mod files;
 mod http;
+pub mod inside;
 mod mysql;
 pub mod path;
 mod tcp;
@@ -35,6 +37,9 @@ pub async fn look(look: Look, timeout: Duration) -> Sight {
             Err(message) => Sight::Unable { message },
         },
         Look::Path { root, path, max_bytes } => path::look(root, path, max_bytes, bounds).await,
+        Look::Block { device } => block::look(device, bounds).await,
+        Look::Hostname { pid, container } => inside::hostname(pid, container, bounds).await,
+        Look::Processes { pid, container } => inside::processes(pid, container, bounds).await,
     }
 }
 

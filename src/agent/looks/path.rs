@@ -46,6 +46,9 @@ pub struct PathSeen {
     /// The name that the root's own `/etc/passwd` has for the user.
     pub owner: Option<String>,
     pub size_bytes: u64,
+    /// Of a block device: its numbers, `7:7`.
+    #[serde(default)]
+    pub block: Option<String>,
     /// In hexadecimal; of a plain file of 64 MiB at most.
     pub sha256: Option<String>,
     /// Of a plain file: its beginning.
@@ -94,6 +97,7 @@ fn see(root: &Root, path: &str, max_bytes: usize) -> Result<Option<PathSeen>, St
         gid: data.gid(),
         owner: owner(&root, data.uid()),
         size_bytes: data.len(),
+        block: data.file_type().is_block_device().then(|| numbers(data.rdev())),
         ..PathSeen::default()
     };
     if data.is_file() {
@@ -102,6 +106,10 @@ fn see(root: &Root, path: &str, max_bytes: usize) -> Result<Option<PathSeen>, St
         read(file, &mut seen, max_bytes).map_err(said)?;
     }
     Ok(Some(seen))
+}
+
+fn numbers(rdev: u64) -> String {
+    format!("{}:{}", nix::sys::stat::major(rdev), nix::sys::stat::minor(rdev))
 }
 
 /// The beginning is kept, all of it hashed where it is not too much.
@@ -233,6 +241,7 @@ mod tests {
         nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
         let seen = at(dir.path(), "/pipe").unwrap();
         assert_eq!((seen.kind.as_str(), seen.sha256), ("pipe", None));
+        assert_eq!((seen.block, numbers(0x707)), (None, "7:7".to_owned()));
     }
 
     #[test]
