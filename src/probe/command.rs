@@ -1,4 +1,4 @@
-//! `command`: a command run inside a service's container, never on the host.
+//! `command`: a command run inside a service's container or a machine, never on the host.
 //!
 //! What runs is the submission's own: its binaries, its user, its limits; what it says is testimony.
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::common::{Found, here, look, player};
+use super::machines::{Looks, On, Seen, Target, called, each};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
 use crate::agent::{Look, Sight};
 use crate::docker::exec::{Exec, ExecSpec};
@@ -19,11 +20,12 @@ use crate::exec::capture::Capture;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
+use crate::stack::machines::Node;
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "command",
-    summary: "What a command says inside a service's container: the submission's own programs, as its user and within its limits. It may look and not write: it is run as often as the check looks",
+    summary: "What a command says inside a service's container or a machine: the submission's own programs, as its user and within its limits; so what they say is testimony. It may look and not write: it is run as often as the check looks",
     facts: &[
         FactSpec { name: "exit_code", unit: Unit::Number, summary: "its status; none where it did not end in time" },
         FactSpec {
@@ -41,9 +43,11 @@ pub static KIND: ProbeKind = ProbeKind {
         json!({
             "type": "object",
             "additionalProperties": false,
-            "required": ["role", "argv"],
+            "required": ["argv"],
+            "oneOf": [{"required": ["role"]}, {"required": ["node"]}],
             "properties": {
                 "role": {"type": "string", "description": "whose container"},
+                "node": On::schema(),
                 "argv": {"type": "array", "minItems": 1, "items": {"type": "string"}, "description": "the program and its arguments; no shell reads them, unless the program is one: `[sh, -c, …]`"},
                 "user": {"type": "string", "description": "as whom; the container's own user by default"},
                 "workdir": {"type": "string", "description": "in which folder; the container's own by default"},
@@ -61,12 +65,12 @@ const TAIL: usize = 16 << 10;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 struct Command {
-    role: String,
+    target: Target,
     spec: ExecSpec,
 }
 
 fn decode(d: &mut Decoder<'_>) -> Option<Command> {
-    let role = d.role("role");
+    let target = if d.has("node") { Target::decode(d) } else { d.role("role").map(Target::Role) };
     d.required("argv");
     let argv: Vec<String> = d.some_texts("argv").into_iter().map(|(word, _)| word).collect();
     let (user, workdir) = (d.text("user"), d.text("workdir"));
@@ -74,19 +78,61 @@ fn decode(d: &mut Decoder<'_>) -> Option<Command> {
     if argv.first().is_some_and(|program| program.trim().is_empty()) {
         d.problem_with("argv", "the program has no name", None);
     }
-    Some(Command { role: role?, spec: ExecSpec { argv, env, user, workdir } })
+    Some(Command { target: target?, spec: ExecSpec { argv, env, user, workdir } })
 }
 
 #[async_trait]
 impl Probe for Command {
+    fn layer(&self) -> &'static str {
+        self.target.layer()
+    }
+
     fn roles(&self) -> Vec<String> {
-        vec![self.role.clone()]
+        self.target.roles()
     }
 
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        let ran = here!(run(stack, &self.role, &self.spec, attempt.timeout).await?, absent);
-        Ok(observation(&ran))
+        match &self.target {
+            Target::Role(role) => {
+                let ran = here!(run(stack, role, &self.spec, attempt.timeout).await?, absent);
+                Ok(observation(&ran))
+            }
+            Target::Node(on) => each(stack, on, attempt, self).await,
+        }
     }
+}
+
+#[async_trait]
+impl Looks for Command {
+    async fn at(
+        &self,
+        stack: &Stack,
+        node: &Node,
+        container: &Container,
+        timeout: Duration,
+    ) -> Result<Seen, ProbeError> {
+        Ok(match run_in(stack, container, &called(node), &self.spec, timeout).await? {
+            Found::Here(ran) => Seen::from(observation(&ran)),
+            Found::Absent(why) => Seen::default().because(why),
+        })
+    }
+
+    fn without(&self, _node: Option<&Node>) -> Facts {
+        Facts::new()
+    }
+}
+
+/// Asks a machine's own program: what it says is testimony.
+pub(super) async fn asked(
+    stack: &Stack,
+    node: &Node,
+    container: &Container,
+    argv: &[&str],
+    timeout: Duration,
+) -> Result<Found<Ran>, ProbeError> {
+    let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+    let spec = ExecSpec { argv, user: Some("root".to_owned()), ..ExecSpec::default() };
+    run_in(stack, container, &called(node), &spec, timeout).await
 }
 
 fn absent(why: Text) -> Result<Observation, ProbeError> {
@@ -105,6 +151,27 @@ pub(super) struct Ran {
     pub(super) elapsed: Duration,
 }
 
+impl Ran {
+    /// It was asked for what every node can say, and said nothing of use: ours.
+    pub(super) fn unable(&self) -> ProbeError {
+        let words = if self.stderr.is_empty() { &self.stdout } else { &self.stderr };
+        let words = String::from_utf8_lossy(words);
+        let said = self.not_started.as_deref().unwrap_or_else(|| words.lines().last().unwrap_or_default());
+        let said = crate::sanitize::line(said, 200);
+        if self.timed_out {
+            let after = self.elapsed.as_secs_f64();
+            return ProbeError::ours(
+                format!("the machine did not answer within {after:.1} s"),
+                format!("la máquina no respondió en {after:.1} s"),
+            );
+        }
+        ProbeError::ours(
+            format!("the machine could not be asked: {said}"),
+            format!("no se pudo preguntar a la máquina: {said}"),
+        )
+    }
+}
+
 /// Runs a command in a role's container and kills it when its time is over.
 pub(super) async fn run(
     stack: &Stack,
@@ -116,13 +183,26 @@ pub(super) async fn run(
         Found::Here(container) => container,
         Found::Absent(why) => return Ok(Found::Absent(why)),
     };
+    let service = &container.service;
+    let name = Text::new(format!("service {service}"), format!("el servicio {service}"));
+    run_in(stack, &container, &name, spec, timeout).await
+}
+
+/// The same in a container that runs, called so.
+async fn run_in(
+    stack: &Stack,
+    container: &Container,
+    name: &Text,
+    spec: &ExecSpec,
+    timeout: Duration,
+) -> Result<Found<Ran>, ProbeError> {
     let started = Instant::now();
     let mut exec = match stack.engine.exec(&container.id, spec).await {
         Ok(Ok(exec)) => exec,
         Ok(Err(why)) => return Ok(Found::Here(Ran { not_started: Some(why), ..Ran::default() })),
         Err(error) => {
             let stopped = error.is_missing() || matches!(error.kind, EngineErrorKind::Refused { status: 409, .. });
-            return if stopped { Ok(Found::Absent(stopped_meanwhile(&container))) } else { Err(error.into()) };
+            return if stopped { Ok(Found::Absent(stopped_meanwhile(name))) } else { Err(error.into()) };
         }
     };
     let (mut out, mut err) = (Capture::with_caps(HEAD, TAIL), Capture::with_caps(HEAD, TAIL));
@@ -130,7 +210,7 @@ pub(super) async fn run(
     let mut state = stack.engine.exec_state(&exec.id).await?;
     let timed_out = !ended && state.running;
     if timed_out {
-        kill(stack, &container, state.pid).await?;
+        kill(stack, container, name, state.pid).await?;
         drain(&mut exec, &mut out, &mut err, Instant::now() + LAST_WORDS).await;
         state = stack.engine.exec_state(&exec.id).await?;
     }
@@ -162,11 +242,11 @@ async fn drain(exec: &mut Exec, out: &mut Capture, err: &mut Capture, until: Ins
 }
 
 /// Kills the command and what it started: an engine gives it a process group of its own, and has no way to end it.
-async fn kill(stack: &Stack, container: &Container, pid: i64) -> Result<(), ProbeError> {
+async fn kill(stack: &Stack, container: &Container, name: &Text, pid: i64) -> Result<(), ProbeError> {
     let unable = |why: String| {
         ProbeError::ours(
-            format!("a command in {} did not end in time and could not be killed: {why}", container.service),
-            format!("una orden en {} no terminó a tiempo y no se pudo matar: {why}", container.service),
+            format!("a command in {} did not end in time and could not be killed: {why}", name.en),
+            format!("una orden en {} no terminó a tiempo y no se pudo matar: {why}", name.es),
         )
     };
     if pid <= 1 {
@@ -186,11 +266,11 @@ async fn kill(stack: &Stack, container: &Container, pid: i64) -> Result<(), Prob
     Ok(())
 }
 
-fn stopped_meanwhile(container: &Container) -> Text {
-    let service = &container.service;
+fn stopped_meanwhile(name: &Text) -> Text {
+    let (en, es) = (&name.en, &name.es);
     Text::new(
-        format!("service {service} stopped before a command could be run in it"),
-        format!("el servicio {service} se detuvo antes de poder ejecutar una orden en él"),
+        format!("{en} stopped before a command could be run in it"),
+        format!("{es} se detuvo antes de que se pudiera ejecutar allí una orden"),
     )
 }
 
@@ -264,6 +344,10 @@ mod tests {
         assert_eq!(decoded("{role: app}").1, ["`argv` is missing"]);
         assert_eq!(decoded("{role: app, argv: []}").1, ["`argv` is an empty list"]);
         assert_eq!(decoded("{role: app, argv: ['', a]}").1, ["the program has no name"]);
+        let (probe, problems) = decoded("{node: first, argv: [ls]}");
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(probe.map(|probe| (probe.layer(), probe.roles().len())), Some(("machines", 0)));
+        assert_eq!(decoded("{node: all, role: app, argv: [ls]}").1, ["`node` and `role` name two targets"]);
     }
 
     #[test]

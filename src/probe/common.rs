@@ -6,7 +6,7 @@ use crate::agent::client::{Agent, AgentError};
 use crate::agent::{Look, Sight};
 use crate::docker::{Container, EngineError};
 use crate::notice::Reason;
-use crate::probe::ProbeError;
+use crate::probe::{MACHINES, ProbeError, SERVICES};
 use crate::scenario::From as Stand;
 use crate::stack::{LeftOut, Stack};
 use crate::text::Text;
@@ -152,6 +152,7 @@ pub async fn observer(stack: &Stack, from: &Stand) -> Result<Found<Agent>, Probe
             Found::Absent(why) => Found::Absent(why),
             Found::Here(container) => inside(stack, &container).await?,
         },
+        Stand::Node(name) => super::machines::inside(stack, name).await?,
     })
 }
 
@@ -238,6 +239,11 @@ pub fn doors(stack: &Stack, role: &str, containers: &[Container]) -> Vec<Publish
     all.into_iter().filter(|p| !taken(&p.service)).collect()
 }
 
+/// The layer that a probe needs which stands there.
+pub fn layer_of(from: &Stand) -> &'static str {
+    if matches!(from, Stand::Node(_)) { MACHINES } else { SERVICES }
+}
+
 /// JSON Schema of `from:`.
 pub fn from_schema() -> serde_json::Value {
     serde_json::json!({
@@ -249,6 +255,12 @@ pub fn from_schema() -> serde_json::Value {
                 "additionalProperties": false,
                 "required": ["inside"],
                 "properties": {"inside": {"type": "string", "description": "a role"}}
+            },
+            {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["node"],
+                "properties": {"node": {"type": "string", "description": "a machine's name, or `first`"}}
             }
         ]
     })

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::common::{from_schema, here, look, observer, player, template};
+use super::common::{from_schema, here, layer_of, look, observer, player, template};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, names};
 use crate::agent::client::Agent;
 use crate::agent::{Look, Sight};
@@ -65,6 +65,10 @@ impl Probe for Dns {
             _ => None,
         };
         self.role.iter().cloned().chain(inside).collect()
+    }
+
+    fn layer(&self) -> &'static str {
+        layer_of(&self.from)
     }
 
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {

@@ -1,4 +1,4 @@
-//! `file`: what is at a path in a service's container, or in what was handed in.
+//! `file`: what is at a path in a service's container, in a machine, or in what was handed in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,18 +7,21 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::common::{Found, here, look, player};
+use super::machines::{Looks, On, Seen, Target, each, or_ended};
 use super::page::text;
-use super::{Attempt, Observation, Phase, Probe, ProbeError, ProbeKind};
+use super::{Attempt, Observation, Phase, Probe, ProbeError, ProbeKind, SERVICES};
 use crate::agent::client::Agent;
 use crate::agent::{Look, PathSeen, Root, Sight};
+use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
+use crate::stack::machines::Node;
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "file",
-    summary: "What is at a path: in a service's container, as the service itself sees it, or in what was handed in; nothing is run for it",
+    summary: "What is at a path: in a service's container or a machine, as they themselves see it, or in what was handed in; nothing is run for it",
     facts: &[
         FactSpec { name: "exists", unit: Unit::Bool, summary: "there is something; a link counts as what it leads to" },
         FactSpec {
@@ -45,9 +48,11 @@ pub static KIND: ProbeKind = ProbeKind {
             "type": "object",
             "additionalProperties": false,
             "required": ["path"],
+            "not": {"required": ["role", "node"]},
             "properties": {
-                "path": {"type": "string", "description": "absolute in a container, else relative to what was handed in"},
-                "role": {"type": "string", "description": "whose container; where there is none, what was handed in"}
+                "path": {"type": "string", "description": "absolute in a container or a machine, else relative to what was handed in"},
+                "role": {"type": "string", "description": "whose container; with neither this nor `node`, in what was handed in"},
+                "node": On::schema()
             }
         })
     },
@@ -60,55 +65,87 @@ const MAX_CONTENT: usize = 64 * 1024;
 struct File {
     path: String,
     /// None: in what was handed in.
-    role: Option<String>,
+    target: Option<Target>,
 }
 
 fn decode(d: &mut Decoder<'_>) -> Option<File> {
     let path = d.required_text("path");
-    let role = if d.has("role") { d.role("role") } else { None };
+    let inside = d.has("role") || d.has("node");
+    let target = Target::decode(d);
     let path = path?;
-    if role.is_some() && !path.starts_with('/') {
+    if target.is_some() && !path.starts_with('/') {
         d.problem_with("path", format!("`{path}` is no path in a container"), Some("it begins with `/`"));
     }
-    if !d.has("role") && path.starts_with('/') {
-        let hint = "name the `role` whose container it is in, or leave the first `/` out";
+    if !inside && path.starts_with('/') {
+        let hint = "name the `role` or the `node` that it is in, or leave the first `/` out";
         d.problem_with("path", format!("`{path}` is no path in what was handed in"), Some(hint));
     }
-    Some(File { path, role })
+    Some(File { path, target })
 }
 
 #[async_trait]
 impl Probe for File {
     fn phase(&self) -> Phase {
-        if self.role.is_some() { Phase::Look } else { Phase::Static }
+        if self.target.is_some() { Phase::Look } else { Phase::Static }
+    }
+
+    fn layer(&self) -> &'static str {
+        self.target.as_ref().map_or(SERVICES, Target::layer)
     }
 
     fn roles(&self) -> Vec<String> {
-        self.role.iter().cloned().collect()
+        self.target.as_ref().map(Target::roles).unwrap_or_default()
     }
 
     fn excusable(&self) -> bool {
-        self.role.is_some()
+        self.target.is_some()
     }
 
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        let seen = match &self.role {
+        let seen = match &self.target {
             None => {
                 let root = Root::Folder(stack.submission.root.clone());
                 see(&stack.agents.host(), root, &self.path, MAX_CONTENT, attempt.timeout).await?
             }
-            Some(role) => here!(in_container(stack, role, &self.path, MAX_CONTENT, attempt.timeout).await?, unseen),
-        };
-        Ok(match seen {
-            Some(seen) => observation(&self.path, &seen),
-            None => {
-                let path = crate::sanitize::line(&self.path, 200);
-                let nothing = Text::new(format!("there is nothing at {path}"), format!("no hay nada en {path}"));
-                let facts = Facts::from([("exists".to_owned(), json!(false))]);
-                Observation { explanation: Some(nothing), ..Observation::of(facts) }
+            Some(Target::Role(role)) => {
+                here!(in_container(stack, role, &self.path, MAX_CONTENT, attempt.timeout).await?, unseen)
             }
+            Some(Target::Node(on)) => return each(stack, on, attempt, self).await,
+        };
+        Ok(observed(&self.path, seen.as_ref()))
+    }
+}
+
+#[async_trait]
+impl Looks for File {
+    async fn at(
+        &self,
+        stack: &Stack,
+        node: &Node,
+        container: &Container,
+        timeout: Duration,
+    ) -> Result<Seen, ProbeError> {
+        let root = Root::Process { pid: container.pid, container: container.id.clone() };
+        let looked = see(&stack.agents.lab().await?, root, &self.path, MAX_CONTENT, timeout).await;
+        Ok(match or_ended(looked, stack, node, container).await? {
+            Found::Here(seen) => Seen::from(observed(&self.path, seen.as_ref())),
+            Found::Absent(why) => Seen::default().because(why),
         })
     }
+
+    fn without(&self, _node: Option<&Node>) -> Facts {
+        Facts::new()
+    }
+}
+
+fn observed(path: &str, seen: Option<&PathSeen>) -> Observation {
+    let Some(seen) = seen else {
+        let path = crate::sanitize::line(path, 200);
+        let nothing = Text::new(format!("there is nothing at {path}"), format!("no hay nada en {path}"));
+        let facts = Facts::from([("exists".to_owned(), json!(false))]);
+        return Observation { explanation: Some(nothing), ..Observation::of(facts) };
+    };
+    observation(path, seen)
 }
 
 /// What cannot be looked into has not been seen to lack anything.
@@ -223,6 +260,10 @@ mod tests {
         assert_eq!(decoded("{path: /etc/passwd}").1, ["`/etc/passwd` is no path in what was handed in"]);
         assert_eq!(decoded("{role: app, path: app.py}").1, ["`app.py` is no path in a container"]);
         assert_eq!(decoded("{role: app}").1, ["`path` is missing"]);
+        let (probe, problems) = decoded("{node: others, path: /etc/hosts}");
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(probe.map(|probe| (probe.layer(), probe.phase())), Some(("machines", Phase::Look)));
+        assert_eq!(decoded("{node: all, role: app, path: /x}").1, ["`node` and `role` name two targets"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use url::Url;
 
-use super::common::{doors, from_schema, here, observer, player};
+use super::common::{doors, from_schema, here, layer_of, observer, player};
 use super::page::links::Origins;
 use super::page::text;
 use super::visit::{Ask, Got, Response, Visitor};
@@ -103,6 +103,10 @@ impl Probe for Http {
             _ => None,
         };
         self.role.iter().cloned().chain(inside).collect()
+    }
+
+    fn layer(&self) -> &'static str {
+        layer_of(&self.from)
     }
 
     fn visits(&self) -> bool {

@@ -17,6 +17,7 @@ pub mod http;
 pub mod limits;
 pub mod log;
 pub mod logs_collected;
+pub mod machines;
 pub mod mysql;
 pub mod names;
 pub mod page;
@@ -56,6 +57,15 @@ pub static PROBES: &[&ProbeKind] = &[
     &dockerfile::KIND,
     &logs_collected::KIND,
     &enforced::KIND,
+    &machines::vagrantfile::KIND,
+    &machines::machine::KIND,
+    &machines::disk::KIND,
+    &machines::mount::KIND,
+    &machines::ansible::KIND,
+    &machines::package::KIND,
+    &machines::service::KIND,
+    &machines::process::KIND,
+    &machines::port::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {
@@ -86,6 +96,10 @@ pub enum Phase {
     Exercise,
 }
 
+/// The layers that probes look at.
+pub const SERVICES: &str = "services";
+pub const MACHINES: &str = "machines";
+
 /// An exercise may take so long at least: it restarts services, and undoes what it did.
 pub const EXERCISE: Duration = Duration::from_secs(180);
 
@@ -101,9 +115,9 @@ pub trait Probe: Send + Sync {
         Phase::Look
     }
 
-    /// The layer of the stack that it looks at.
+    /// The layer that it looks at, as scenarios name it: a plan that brings another up leaves it out.
     fn layer(&self) -> &'static str {
-        "services"
+        SERVICES
     }
 
     /// The roles that it looks at: a failure behind a stand-in in one of them may be the stand-in's.

@@ -229,16 +229,31 @@ impl<'a> Decoder<'a> {
         self.problems
     }
 
-    /// From where to look: `host`, `lab` (also where absent or wrong), `{inside: role}`.
+    /// From where to look: `host`, `lab` (also where absent or wrong), `{inside: role}`, `{node: machine}`.
     pub fn from(&mut self, key: &'static str) -> From {
         let Some(node) = self.node(key) else { return From::Lab };
         if matches!(node.value, Yaml::Map(_)) {
-            return self.map(key, |inner| inner.role("inside").map(From::Inside)).unwrap_or_default();
+            return self.map(key, |inner| inner.stand()).unwrap_or_default();
         }
         match self.word(key, &["host", "lab"]) {
             Some("host") => From::Host,
             _ => From::Lab,
         }
+    }
+
+    fn stand(&mut self) -> Option<From> {
+        if !self.has("node") {
+            let inside = self.role("inside").map(From::Inside);
+            // Asked for, so that a mistyped one is told what it may be.
+            self.node("node");
+            return inside;
+        }
+        let machine = self.required_text("node");
+        if self.has("inside") {
+            self.role("inside");
+            self.problem_with("node", "`node` and `inside` are two places to stand", Some("keep one"));
+        }
+        machine.map(From::Node)
     }
 
     /// The name of a role; a problem where it is absent. `plan` checks that the scenario has it.

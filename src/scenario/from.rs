@@ -12,6 +12,8 @@ pub enum From {
     Lab,
     /// The network namespace of the service that plays this role.
     Inside(String),
+    /// The network namespace of the machine of this name; `first` is the first that is defined.
+    Node(String),
 }
 
 impl fmt::Display for From {
@@ -20,6 +22,7 @@ impl fmt::Display for From {
             Self::Host => f.write_str("host"),
             Self::Lab => f.write_str("lab"),
             Self::Inside(role) => write!(f, "inside {role}"),
+            Self::Node(name) => write!(f, "node {name}"),
         }
     }
 }

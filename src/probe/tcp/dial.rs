@@ -113,9 +113,11 @@ impl View<'_> {
     async fn greeted_by(&self, address: &str, port: u16, greeting: &[u8]) -> Result<Option<String>, ProbeError> {
         let greeted = greeting::read(greeting);
         let inside = matches!(self.from, From::Inside(_));
+        // A machine's loopback is its own; published ports are seen from there as from anywhere.
+        let apart = inside || matches!(self.from, From::Node(_));
         let by_address = self.containers.iter().find(|c| c.addresses.values().any(|a| a == address));
         let by_port = || {
-            let there = !inside && (address == self.stack.address || address.starts_with("127."));
+            let there = (!inside && address == self.stack.address) || (!apart && address.starts_with("127."));
             published(self.containers).into_iter().find(|p| there && p.host == port)
         };
         let (service, inner) = match by_address {

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use self::dial::{View, dial};
-use super::common::{Published, from_schema, here, observer, player, published, template};
+use super::common::{Published, from_schema, here, layer_of, observer, player, published, template};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, names};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::From;
@@ -137,6 +137,10 @@ impl Probe for Tcp {
             roles.push(role.clone());
         }
         roles
+    }
+
+    fn layer(&self) -> &'static str {
+        layer_of(&self.from)
     }
 
     fn published(&self) -> Option<&str> {

@@ -18,7 +18,7 @@ fn decode<T>(text: &str, decode: impl FnOnce(&mut Decoder<'_>) -> T) -> (T, Vec<
 
 #[test]
 fn good_values_are_read() {
-    let text = "t: no\nn: 3\nb: true\nm: 20m\nd: 250ms\nl: [a, b]\none: x\nh: {X-A: 1}\nf: {inside: app}\np: 5000\n";
+    let text = "t: no\nn: 3\nb: true\nm: 20m\nd: 250ms\nl: [a, b]\none: x\nh: {X-A: 1}\nf: {inside: app}\ng: {node: first}\np: 5000\n";
     let ((), problems) = decode(text, |d| {
         assert_eq!(d.text("t").as_deref(), Some("no"));
         assert_eq!(d.int("n"), Some(3));
@@ -29,6 +29,7 @@ fn good_values_are_read() {
         assert_eq!(d.text_list("one"), ["x"]);
         assert_eq!(d.text_map("h"), [("X-A".to_owned(), "1".to_owned())]);
         assert_eq!(d.from("f"), From::Inside("app".to_owned()));
+        assert_eq!(d.from("g"), From::Node("first".to_owned()));
         assert_eq!(d.from("absent"), From::Lab);
         assert_eq!(d.port("p"), Some(5000));
         assert_eq!(d.text_or("absent", "x"), "x");
@@ -71,6 +72,19 @@ fn a_mistyped_key_names_the_nearest() {
         d.role("role");
     });
     assert_eq!(problems, ["1:1 unknown key `rol` (did you mean `role`?)"]);
+}
+
+#[test]
+fn one_stands_in_one_place() {
+    let from = |text: &str| decode(text, |d| d.from("from"));
+    assert_eq!(
+        from("from: {node: first, inside: app}\n").1,
+        ["1:14 `node` and `inside` are two places to stand (keep one)"]
+    );
+    assert_eq!(
+        from("from: {nod: master}\n").1,
+        ["1:8 unknown key `nod` (did you mean `node`?)", "1:7 `inside` is missing"]
+    );
 }
 
 #[test]

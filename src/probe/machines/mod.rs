@@ -1,0 +1,393 @@
+//! What the kinds that look at machines share: which machines are meant, whether one is up, and how to look at each of them.
+//!
+//! A student is root in a machine, so what its programs say is testimony. What can be had from the kernel is had from there,
+//! through the lab: its tables of mounts, sockets and routes by the machine's first process.
+
+pub mod ansible;
+pub mod disk;
+mod family;
+mod from_outside;
+mod kernel;
+pub mod machine;
+pub mod mount;
+pub mod package;
+pub mod port;
+pub mod process;
+pub mod service;
+pub mod vagrantfile;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::common::Found;
+use super::{Attempt, MACHINES, Observation, ProbeError, SERVICES, SETTLED};
+use crate::agent::client::{Agent, AgentError};
+use crate::docker::Container;
+use crate::expect::Facts;
+use crate::notice::Reason;
+use crate::scenario::tree::Decoder;
+use crate::stack::machines::Node;
+use crate::stack::{LeftOut, Stack};
+use crate::submission::machines::{Loaded, Vagrantfile};
+use crate::text::Text;
+pub(in crate::probe) use from_outside::or_ended;
+
+/// Which machines are looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum On {
+    #[default]
+    All,
+    First,
+    Others,
+    Named(String),
+}
+
+impl On {
+    /// What the key says; all of them where it is not there.
+    pub(super) fn decode(d: &mut Decoder<'_>, key: &'static str) -> Self {
+        match d.text(key) {
+            None => Self::All,
+            Some(word) => match word.trim() {
+                "all" => Self::All,
+                "first" => Self::First,
+                "others" => Self::Others,
+                "" => {
+                    d.problem_with(key, format!("`{key}` names no machine"), None);
+                    Self::All
+                }
+                name => Self::Named(name.to_owned()),
+            },
+        }
+    }
+
+    pub(super) fn schema() -> serde_json::Value {
+        json!({
+            "type": "string",
+            "description": "which machines: `all` (the default), `first` (the first that the Vagrantfile defines), `others` (all but that one), or a machine's name; each is a subject of its own, and what is expected must hold for all of them"
+        })
+    }
+
+    fn takes(&self, number: usize, node: &Node) -> bool {
+        match self {
+            Self::All => true,
+            Self::First => number == 0,
+            Self::Others => number > 0,
+            Self::Named(name) => node.name() == name,
+        }
+    }
+}
+
+/// Where a kind looks that looks into services and into machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Role(String),
+    Node(On),
+}
+
+impl Target {
+    /// `role` or `node`; none where neither is there.
+    pub(super) fn decode(d: &mut Decoder<'_>) -> Option<Self> {
+        if !d.has("node") {
+            // Asked for, so that a mistyped key is told what it may be.
+            d.node("node");
+            if !d.has("role") {
+                d.node("role");
+                return None;
+            }
+            return d.role("role").map(Self::Role);
+        }
+        let on = On::decode(d, "node");
+        if d.has("role") {
+            d.role("role");
+            d.problem_with("node", "`node` and `role` name two targets", Some("keep one"));
+        }
+        Some(Self::Node(on))
+    }
+
+    pub(super) fn layer(&self) -> &'static str {
+        if matches!(self, Self::Node(_)) { MACHINES } else { SERVICES }
+    }
+
+    pub(super) fn roles(&self) -> Vec<String> {
+        match self {
+            Self::Role(role) => vec![role.clone()],
+            Self::Node(_) => Vec::new(),
+        }
+    }
+}
+
+/// A machine as a sentence begins with it.
+pub(super) fn called(node: &Node) -> Text {
+    let name = crate::sanitize::line(node.name(), 60);
+    Text::new(format!("machine {name}"), format!("la máquina {name}"))
+}
+
+/// The machines that are meant, up or not; that there are none is a fact.
+///
+/// # Errors
+/// Where it is not known what the Vagrantfile defines, or the layer could not be had for no fault of the submission's.
+pub(super) fn chosen<'a>(stack: &'a Stack, on: &On) -> Result<Found<Vec<&'a Node>>, ProbeError> {
+    let nodes = &stack.machines.nodes;
+    if nodes.is_empty() {
+        return none(stack).map(Found::Absent);
+    }
+    let chosen: Vec<&Node> = nodes.iter().enumerate().filter(|(n, node)| on.takes(*n, node)).map(|(_, n)| n).collect();
+    if !chosen.is_empty() {
+        return Ok(Found::Here(chosen));
+    }
+    let names: Vec<String> = nodes.iter().map(|node| crate::sanitize::line(node.name(), 60)).collect();
+    let names = names.join(", ");
+    Ok(Found::Absent(match on {
+        On::Named(name) => Text::new(
+            format!("the Vagrantfile defines no machine called {name}; it defines: {names}"),
+            format!("el Vagrantfile no define ninguna máquina llamada {name}; define: {names}"),
+        ),
+        _ => Text::new(
+            format!("the Vagrantfile defines one machine only: {names}"),
+            format!("el Vagrantfile define una sola máquina: {names}"),
+        ),
+    }))
+}
+
+/// Why there are no machines at all: the submission's doing.
+fn none(stack: &Stack) -> Result<Text, ProbeError> {
+    if let Some(left_out) = &stack.machines.left_out {
+        return because(left_out);
+    }
+    let file = stack.submission.vagrantfile.as_ref();
+    if declared(file)? == Declared::Machines {
+        return Err(ProbeError::ours(
+            "the machines were not brought up in this run",
+            "las máquinas no se levantaron en esta ejecución",
+        ));
+    }
+    Ok(match file.map(|file| &file.loaded) {
+        Some(Loaded::Refused { text, .. }) => text.clone(),
+        Some(_) => Text::new("the Vagrantfile defines no machine", "el Vagrantfile no define ninguna máquina"),
+        None => no_vagrantfile(),
+    })
+}
+
+fn no_vagrantfile() -> Text {
+    Text::new("there is no Vagrantfile in what was handed in", "no hay ningún Vagrantfile en lo entregado")
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Declared {
+    Nothing,
+    Machines,
+}
+
+/// Whether machines are declared.
+///
+/// # Errors
+/// Where that is not known.
+fn declared(file: Option<&Vagrantfile>) -> Result<Declared, ProbeError> {
+    match file.map(|file| &file.loaded) {
+        None | Some(Loaded::Refused { .. }) => Ok(Declared::Nothing),
+        Some(Loaded::Machines(machines)) if machines.is_empty() => Ok(Declared::Nothing),
+        Some(Loaded::Machines(_)) => Ok(Declared::Machines),
+        Some(Loaded::Unknown { reason, text }) => Err(ProbeError { reason: *reason, text: text.clone() }),
+        Some(Loaded::NotYet) => Err(ProbeError::ours(
+            "the Vagrantfile was not read by Vagrant's loader in this run",
+            "el Vagrantfile no se leyó con el cargador de Vagrant en esta ejecución",
+        )),
+    }
+}
+
+fn because(left_out: &LeftOut) -> Result<Text, ProbeError> {
+    match left_out.reason {
+        Some(reason) => Err(ProbeError { reason, text: left_out.text.clone() }),
+        None => Ok(left_out.text.clone()),
+    }
+}
+
+/// The running container that a machine is, as it is now; that it does not run is a fact.
+pub(super) async fn up(stack: &Stack, node: &Node) -> Result<Found<Container>, ProbeError> {
+    if let Some(left_out) = &node.left_out {
+        return because(left_out).map(Found::Absent);
+    }
+    let name = crate::sanitize::line(node.name(), 60);
+    let Some(id) = &node.container else {
+        if !node.def.autostart {
+            return Ok(Found::Absent(Text::new(
+                format!("`vagrant up` does not start {name}: its definition says `autostart: false`"),
+                format!("`vagrant up` no arranca {name}: su definición dice `autostart: false`"),
+            )));
+        }
+        if let Some(left_out) = &stack.machines.left_out {
+            return because(left_out).map(Found::Absent);
+        }
+        return Err(ProbeError::ours(
+            format!("machine {name} was not brought up, and nothing says why"),
+            format!("la máquina {name} no se levantó, y nada dice por qué"),
+        ));
+    };
+    match stack.engine.container(id).await {
+        Ok(container) if container.running() && container.pid > 0 => Ok(Found::Here(container)),
+        Ok(container) => Ok(Found::Absent(not_running(node, &container))),
+        // Nothing of a submission reaches the engine that has it.
+        Err(error) if error.is_missing() => Err(ProbeError::new(
+            Reason::Host,
+            format!("the container of machine {name} is gone"),
+            format!("el contenedor de la máquina {name} ya no está"),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn not_running(node: &Node, container: &Container) -> Text {
+    let (name, state, code) = (crate::sanitize::line(node.name(), 60), &container.state, container.exit_code);
+    if matches!(state.as_str(), "exited" | "dead") {
+        return Text::new(
+            format!("machine {name} is not running: it ended with status {code}"),
+            format!("la máquina {name} no está corriendo: terminó con estado {code}"),
+        );
+    }
+    Text::new(
+        format!("machine {name} is not running: {state}"),
+        format!("la máquina {name} no está corriendo: {state}"),
+    )
+}
+
+/// An agent in the network of a machine: `first`, or its name.
+pub(super) async fn inside(stack: &Stack, name: &str) -> Result<Found<Agent>, ProbeError> {
+    let on = if name == "first" { On::First } else { On::Named(name.to_owned()) };
+    let node = match chosen(stack, &on)? {
+        Found::Here(nodes) => nodes.into_iter().next(),
+        Found::Absent(why) => return Ok(Found::Absent(why)),
+    };
+    let Some(node) = node else { return Ok(Found::Absent(no_vagrantfile())) };
+    let container = match up(stack, node).await? {
+        Found::Here(container) => container,
+        Found::Absent(why) => return Ok(Found::Absent(why)),
+    };
+    match stack.agents.inside(&container).await {
+        Ok(agent) => Ok(Found::Here(agent)),
+        Err(AgentError::NotRunning { .. }) => Ok(Found::Absent(not_running(node, &container))),
+        Err(error) => match ended(stack, node, &container).await? {
+            Some(why) => Ok(Found::Absent(why)),
+            None => Err(error.into()),
+        },
+    }
+}
+
+/// That a machine ended, or started anew, while it was looked at.
+pub(super) async fn ended(stack: &Stack, node: &Node, container: &Container) -> Result<Option<Text>, ProbeError> {
+    let now = stack.engine.container(&container.id).await?;
+    if !now.running() {
+        return Ok(Some(not_running(node, &now)));
+    }
+    let name = crate::sanitize::line(node.name(), 60);
+    Ok((now.started_at != container.started_at).then(|| {
+        Text::new(
+            format!("machine {name} started anew while it was looked at"),
+            format!("la máquina {name} se reinició mientras se miraba"),
+        )
+    }))
+}
+
+/// What was seen of one machine.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) facts: Facts,
+    /// What it means where they are not as they should be.
+    pub(super) why: Option<Text>,
+    pub(super) evidence: Vec<(String, Vec<u8>)>,
+}
+
+impl Seen {
+    pub(super) fn of<const N: usize>(facts: [(&str, serde_json::Value); N]) -> Self {
+        Self { facts: facts.map(|(name, value)| (name.to_owned(), value)).into(), ..Self::default() }
+    }
+
+    pub(super) fn because(mut self, why: Text) -> Self {
+        self.why = Some(why);
+        self
+    }
+}
+
+impl From<Observation> for Seen {
+    /// Of the only subject.
+    fn from(mut observation: Observation) -> Self {
+        let facts = observation.subjects.pop().map(|(_, facts)| facts).unwrap_or_default();
+        Self { facts, why: observation.explanation, evidence: observation.evidence }
+    }
+}
+
+/// A look at one machine.
+#[async_trait]
+pub(super) trait Looks: Sync {
+    async fn at(
+        &self,
+        stack: &Stack,
+        node: &Node,
+        container: &Container,
+        timeout: Duration,
+    ) -> Result<Seen, ProbeError>;
+
+    /// The facts of a machine that is not up, or of none at all.
+    fn without(&self, node: Option<&Node>) -> Facts;
+}
+
+/// One subject a machine.
+pub(super) async fn each(
+    stack: &Stack,
+    on: &On,
+    attempt: Attempt,
+    looks: &impl Looks,
+) -> Result<Observation, ProbeError> {
+    let nodes = match chosen(stack, on)? {
+        Found::Here(nodes) => nodes,
+        Found::Absent(why) => {
+            let conditions = vec![SETTLED.to_owned()];
+            let facts = looks.without(None);
+            return Ok(Observation { explanation: Some(why), conditions, ..Observation::of(facts) });
+        }
+    };
+    let one = |node: &'_ Node| {
+        let node = node.clone();
+        async move {
+            match up(stack, &node).await? {
+                Found::Here(container) => looks.at(stack, &node, &container, attempt.timeout).await,
+                Found::Absent(why) => Ok(Seen { facts: looks.without(Some(&node)), why: Some(why), ..Seen::default() }),
+            }
+        }
+    };
+    let all = join_all(nodes.iter().map(|node| one(node))).await;
+    let mut seen = Vec::new();
+    for (node, of) in nodes.iter().zip(all) {
+        seen.push((crate::sanitize::line(node.name(), 60), of?));
+    }
+    Ok(together(seen))
+}
+
+/// One observation of all: machines of which the same is to be said are named together.
+fn together(all: Vec<(String, Seen)>) -> Observation {
+    let alone = all.len() == 1;
+    let mut observation = Observation::default();
+    let mut whys: Vec<(Vec<String>, Text)> = Vec::new();
+    for (name, seen) in all {
+        if let Some(why) = seen.why {
+            match whys.iter_mut().find(|(_, known)| *known == why) {
+                Some((names, _)) => names.push(name.clone()),
+                None => whys.push((vec![name.clone()], why)),
+            }
+        }
+        let file = |what: String| if alone { what } else { format!("{name}-{what}") };
+        observation.evidence.extend(seen.evidence.into_iter().map(|(what, bytes)| (file(what), bytes)));
+        observation.subjects.push((name, seen.facts));
+    }
+    let said = |pick: fn(&Text) -> &String| {
+        let each = whys.iter().map(|(names, why)| format!("{}: {}", names.join(", "), pick(why)));
+        each.collect::<Vec<_>>().join("; ")
+    };
+    observation.explanation = (!whys.is_empty()).then(|| Text::new(said(|t| &t.en), said(|t| &t.es)));
+    observation
+}
+
+#[cfg(test)]
+mod tests;
