@@ -80,9 +80,13 @@ pub struct Provisioned {
 #[derive(Clone, Debug, Default)]
 pub struct Playbook {
     pub file: String,
-    /// Nothing more was heard of it than that it began: it could not be parsed, or was ended.
+    /// Its recap was written. Where not, it could not be parsed, or was ended.
     pub ended: bool,
     pub tasks: Vec<Task>,
+    /// Tasks that began and of which nothing more was heard: where one hangs it is one of these.
+    pub unfinished: Vec<Task>,
+    /// Plays whose `hosts:` matched nobody.
+    pub nobody: Vec<String>,
     /// By host: what the recap says.
     pub hosts: Vec<HostStats>,
 }
@@ -106,6 +110,26 @@ pub struct Task {
     pub message: String,
     /// `playbooks/site.yml:12` of the submission.
     pub at: Option<String>,
+    /// What a command was: `mkfs.xfs /dev/sdb`.
+    pub command: Option<String>,
+    /// The condition that it was skipped for.
+    pub when: Option<String>,
+    /// Where the inventory says that the host is, if it does.
+    pub address: Option<String>,
+    /// It ran on its host, not on the controller in its place.
+    pub on_machine: bool,
+}
+
+impl Task {
+    /// It failed, or nobody was there, and its play did not go on.
+    pub fn broke(&self) -> bool {
+        !self.ignored && matches!(self.status.as_str(), "failed" | "unreachable")
+    }
+
+    /// `yum` of `ansible.builtin.yum`.
+    pub fn short_module(&self) -> &str {
+        self.module.rsplit('.').next().unwrap_or(&self.module)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "figures that a test measured are shown with --nocapture")]
 
+mod ansible;
 mod attach;
 mod conformance;
 mod dials;

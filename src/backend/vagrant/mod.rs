@@ -4,6 +4,8 @@
 //! the provider. What that file gives each machine is worked out in `nodes`.
 
 pub mod again;
+pub mod ansible;
+pub mod blame;
 pub mod nodes;
 pub mod output;
 pub mod provision;
@@ -112,7 +114,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     let asked = defs.iter().any(|def| !def.provisioners.is_empty());
     if asked && machines.nodes.iter().any(Node::is_up) {
         log.phase("provision");
-        let done = provision::run(&ground, &machines.nodes, request.provision).await?;
+        let done = provision::run(&ground, &request.submission, &machines.nodes, request.provision).await?;
         log.evidence.push(("vagrant-provision.txt".to_owned(), done.output.clone().into_bytes()));
         machines.provisioned = Some(done);
     }

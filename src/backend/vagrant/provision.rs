@@ -2,29 +2,87 @@
 
 use std::time::Duration;
 
-use super::{Ground, run};
+use super::ansible::{self, Log};
+use super::{FOLDER, Ground, blame, run};
 use crate::backend::BackendError;
+use crate::docker::exec::ExecSpec;
 use crate::exec::{Cmd, ShellExt};
-use crate::stack::machines::{Node, Provisioned};
+use crate::stack::machines::{Node, Playbook, Provisioned};
+use crate::submission::Submission;
 
-/// Where the callback plugin writes, in the lab.
+/// Where our callback plugin writes: in the lab, whose controller most playbooks run on.
 const LOG: &str = "/run/imparcial/ansible.jsonl";
-const SHARE: &str = "/usr/local/share/imparcial/ansible";
+/// And in a node that is its own controller (`ansible_local`).
+const LOG_OF_NODE: &str = "/var/log/imparcial-ansible.jsonl";
+const CALLBACKS: &str = "/usr/local/share/imparcial/ansible/callback";
+/// Until a log is read.
+const SOON: Duration = Duration::from_secs(20);
 
-/// Runs `vagrant provision`.
-pub(super) async fn run(ground: &Ground<'_>, nodes: &[Node], budget: Duration) -> Result<Provisioned, BackendError> {
-    let shell = ground.site.shell.as_ref();
-    shell.must(&Cmd::new(["rm", "-f", LOG]).timeout(Duration::from_secs(10))).await?;
-    let (callbacks, actions) = (format!("{SHARE}/callback"), format!("{SHARE}/action"));
+/// Runs `vagrant provision`: Vagrant goes through the machines in the file's order.
+pub(super) async fn run(
+    ground: &Ground<'_>,
+    submission: &Submission,
+    nodes: &[Node],
+    budget: Duration,
+) -> Result<Provisioned, BackendError> {
+    forget(ground, nodes).await?;
     let env = [
         ("IMPARCIAL_ANSIBLE_LOG", LOG),
-        ("ANSIBLE_CALLBACK_PLUGINS", callbacks.as_str()),
-        ("ANSIBLE_CALLBACKS_ENABLED", "imparcial"),
-        ("ANSIBLE_ACTION_PLUGINS", actions.as_str()),
+        ("ANSIBLE_CALLBACK_PLUGINS", CALLBACKS),
         ("ANSIBLE_NOCOLOR", "1"),
         ("PYTHONUNBUFFERED", "1"),
     ];
     let ran = run::vagrant(ground, &["provision"], &env, budget).await?;
-    let _ = nodes;
-    Ok(Provisioned { ok: ran.status == Some(0), output: ran.text, ..Provisioned::default() })
+    let hung = ran.status.is_none().then(|| ran.text.lines().next_back().unwrap_or_default().to_owned());
+    let plays = plays(ground, nodes).await?;
+    let done = Provisioned { ok: ran.status == Some(0), hung, output: ran.text, plays, why: None };
+    let now = time::OffsetDateTime::now_utc();
+    let old = submission.handed_in.as_ref().map(|day| day.is_old(now));
+    let why = blame::why(&blame::Seen { nodes, provisioned: &done, old });
+    Ok(Provisioned { why, ..done })
+}
+
+/// Machines that are their own controllers.
+fn controllers(nodes: &[Node]) -> impl Iterator<Item = (&Node, &str)> {
+    let local = |node: &&Node| node.def.provisioners.iter().any(|it| it.kind == "ansible_local");
+    nodes.iter().filter(local).filter_map(|node| Some((node, node.container.as_deref()?)))
+}
+
+async fn forget(ground: &Ground<'_>, nodes: &[Node]) -> Result<(), BackendError> {
+    ground.site.shell.must(&Cmd::new(["rm", "-f", LOG]).timeout(SOON)).await?;
+    for (_, container) in controllers(nodes) {
+        in_node(ground, container, &["rm", "-f", LOG_OF_NODE]).await?;
+    }
+    Ok(())
+}
+
+async fn plays(ground: &Ground<'_>, nodes: &[Node]) -> Result<Vec<Playbook>, BackendError> {
+    let most = (ansible::MOST_BYTES + 1).to_string();
+    let read = Cmd::new(["head", "-c", &most, LOG]).timeout(SOON);
+    let own = ground.site.shell.run(&read).await?;
+    let roots = [ground.dir.as_str(), FOLDER, "/vagrant"];
+    let mut plays = ansible::read(&Log { bytes: &own.stdout, on_node: None, roots: &roots });
+    for (node, container) in controllers(nodes) {
+        let bytes = in_node(ground, container, &["head", "-c", &most, LOG_OF_NODE]).await?;
+        plays.extend(ansible::read(&Log { bytes: &bytes, on_node: Some(node.name()), roots: &roots }));
+    }
+    Ok(plays)
+}
+
+/// What a command prints in a node; nothing where it could not be started.
+async fn in_node(ground: &Ground<'_>, container: &str, argv: &[&str]) -> Result<Vec<u8>, BackendError> {
+    let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+    let spec = ExecSpec { argv, user: Some("root".to_owned()), ..ExecSpec::default() };
+    let Ok(mut exec) = ground.site.engine.exec(container, &spec).await? else { return Ok(Vec::new()) };
+    let mut out = Vec::new();
+    let reading = async {
+        while let Some((error, piece)) = exec.next().await {
+            if !error {
+                out.extend_from_slice(&piece);
+            }
+        }
+    };
+    // A node that says nothing more has nothing more to say.
+    let _ = tokio::time::timeout(SOON, reading).await;
+    Ok(out)
 }

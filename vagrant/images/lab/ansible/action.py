@@ -85,6 +85,9 @@ class ActionModule(ActionBase):
         more = {"deb", "upgrade", "autoclean", "autoremove", "default_release", "list", "download_only", "conf_file", "installroot"} & set(args)
         state = args.get("state")
         known = state in (None, "present", "installed", "latest", "absent", "removed")
+        if not plain and self._ask({"manager": "apt", "names": []}) is not None:
+            odd = sorted(set(args) - set(TABLE["options"]["package" if name == "package" else "yum"]))
+            return {"failed": True, "changed": False, "msg": f"Unsupported parameters for ({name}) module: {', '.join(odd)}"}
         if not plain or more or not known:
             return self._inner(tmp, task_vars)
         if not names:

@@ -62,18 +62,19 @@ def cut(text):
 def message(result):
     """What a result says of itself: msg, then what a command printed, then an exception's last line."""
     said = []
-    for key in ("msg", "stderr", "module_stderr", "stdout", "module_stdout", "reason"):
+    for key in ("msg", "stderr", "module_stderr", "err", "stdout", "module_stdout", "reason", "message"):
         value = result.get(key)
         if isinstance(value, (list, tuple)):
             value = " ".join(str(part) for part in value)
         if value and str(value).strip() and str(value).strip() not in " ".join(said):
-            # Of what was printed the end counts.
+            # Of what was printed the first words and the end count.
             text = str(value).strip()
-            said.append(text if key in ("msg", "reason") else text[-MOST // 2:])
-    if result.get("rc") not in (None, 0):
-        said.append(f"rc={result['rc']}")
+            said.append(text if len(text) <= 900 else text[:300] + " […] " + text[-600:])
+    for key in ("rc", "status_code", "url"):
+        if result.get(key) not in (None, 0, ""):
+            said.append(f"{key}={result[key]}")
     lines = [line for line in str(result.get("exception") or "").splitlines() if line.strip()]
-    if lines and lines[-1].strip() not in " ".join(said):
+    if lines and lines[-1] != "NoneType: None" and lines[-1].strip() not in " ".join(said):
         said.append(lines[-1].strip())
     return cut("\n".join(said))
 
@@ -149,7 +150,12 @@ class CallbackModule(CallbackBase):
         }
 
     def v2_runner_on_start(self, host, task):
-        self.write("start", **self.about(host, task))
+        fields = self.about(host, task)
+        words = task.args.get("_raw_params") or task.args.get("cmd") if isinstance(task.args, dict) else None
+        if isinstance(words, str) and not task.no_log:
+            # As written: what it becomes is in the result.
+            fields["cmd"] = cut(words)
+        self.write("start", **fields)
 
     def finished(self, result, status, ignored=False):
         task, answer = result._task, result._result
@@ -175,6 +181,9 @@ class CallbackModule(CallbackBase):
         fields = self.about(result._host, task)
         fields.update(status=status, ignored=bool(ignored), rescued=status == "failed" and not ignored and in_rescued_block(task), message=said,
                       provided=any(our.get("provided") for our in ours), mapped=cut("; ".join(mapped)) if mapped else None)
+        ran = (failed[0] if failed else parts[0]).get("cmd") if "censored" not in answer else None
+        if ran:
+            fields["cmd"] = cut(ran if isinstance(ran, str) else " ".join(str(word) for word in ran))
         if items:
             fields["items"] = {"all": len(items), "failed": len(failed), "changed": sum(bool(item.get("changed")) for item in items)}
         if status == "skipped":
