@@ -23,7 +23,7 @@ fn task(host: &str, status: &str) -> Task {
 
 fn run(host: &str, ok: u64, changed: u64, tasks: Vec<Task>) -> Provisioned {
     let hosts = vec![HostStats { host: host.into(), ok, changed, ..HostStats::default() }];
-    let play = Playbook { file: "site.yml".into(), ended: true, tasks, hosts };
+    let play = Playbook { file: "site.yml".into(), ended: true, tasks, hosts, ..Playbook::default() };
     Provisioned { ok: true, plays: vec![play], ..Provisioned::default() }
 }
 
