@@ -1,5 +1,7 @@
-//! `imparcial inspect`: what was handed in, which service plays which role and why, what the policy finds; starts nothing.
+//! `imparcial inspect`: what was handed in, which service plays which role and why, what the policy finds, which machines
+//! a Vagrantfile defines; starts nothing of it.
 
+mod machines;
 mod show;
 mod view;
 
@@ -8,7 +10,7 @@ use std::path::PathBuf;
 use super::planning::{color, not_taken, pair, quiet_guard, say};
 use super::{Ctx, exit, screen};
 use crate::lab::catalogue::Catalogue;
-use crate::lab::reaper;
+use crate::lab::{reaper, vagrantfile};
 use crate::plan::roles_named;
 use crate::scenario::diagnostics;
 use crate::submission::handed::{self, Given};
@@ -42,10 +44,14 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Err(code) => return code,
     };
     let given = Given { what: args.submission.into_os_string(), branch: args.branch, watch: Some(reaper::of_folders) };
-    let submission = match handed::take(&given, &options, &guard.token()).await {
+    let mut submission = match handed::take(&given, &options, &guard.token()).await {
         Ok(submission) => submission,
         Err(error) => return not_taken(&error, ctx),
     };
+    tokio::select! {
+        () = vagrantfile::load(&mut submission) => {}
+        () = guard.token().cancelled_owned() => return exit::INTERRUPTED,
+    }
     let roles = bind::default_roles();
     let names: Vec<&str> = roles.iter().map(|role| role.name.as_str()).collect();
     let problems = roles_named(&args.roles, &names, submission.compose.as_ref());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ctx, exit};
-use crate::lab::{Guard, reaper};
+use crate::lab::{Guard, reaper, vagrantfile};
 use crate::plan::{self, Images, Options, Place, Plan};
 use crate::probe::PROBES;
 use crate::scenario::{self, diagnostics, units};
@@ -84,11 +84,11 @@ impl Planning {
     }
 
     /// The plan for a submission that is a folder; or, with everything that is wrong said on stderr, the exit code.
-    pub fn plan(&self, ctx: Ctx) -> Result<Plan, u8> {
+    pub async fn plan(&self, ctx: Ctx) -> Result<Plan, u8> {
         let (file, handed_in) = (self.file(ctx)?, self.handed_in(ctx)?);
         let submission = submission::read(&self.submission, &self.reading());
         let submission = submission.map_err(|error| usage(error.text.get(ctx.lang)))?;
-        self.resolve(&file, Submission { handed_in, ..submission })
+        self.resolve(&file, Submission { handed_in, ..submission }).await
     }
 
     /// The plan for a submission of any form.
@@ -102,7 +102,10 @@ impl Planning {
         let submission = handed::take(&given, &self.reading(), cancel).await;
         let submission = submission.map_err(|error| not_taken(&error, ctx))?;
         let handed_in = handed_in.or_else(|| submission.handed_in.clone());
-        self.resolve(&file, Submission { handed_in, ..submission })
+        tokio::select! {
+            plan = self.resolve(&file, Submission { handed_in, ..submission }) => plan,
+            () = cancel.cancelled() => Err(exit::INTERRUPTED),
+        }
     }
 
     /// The same for who has nothing to take down: watches for interruptions while it unpacks.
@@ -126,9 +129,13 @@ impl Planning {
         ReadOptions { compose_file: self.compose_file.clone() }
     }
 
-    fn resolve(&self, file: &Path, submission: Submission) -> Result<Plan, u8> {
-        let submission = Submission { pages: self.pages.clone(), ..submission };
+    async fn resolve(&self, file: &Path, submission: Submission) -> Result<Plan, u8> {
+        let mut submission = Submission { pages: self.pages.clone(), ..submission };
         let read = scenario::read(file, &plan::names(PROBES));
+        if let Some(scenario) = &read.scenario {
+            let asked = if self.layers.is_empty() { &scenario.layers } else { &self.layers };
+            vagrantfile::load_for(&mut submission, asked).await;
+        }
         let source = read.source.clone();
         plan::resolve(read, submission, self.options(), PROBES).map_err(|problems| {
             say(&diagnostics::render(&problems, &source, color()));

@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::{Listing, Settings};
 use crate::engine::prove::{self, Proving};
 use crate::engine::{self, Event, RunOptions};
-use crate::lab::{Guard, reaper};
+use crate::lab::{Guard, reaper, vagrantfile};
 use crate::plan::{self, Options, Plan};
 use crate::probe::PROBES;
 use crate::record::RunRecord;
 use crate::report;
-use crate::scenario::{self, diagnostics};
+use crate::scenario::{self, Read, diagnostics};
 use crate::submission::handed::{self, Given};
 use crate::submission::{ReadOptions, Submission};
 use crate::text::Text;
@@ -27,7 +27,7 @@ pub(super) struct Known {
 /// Finds and reads the scenario; nothing else is looked at. The error is all of its problems as text.
 pub(super) fn know(settings: &Settings) -> Result<Known, String> {
     let file = scenario::locate(&settings.scenario).map_err(|text| text.get(settings.lang).to_owned())?;
-    let plan = resolve(&file, Submission::default(), Options::default())?;
+    let plan = resolve(scenario::read(&file, &plan::names(PROBES)), Submission::default(), Options::default())?;
     let b = &plan.scenario.budgets;
     let longest = (b.fetch + b.build + b.ready + b.check + b.teardown) * 3;
     let ids = plan.checks.iter().map(|check| check.spec.id.clone()).collect();
@@ -54,8 +54,12 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
     let cancel = guard.token();
     let given = Given { what: folder.into_os_string(), branch: None, watch: Some(reaper::of_folders) };
     let submission = handed::take(&given, &ReadOptions::default(), &cancel).await;
-    let submission = submission.map_err(|error| error.text.get(settings.lang).to_owned())?;
-    let plan = resolve(&known.file, submission, Options { only: only.to_vec(), ..Options::default() })?;
+    let mut submission = submission.map_err(|error| error.text.get(settings.lang).to_owned())?;
+    let read = scenario::read(&known.file, &plan::names(PROBES));
+    if let Some(scenario) = &read.scenario {
+        vagrantfile::load_for(&mut submission, &scenario.layers).await;
+    }
+    let plan = resolve(read, submission, Options { only: only.to_vec(), ..Options::default() })?;
     let proving = Proving { lang: settings.lang, reports: &settings.reports, cancel: &cancel, say: &say };
     prove::first(&plan, &proving).await;
     let options = RunOptions {
@@ -90,8 +94,7 @@ fn reference(scenario: &Path) -> Result<PathBuf, String> {
     if folder.is_dir() { Ok(folder) } else { Err(none()) }
 }
 
-fn resolve(file: &Path, submission: Submission, options: Options) -> Result<Plan, String> {
-    let read = scenario::read(file, &plan::names(PROBES));
+fn resolve(read: Read, submission: Submission, options: Options) -> Result<Plan, String> {
     let source = read.source.clone();
     plan::resolve(read, submission, options, PROBES).map_err(|problems| diagnostics::render(&problems, &source, false))
 }

@@ -26,4 +26,5 @@ mod shell;
 mod shipped;
 mod stack;
 mod tidy;
+mod vagrantfile;
 mod words;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use super::machines;
 use super::view::{HitView, LimitView, ServiceView, View};
 use crate::expect::Place;
 use crate::notice::{Level, Notice};
@@ -28,6 +29,7 @@ pub(super) fn show(view: &View, lang: Lang) -> String {
     rows.push(("Dockerfiles".to_owned(), files(&view.dockerfiles, lang)));
     rows.push(("requirements".to_owned(), files(&view.requirements, lang)));
     rows.push(("SQL".to_owned(), files(&view.sql, lang)));
+    rows.extend(view.vagrantfile.as_ref().map(|file| ("Vagrantfile".to_owned(), file.path.display().to_string())));
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in &rows {
         put(&mut out, &format!("{name:<width$}  "), value);
@@ -36,6 +38,12 @@ pub(super) fn show(view: &View, lang: Lang) -> String {
         section(&mut out, &say("Services", "Servicios"));
         for service in &view.services {
             put_service(&mut out, service, lang);
+        }
+    }
+    if let Some(file) = &view.vagrantfile {
+        section(&mut out, &say("Machines", "Máquinas"));
+        for (before, line) in machines::lines(file, lang) {
+            put(&mut out, before, &line);
         }
     }
     if !view.roles.is_empty() {
@@ -91,6 +99,9 @@ pub(super) fn findings(view: &View, lang: Lang) -> String {
     let mut out = String::new();
     for hit in view.policy.iter().filter(|hit| hit.action != "allow") {
         put(&mut out, "", &hit_line(hit, lang));
+    }
+    for text in view.vagrantfile.iter().filter_map(|file| file.why.as_ref()) {
+        put(&mut out, "", text.get(lang));
     }
     for notice in view.notices.iter().filter(|notice| notice.level != Level::Info) {
         put(&mut out, "", &notice_line(notice, lang));

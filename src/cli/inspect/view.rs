@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::machines::VagrantfileView;
 use crate::expect::Place;
 use crate::notice::{Level, Notice};
 use crate::submission::bind::{self, Binding, Family, RoleSpec};
@@ -33,6 +34,9 @@ pub(super) struct View {
     pub(super) requirements: Vec<PathBuf>,
     pub(super) sql: Vec<PathBuf>,
     pub(super) services: Vec<ServiceView>,
+    /// The Vagrantfile that counts, and its machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vagrantfile: Option<VagrantfileView>,
     pub(super) roles: Vec<RoleView>,
     pub(super) scripts: Option<ScriptsView>,
     pub(super) policy: Vec<HitView>,
@@ -126,6 +130,10 @@ impl View {
             services: compose
                 .map(|file| file.services.iter().map(|s| ServiceView::of(submission, file, s)).collect())
                 .unwrap_or_default(),
+            vagrantfile: submission
+                .vagrantfile
+                .as_ref()
+                .map(|file| VagrantfileView::of(file, &submission.vagrantfiles)),
             roles: bound.into_iter().map(|(role, binding)| RoleView::of(role, binding)).collect(),
             scripts,
             policy: hits
@@ -144,7 +152,8 @@ impl View {
 
     /// There is nothing here that could be graded.
     pub(super) fn is_hopeless(&self) -> bool {
-        self.services.is_empty() || self.notices.iter().any(|notice| notice.level == Level::Problem)
+        let machines = self.vagrantfile.as_ref().is_some_and(|file| !file.is_refused());
+        (self.services.is_empty() && !machines) || self.notices.iter().any(|notice| notice.level == Level::Problem)
     }
 }
 

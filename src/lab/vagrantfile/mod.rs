@@ -63,6 +63,16 @@ impl From<EngineError> for Undecided {
     }
 }
 
+/// The layer for which a Vagrantfile is read.
+const MACHINES: &str = "machines";
+
+/// Reads the Vagrantfile where a scenario looks at machines; elsewhere nobody asks what it says.
+pub async fn load_for(submission: &mut Submission, layers: &[String]) {
+    if layers.iter().any(|layer| layer == MACHINES) {
+        load(submission).await;
+    }
+}
+
 /// Fills in the Vagrantfile of a submission that has one, and adds what there is to say of it to the notices.
 pub async fn load(submission: &mut Submission) {
     load_with(submission, &setup::state().join("vagrantfiles")).await;
