@@ -95,7 +95,7 @@ end
 
 # Ends what goes on for too long, with the line where it is. What got no time on the processor is not the Vagrantfile's
 # doing: `busy` counts seconds on the processor, and idle is only what sleeps.
-def watch(busy:, idle:)
+def watch(busy:, idle:, all:)
   began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
   before = cpu_used
   Thread.new do
@@ -110,7 +110,7 @@ def watch(busy:, idle:)
       kind = if took > 2 && running.length > 60 then "processes"
              elsif cpu > busy then "loop"
              elsif took > idle && asleep * 10 > looks * 8 then "waits"
-             elsif took > idle * 2 then "starved"
+             elsif took > all then "starved"
              end
       answer({ error: { kind: kind, took: took, cpu: cpu }.merge(place(Thread.main.backtrace_locations) || {}) }) if kind
     end
@@ -252,7 +252,7 @@ folder, name = File.split(file)
 ARGV.replace(["up"])
 begin
   Dir.chdir(folder)
-  watch(busy: 6, idle: 6)
+  watch(busy: 5, idle: 6, all: 18)
   env = Vagrant::Environment.new(cwd: folder, vagrantfile_name: [name], ui_class: Vagrant::UI::Silent)
   names = env.vagrantfile.machine_names_and_options
   machines = names.first(MOST).map do |it, options|

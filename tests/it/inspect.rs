@@ -95,3 +95,19 @@ fn what_could_not_be_read_is_not_called_harmless() {
     assert_eq!(code, 1);
     assert!(out.contains("could not be judged") && !out.contains("nothing is asked"), "{out}");
 }
+
+#[test]
+fn machines_are_not_read_without_an_engine_and_that_is_said() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/vagrantfiles/written_out");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imparcial"));
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").arg("inspect").arg(folder).arg("--json");
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "nothing is wrong with what was handed in");
+    let view: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let file = &view["vagrantfile"];
+    assert_eq!(
+        (&file["path"], &file["state"], &file["reason"]),
+        (&"Vagrantfile".into(), &"unknown".into(), &"host".into())
+    );
+    assert!(file["why"]["en"].as_str().is_some_and(|why| why.contains("/nowhere/docker.sock")), "{file}");
+}
