@@ -86,7 +86,9 @@ pub(super) static ABSENT_FILE: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"Could not find or access '([^']*)'|could not find (?:the )?src=|Unable to retrieve file contents")
 });
 pub(super) static UNDEFINED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"'[^'\n]*' is undefined|has no attribute '[^'\n]*'|AnsibleUndefinedVariable|undefined variable")
+    regex(
+        r"'[^'\n]*' is undefined|undefined variable|AnsibleUndefinedVariable|'(dict|list|ansible\.\S+) object' has no attribute",
+    )
 });
 pub(super) static FACT: LazyLock<Regex> =
     LazyLock::new(|| regex(r"'(ansible_\w+|eth\d+|enp\w+)'|ansible_facts|attribute 'ansible_"));
@@ -114,7 +116,7 @@ pub(super) static PARTITIONS: LazyLock<Regex> =
 /// What a container does not let anyone do.
 pub(super) static CONTAINED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)Operation not permitted|Read-only file system|permission denied on key|Device or resource busy|org\.freedesktop|has not been booted with systemd|Failed to connect to bus|/proc/(modules|sys|swaps)|/sys/|/dev/mapper|device-mapper|modprobe|insmod|ip_vs|Could not fetch rule set|iptables.*Permission denied|nf_tables|swapo(n|ff) failed|RTNETLINK answers|cgroup|No such device",
+        r"(?i)Operation not permitted|Read-only file system|permission denied on key|Device or resource busy|org\.freedesktop|has not been booted with systemd|Failed to connect to bus|/proc/(modules|sys|swaps)|/sys/|/dev/mapper|device-mapper|modprobe|insmod|ip_vs|Could not fetch rule set|iptables.*Permission denied|nf_tables|swapo(n|ff) failed|RTNETLINK answers|cgroup|overlayfs|No such device",
     )
 });
 

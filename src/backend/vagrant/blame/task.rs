@@ -191,6 +191,15 @@ fn system(task: &Task, all: &str, seen: &Seen<'_>) -> Option<Verdict> {
             "un nodo contenedor no puede hacerlo como una máquina",
         ));
     }
+    if blame::host_line(said).or_else(|| blame::disk_line(said)).is_some() {
+        let why = Text::new("these are the host's limits", "son los límites del anfitrión");
+        return Some(Verdict::undecided(Reason::Host, why));
+    }
+    let runs = matches!(task.short_module(), "command" | "shell" | "raw" | "script");
+    if !runs && (said.contains("MODULE FAILURE") || said.contains("AttributeError: ")) {
+        let en = "the module itself stopped: it is another version than its author had";
+        return Some(stand_in(en, "el propio módulo se detuvo: es otra versión que la de su autor"));
+    }
     let other = seen.other_family(&task.host);
     if other && matches!(task.short_module(), "yum" | "dnf") {
         return Some(stand_in("the stand-in has no yum of its own", "el sustituto no tiene yum propio"));

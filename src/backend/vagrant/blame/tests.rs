@@ -254,6 +254,32 @@ fn what_ansible_refuses_before_any_task() {
 }
 
 #[test]
+fn what_is_included_as_a_playbook_runs_is_read_then() {
+    let said =
+        format!("TASK [install ce] ***\nERROR! the role 'none' was not found in /work/roles:/etc/ansible/roles{WHERE}");
+    // Its recap counts no failure.
+    let provisioned = Provisioned { ok: false, output: said, ..ran(vec![task("before", "changed")]) };
+    is(&provisioned, None, "the submission has no such role");
+}
+
+#[test]
+fn what_is_the_hosts_or_a_modules_own() {
+    let failed = |module: &str, message: &str| {
+        let task = Task { module: module.into(), message: message.into(), ..task("x", "failed") };
+        why_of(&ran(vec![task])).unwrap().reason
+    };
+    assert_eq!(failed("ansible.builtin.copy", "[Errno 28] No space left on device"), Some(Reason::Host));
+    let joined = "rpc error: code = DeadlineExceeded desc = context deadline exceeded";
+    assert_eq!(failed("community.docker.docker_swarm", joined), Some(Reason::Host));
+    let broke = "MODULE FAILURE\nSee stdout/stderr for the exact error\nAttributeError: module 'docker' has no attribute 'types'";
+    assert_eq!(failed("community.docker.docker_image", broke), Some(Reason::StandIn));
+    assert_eq!(failed("ansible.builtin.shell", "AttributeError: module 'docker' has no attribute 'types'"), None);
+    // An engine that the play did not start is not the network's doing.
+    let no_engine = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+    assert_eq!(failed("community.docker.docker_image", no_engine), None);
+}
+
+#[test]
 fn what_vagrant_says_of_a_playbook_that_is_not_there_or_meets_nobody() {
     let left = printed("ansible remote provisioner:\n* `playbook` does not exist on the host: /work/playbooks/x.yml\n");
     assert!(left.reason.is_none() && left.text.en.contains("/work/playbooks/x.yml"), "{}", left.text.en);
