@@ -293,6 +293,8 @@ pub fn phase(name: &str, lang: Lang) -> &str {
         "build" => "construcción",
         "start" => "arranque",
         "start-over" => "reinicio",
+        "machines" => "máquinas",
+        "provision" => "aprovisionamiento",
         "start again under the scenario's limits" => "nuevo arranque con los límites del escenario",
         "checks" => "comprobación",
         "evidence" => "evidencia",

@@ -118,7 +118,7 @@ fn master() -> Node {
 
 fn reason(ok: bool, plays: &[Playbook]) -> Option<(Option<Reason>, String)> {
     let provisioned = Provisioned { ok, plays: plays.to_vec(), ..Provisioned::default() };
-    let left = why(&Seen { nodes: &[master()], provisioned: &provisioned, old: None })?;
+    let left = why(&Seen { nodes: &[master()], provisioned: &provisioned, old: None, again: false })?;
     Some((left.reason, left.text.en))
 }
 

@@ -116,7 +116,7 @@ fn the_schema_refuses_what_the_decoder_refuses() {
         ("quiet_for_s: {ge: 10s}", "quiet_for_s: {ge: 10}"),
         ("image_family: [mysql", "image_famly: [mysql"),
         ("privileged: refuse", "privileged: forbid"),
-        ("layers: [services]", "layers: []"),
+        ("layers: [machines, services]", "layers: []"),
         ("imparcial: 1", "imparcial: 2"),
     ] {
         assert!(seed.contains(right), "{right}");

@@ -21,5 +21,5 @@ pub async fn again(stack: &Stack, within: Duration) -> Result<Provisioned, Backe
         workdir: stack.workdir.clone(),
         hosting: None,
     };
-    provision::run(&Ground::of(&site, file), &stack.submission, &stack.machines.nodes, within).await
+    provision::run(&Ground::of(&site, file), &stack.submission, &stack.machines.nodes, true, within).await
 }

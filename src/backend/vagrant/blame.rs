@@ -19,6 +19,8 @@ pub struct Seen<'s> {
     pub provisioned: &'s Provisioned,
     /// Whether the delivery is more than half a year old; none where nobody knows.
     pub old: Option<bool>,
+    /// The same provisioners once more: that nothing changes is then as it should be.
+    pub again: bool,
 }
 
 impl Seen<'_> {
@@ -95,7 +97,7 @@ pub fn why(seen: &Seen<'_>) -> Option<LeftOut> {
             ),
         });
     }
-    changed_nothing(seen)
+    if seen.again { None } else { changed_nothing(seen) }
 }
 
 /// Why nothing changed, where nothing did.

@@ -114,7 +114,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     let asked = defs.iter().any(|def| !def.provisioners.is_empty());
     if asked && machines.nodes.iter().any(Node::is_up) {
         log.phase("provision");
-        let done = provision::run(&ground, &request.submission, &machines.nodes, request.provision).await?;
+        let done = provision::run(&ground, &request.submission, &machines.nodes, false, request.provision).await?;
         log.evidence.push(("vagrant-provision.txt".to_owned(), done.output.clone().into_bytes()));
         machines.provisioned = Some(done);
     }

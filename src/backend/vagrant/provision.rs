@@ -23,6 +23,7 @@ pub(super) async fn run(
     ground: &Ground<'_>,
     submission: &Submission,
     nodes: &[Node],
+    again: bool,
     budget: Duration,
 ) -> Result<Provisioned, BackendError> {
     forget(ground, nodes).await?;
@@ -38,7 +39,7 @@ pub(super) async fn run(
     let done = Provisioned { ok: ran.status == Some(0), hung, output: ran.text, plays, why: None };
     let now = time::OffsetDateTime::now_utc();
     let old = submission.handed_in.as_ref().map(|day| day.is_old(now));
-    let why = blame::why(&blame::Seen { nodes, provisioned: &done, old });
+    let why = blame::why(&blame::Seen { nodes, provisioned: &done, old, again });
     Ok(Provisioned { why, ..done })
 }
 

@@ -44,6 +44,7 @@ const FILES: &[(&str, &str)] = files![
     "lab/lab-layers",
     "lab/lab-store",
     "lab/vagrant/Vagrantfile",
+    "lab/vagrant/lenient.rb",
     "mysql/Dockerfile",
     "mysql/docker-entrypoint.sh",
     "mysql/healthcheck.sh",

@@ -72,7 +72,7 @@ fn ran(tasks: Vec<Task>) -> Provisioned {
 }
 
 fn why_of(provisioned: &Provisioned) -> Option<LeftOut> {
-    why(&Seen { nodes: &[node("master")], provisioned, old: None })
+    why(&Seen { nodes: &[node("master")], provisioned, old: None, again: false })
 }
 
 #[track_caller]
@@ -144,7 +144,7 @@ fn what_was_skipped_for_another_system_is_undecided() {
     is(&ran(vec![skipped.clone(), real("src_missing")]), None, "no such file");
     let provisioned = ran(vec![skipped]);
     let same = Node { other_family: false, ..node("master") };
-    let left = why(&Seen { nodes: &[same], provisioned: &provisioned, old: None }).unwrap();
+    let left = why(&Seen { nodes: &[same], provisioned: &provisioned, old: None, again: false }).unwrap();
     assert_eq!(left.reason, None, "{}", left.text.en);
 }
 
@@ -162,7 +162,7 @@ fn yum_on_a_box_without_it_is_a_mistake() {
     let mut ubuntu = Node { other_family: false, ..node("master") };
     ubuntu.def.boxed = Some("ubuntu/bionic64".into());
     let provisioned = ran(vec![real("yum_unknown")]);
-    let left = why(&Seen { nodes: &[ubuntu], provisioned: &provisioned, old: None }).unwrap();
+    let left = why(&Seen { nodes: &[ubuntu], provisioned: &provisioned, old: None, again: false }).unwrap();
     assert!(left.reason.is_none() && left.text.en.contains("ubuntu/bionic64"), "{}", left.text.en);
 }
 
@@ -172,7 +172,9 @@ fn disks_that_were_not_declared_are_the_submissions() {
     bare.disks.clear();
     for name in ["partition", "parted"] {
         let provisioned = ran(vec![real(name)]);
-        let left = why(&Seen { nodes: std::slice::from_ref(&bare), provisioned: &provisioned, old: None }).unwrap();
+        let left =
+            why(&Seen { nodes: std::slice::from_ref(&bare), provisioned: &provisioned, old: None, again: false })
+                .unwrap();
         assert!(left.reason.is_none() && left.text.en.contains("/dev/sdb"), "{}", left.text.en);
     }
     let of_system = Task { message: "Device /dev/sda3 not found.".into(), ..real("partition") };
@@ -188,7 +190,7 @@ fn what_was_not_reached() {
         let task =
             Task { message: message.into(), address: Some(address.into()), ..task("Gathering Facts", "unreachable") };
         let provisioned = ran(vec![task]);
-        why(&Seen { nodes: &[node], provisioned: &provisioned, old: None }).unwrap().reason
+        why(&Seen { nodes: &[node], provisioned: &provisioned, old: None, again: false }).unwrap().reason
     };
     assert_eq!(away("192.168.56.10", None), Some(Reason::Host));
     assert_eq!(away("127.0.0.1", Some("hosts")), Some(Reason::StandIn));
@@ -205,7 +207,7 @@ fn parameters_of_another_version() {
     };
     let of = |task: &Task, old| {
         let provisioned = ran(vec![task.clone()]);
-        why(&Seen { nodes: &[node("master")], provisioned: &provisioned, old }).unwrap().reason
+        why(&Seen { nodes: &[node("master")], provisioned: &provisioned, old, again: false }).unwrap().reason
     };
     assert_eq!(of(&changed, Some(true)), Some(Reason::Age));
     assert_eq!(of(&changed, None), Some(Reason::StandIn));
@@ -249,7 +251,8 @@ fn what_ansible_refuses_before_any_task() {
     }
     let provisioned =
         Provisioned { output: "ERROR! 'sudo' is not a valid attribute for a Play".into(), ..Provisioned::default() };
-    let left = why(&Seen { nodes: &[node("master")], provisioned: &provisioned, old: Some(true) }).unwrap();
+    let left =
+        why(&Seen { nodes: &[node("master")], provisioned: &provisioned, old: Some(true), again: false }).unwrap();
     assert_eq!(left.reason, Some(Reason::Age));
 }
 
@@ -336,7 +339,7 @@ fn shell_alone_without_complaint_is_nobodys_fault() {
     shell.def.provisioners[0].kind = "shell".into();
     let provisioned =
         Provisioned { ok: true, output: "==> master: Running provisioner: shell...".into(), ..Provisioned::default() };
-    assert_eq!(why(&Seen { nodes: &[shell], provisioned: &provisioned, old: None }), None);
+    assert_eq!(why(&Seen { nodes: &[shell], provisioned: &provisioned, old: None, again: false }), None);
     is(&provisioned, None, "no playbook ran");
     assert!(read("").is_empty());
 }
