@@ -99,6 +99,14 @@ async fn ask(root: &Path, vagrantfile: &Path, kept: &Path) -> Result<(Outcome, P
     let packed = tokio::task::spawn_blocking(move || pack::pack(&folder)).await;
     let packed =
         packed.unwrap_or_else(|error| Err(PackError::Lost(error.to_string()))).map_err(|error| error.said())?;
+    if packed.stand_for(vagrantfile) {
+        let name = shown(vagrantfile);
+        return Err(Undecided::new(
+            Reason::Imparcial,
+            format!("`{name}` is too large to go in with all else of the submission"),
+            format!("`{name}` es demasiado grande para acompañar al resto de la entrega"),
+        ));
+    }
     let engine = Engine::host().await?;
     let image = image(&engine).await?;
     let key = packed.key(&[&image, &sealed::program(), &vagrantfile.to_string_lossy()]);

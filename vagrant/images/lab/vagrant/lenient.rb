@@ -37,6 +37,7 @@ module ImparcialLenient
       PLUGINS << name.to_s
       false
     end
+    private :require
   end
   Object.prepend(Required)
 
@@ -89,16 +90,23 @@ module ImparcialLenient
     end
 
     # Ruby 2.7 takes a hash for named arguments: `network "private_network", {ip: …}`, `provision "shell", options`.
-    def network(type, given = nil, **options)
-      super(type, **(given || {}).transform_keys(&:to_sym), **options)
+    def network(type, *given, **options)
+      super(type, **Machines.named(given), **options)
     end
 
-    def provision(name, given = nil, **options, &block)
-      super(name, **(given || {}).transform_keys(&:to_sym), **options, &block)
+    def provision(name, *given, **options, &block)
+      super(name, **Machines.named(given), **options, &block)
     end
 
-    def disk(type, given = nil, **options, &block)
-      super(type, **(given || {}).transform_keys(&:to_sym), **options, &block)
+    def disk(type, *given, **options, &block)
+      super(type, **Machines.named(given), **options, &block)
+    end
+
+    def self.named(given)
+      return {} if given.empty?
+      return given[0].transform_keys(&:to_sym) if given.length == 1 && given[0].is_a?(Hash)
+
+      raise ArgumentError, "wrong number of arguments (given #{given.length + 1}, expected 1)"
     end
 
     # Of Vagrant 2.4.
