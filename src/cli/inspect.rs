@@ -48,9 +48,9 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(submission) => submission,
         Err(error) => return not_taken(&error, ctx),
     };
-    tokio::select! {
-        () = vagrantfile::load(&mut submission) => {}
-        () = guard.token().cancelled_owned() => return exit::INTERRUPTED,
+    vagrantfile::load(&mut submission, &guard.token()).await;
+    if guard.token().is_cancelled() {
+        return exit::INTERRUPTED;
     }
     let roles = bind::default_roles();
     let names: Vec<&str> = roles.iter().map(|role| role.name.as_str()).collect();

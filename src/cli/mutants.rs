@@ -111,7 +111,7 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, chosen: Vec<Mutant>) -> u8 {
         }
         proven.push(base);
         let services = Planning { layers: vec!["services".to_owned()], ..Planning::of(base.to_owned(), file) };
-        if let Ok(model) = services.plan(ctx).await {
+        if let Ok(model) = services.plan(ctx, &cancel).await {
             super::prove::of(&model, ctx, &args.reports, &cancel).await;
         }
     }
@@ -123,8 +123,9 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, chosen: Vec<Mutant>) -> u8 {
             return Err("interrupted".to_owned());
         }
         let planning = planned(mutant, submission, &file, patience, images)?;
-        let plan =
-            runtime.block_on(planning.plan(ctx)).map_err(|_| "it could not be planned (see above)".to_owned())?;
+        let plan = runtime
+            .block_on(planning.plan(ctx, &cancel))
+            .map_err(|_| "it could not be planned (see above)".to_owned())?;
         let options = RunOptions {
             reports: reports.join(&mutant.name),
             run: engine::run_id(),

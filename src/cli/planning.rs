@@ -84,11 +84,11 @@ impl Planning {
     }
 
     /// The plan for a submission that is a folder; or, with everything that is wrong said on stderr, the exit code.
-    pub async fn plan(&self, ctx: Ctx) -> Result<Plan, u8> {
+    pub async fn plan(&self, ctx: Ctx, cancel: &CancellationToken) -> Result<Plan, u8> {
         let (file, handed_in) = (self.file(ctx)?, self.handed_in(ctx)?);
         let submission = submission::read(&self.submission, &self.reading());
         let submission = submission.map_err(|error| usage(error.text.get(ctx.lang)))?;
-        self.resolve(&file, Submission { handed_in, ..submission }).await
+        self.resolve(&file, Submission { handed_in, ..submission }, cancel).await
     }
 
     /// The plan for a submission of any form.
@@ -102,10 +102,7 @@ impl Planning {
         let submission = handed::take(&given, &self.reading(), cancel).await;
         let submission = submission.map_err(|error| not_taken(&error, ctx))?;
         let handed_in = handed_in.or_else(|| submission.handed_in.clone());
-        tokio::select! {
-            plan = self.resolve(&file, Submission { handed_in, ..submission }) => plan,
-            () = cancel.cancelled() => Err(exit::INTERRUPTED),
-        }
+        self.resolve(&file, Submission { handed_in, ..submission }, cancel).await
     }
 
     /// The same for who has nothing to take down: watches for interruptions while it unpacks.
@@ -129,12 +126,15 @@ impl Planning {
         ReadOptions { compose_file: self.compose_file.clone() }
     }
 
-    async fn resolve(&self, file: &Path, submission: Submission) -> Result<Plan, u8> {
+    async fn resolve(&self, file: &Path, submission: Submission, cancel: &CancellationToken) -> Result<Plan, u8> {
         let mut submission = Submission { pages: self.pages.clone(), ..submission };
         let read = scenario::read(file, &plan::names(PROBES));
         if let Some(scenario) = &read.scenario {
             let asked = if self.layers.is_empty() { &scenario.layers } else { &self.layers };
-            vagrantfile::load_for(&mut submission, asked).await;
+            vagrantfile::load_for(&mut submission, asked, cancel).await;
+        }
+        if cancel.is_cancelled() {
+            return Err(exit::INTERRUPTED);
         }
         let source = read.source.clone();
         plan::resolve(read, submission, self.options(), PROBES).map_err(|problems| {

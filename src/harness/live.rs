@@ -57,7 +57,7 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
     let mut submission = submission.map_err(|error| error.text.get(settings.lang).to_owned())?;
     let read = scenario::read(&known.file, &plan::names(PROBES));
     if let Some(scenario) = &read.scenario {
-        vagrantfile::load_for(&mut submission, &scenario.layers).await;
+        vagrantfile::load_for(&mut submission, &scenario.layers, &cancel).await;
     }
     let plan = resolve(read, submission, Options { only: only.to_vec(), ..Options::default() })?;
     let proving = Proving { lang: settings.lang, reports: &settings.reports, cancel: &cancel, say: &say };

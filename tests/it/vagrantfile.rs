@@ -9,6 +9,8 @@ use imparcial::notice::Reason;
 use imparcial::submission::machines::{DiskDef, Loaded, MachineDef};
 use imparcial::submission::{self, ReadOptions, Submission};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::live;
 
 /// As many at once as a small machine takes.
@@ -16,7 +18,7 @@ const AT_ONCE: usize = 3;
 
 async fn load(root: &Path, kept: &Path) -> Submission {
     let mut submission = submission::read(root, &ReadOptions::default()).expect("a submission");
-    vagrantfile::load_with(&mut submission, kept).await;
+    vagrantfile::load_with(&mut submission, kept, &CancellationToken::new()).await;
     submission
 }
 

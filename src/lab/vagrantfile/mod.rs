@@ -10,6 +10,7 @@ mod sealed;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::setup;
 use crate::docker::{Engine, EngineError};
@@ -67,21 +68,22 @@ impl From<EngineError> for Undecided {
 const MACHINES: &str = "machines";
 
 /// Reads the Vagrantfile where a scenario looks at machines; elsewhere nobody asks what it says.
-pub async fn load_for(submission: &mut Submission, layers: &[String]) {
+pub async fn load_for(submission: &mut Submission, layers: &[String], cancel: &CancellationToken) {
     if layers.iter().any(|layer| layer == MACHINES) {
-        load(submission).await;
+        load(submission, cancel).await;
     }
 }
 
 /// Fills in the Vagrantfile of a submission that has one, and adds what there is to say of it to the notices.
-pub async fn load(submission: &mut Submission) {
-    load_with(submission, &setup::state().join("vagrantfiles")).await;
+/// Told to stop, it leaves nothing behind.
+pub async fn load(submission: &mut Submission, cancel: &CancellationToken) {
+    load_with(submission, &setup::state().join("vagrantfiles"), cancel).await;
 }
 
 /// The same, with a folder to keep outcomes in.
-pub async fn load_with(submission: &mut Submission, kept: &Path) {
+pub async fn load_with(submission: &mut Submission, kept: &Path, cancel: &CancellationToken) {
     let Some(vagrantfile) = submission.vagrantfile.as_ref().map(|file| file.path.clone()) else { return };
-    let Reading { loaded, notices } = match ask(&submission.root, &vagrantfile, kept).await {
+    let Reading { loaded, notices } = match ask(&submission.root, &vagrantfile, kept, cancel).await {
         Ok((outcome, packed)) => interpret(outcome, &submission.root, &vagrantfile, &packed),
         Err(Undecided { reason, text }) => Reading { loaded: Loaded::Unknown { reason, text }, notices: Vec::new() },
     };
@@ -94,7 +96,12 @@ pub async fn load_with(submission: &mut Submission, kept: &Path) {
     }
 }
 
-async fn ask(root: &Path, vagrantfile: &Path, kept: &Path) -> Result<(Outcome, Packed), Undecided> {
+async fn ask(
+    root: &Path,
+    vagrantfile: &Path,
+    kept: &Path,
+    cancel: &CancellationToken,
+) -> Result<(Outcome, Packed), Undecided> {
     let folder = root.to_owned();
     let packed = tokio::task::spawn_blocking(move || pack::pack(&folder)).await;
     let packed =
@@ -113,7 +120,7 @@ async fn ask(root: &Path, vagrantfile: &Path, kept: &Path) -> Result<(Outcome, P
     if let Some(outcome) = cache::get(kept, &key) {
         return Ok((outcome, packed));
     }
-    let outcome = sealed::run(&engine, &image, packed.tar.clone(), vagrantfile).await?;
+    let outcome = sealed::run(&engine, &image, packed.tar.clone(), vagrantfile, cancel).await?;
     cache::put(kept, &key, &outcome);
     Ok((outcome, packed))
 }

@@ -15,6 +15,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Undecided};
 use crate::docker::{Engine, EngineError};
@@ -47,9 +48,18 @@ pub(super) fn program() -> String {
 }
 
 /// Reads a Vagrantfile of the submission in `tar`.
-pub(super) async fn run(engine: &Engine, image: &str, tar: Vec<u8>, vagrantfile: &Path) -> Result<Outcome, Undecided> {
+pub(super) async fn run(
+    engine: &Engine,
+    image: &str,
+    tar: Vec<u8>,
+    vagrantfile: &Path,
+    cancel: &CancellationToken,
+) -> Result<Outcome, Undecided> {
     let sealed = Sealed::create(engine, image, vagrantfile).await?;
-    let outcome = sealed.read(tar).await;
+    let outcome = tokio::select! {
+        outcome = sealed.read(tar) => outcome,
+        () = cancel.cancelled() => Err(Undecided::new(Reason::Interrupted, "it was interrupted", "se interrumpió")),
+    };
     sealed.remove().await;
     outcome
 }
