@@ -180,3 +180,14 @@ fn builds_are_read_with_their_dockerfiles() {
     assert!(has(&submission, "compose.no_build_context", Level::Warning));
     assert!(!has(&submission, "compose.no_dockerfile", Level::Warning));
 }
+
+#[test]
+fn machines_alone_are_something_to_grade() {
+    let submission = seen(&[("Exam2/vagrantfile", b"Vagrant.configure('2') { }"), ("Exam2/old/Vagrantfile", b"")]);
+    assert!(has(&submission, "submission.no_compose", Level::Warning), "{:?}", submission.notices);
+    assert!(has(&submission, "submission.chosen_vagrantfile", Level::Info));
+    assert_eq!(submission.problems().count(), 0);
+    let file = submission.vagrantfile.expect("a Vagrantfile");
+    assert_eq!(file.path, Path::new("Exam2/vagrantfile"));
+    assert!(matches!(file.loaded, Loaded::NotYet) && file.machines().is_empty());
+}
