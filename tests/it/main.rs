@@ -16,6 +16,7 @@ mod lab;
 mod live;
 mod manual;
 mod mutants;
+mod nodes;
 mod place;
 mod planning;
 mod probes;

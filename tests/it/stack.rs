@@ -84,19 +84,7 @@ impl World {
 
     /// One look with these parameters.
     pub(crate) async fn look(&self, kind: &str, params: &str) -> Result<Observation, ProbeError> {
-        let node = tree::read(params, "test.yaml").unwrap();
-        let mut problems = Vec::new();
-        let mut decoder = Decoder::new(&node, &mut problems);
-        let probe = (probe::kind(kind).unwrap().decode)(&mut decoder);
-        decoder.finish();
-        assert!(problems.is_empty(), "{problems:?}");
-        let attempt = Attempt {
-            timeout: Duration::from_secs(20),
-            waited: Duration::ZERO,
-            within: Duration::from_secs(20),
-            last: false,
-        };
-        probe.unwrap().observe(&self.stack, attempt).await
+        look(&self.stack, kind, params).await
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -119,6 +107,23 @@ impl World {
             })
             .collect()
     }
+}
+
+/// One look at a stack with these parameters.
+pub(crate) async fn look(stack: &Arc<Stack>, kind: &str, params: &str) -> Result<Observation, ProbeError> {
+    let node = tree::read(params, "test.yaml").unwrap();
+    let mut problems = Vec::new();
+    let mut decoder = Decoder::new(&node, &mut problems);
+    let probe = (probe::kind(kind).unwrap().decode)(&mut decoder);
+    decoder.finish();
+    assert!(problems.is_empty(), "{problems:?}");
+    let attempt = Attempt {
+        timeout: Duration::from_secs(20),
+        waited: Duration::ZERO,
+        within: Duration::from_secs(20),
+        last: false,
+    };
+    probe.unwrap().observe(stack, attempt).await
 }
 
 /// A fact of the only subject.
@@ -172,7 +177,7 @@ fn labels(project: &str, service: &str) -> [(String, String); 2] {
     ]
 }
 
-fn stack(engine: Engine, project: String, root: &Path, submission: Submission) -> Stack {
+pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Submission) -> Stack {
     let shell = Arc::new(Local);
     let binding = |service: &str| Binding { service: Some(service.to_owned()), ..Binding::default() };
     let stand_in = StandIn { reference: "mysql:5.7".into(), name: "mysql".into(), version: "MariaDB 10.11".into() };
