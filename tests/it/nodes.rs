@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bollard::models::{DeviceMapping, HostConfig};
 use imparcial::docker::Engine;
+use imparcial::exec::{Cmd, ShellExt};
+use imparcial::lab::{Lab, LabSpec, registry};
 use imparcial::probe::Observation;
 use imparcial::stack::Stack;
 use imparcial::stack::machines::{Machines, Node, NodeDisk};
@@ -181,6 +183,84 @@ async fn a_node_is_seen_from_outside() {
     let seen = world.look("machine", "{on: first}").await;
     assert_eq!(seen.subjects[0].1["running"], json!(false));
     assert!(seen.explanation.unwrap().en.contains("machine master is not running: it ended with status"));
+}
+
+/// Where it counts: the lab's agent sees into containers of the lab's engine, and reads the lab's own loop devices.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lab_sees_into_its_nodes() {
+    if live::engine().await.is_none() {
+        return;
+    }
+    let handed_in = tempfile::tempdir().unwrap();
+    std::fs::write(handed_in.path().join("docker-compose.yml"), "services: {app: {image: x}}\n").unwrap();
+    let spec = live::spec("nodes", handed_in.path());
+    let lab = Lab::start(LabSpec { mirrors: vec![registry::MIRROR.to_owned()], ..spec }).await.unwrap();
+    let shell = lab.shell();
+    let minute = Duration::from_secs(60);
+    shell.must(&Cmd::new(["truncate", "--size=5G", "/var/lib/docker/disk"])).await.unwrap();
+    // The next free one may have no node in the lab yet.
+    let free = shell.must(&Cmd::new(["losetup", "--find"])).await.unwrap().out().trim().to_owned();
+    let number = free.trim_start_matches("/dev/loop").to_owned();
+    let _ = shell.run(&Cmd::new(["mknod", &free, "b", "7", &number])).await.unwrap();
+    shell.must(&Cmd::new(["losetup", "--partscan", &free, "/var/lib/docker/disk"])).await.unwrap();
+    let run = "docker run --detach --name node --hostname master --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add SYS_PTRACE \
+        --security-opt seccomp=unconfined --security-opt apparmor=unconfined --tmpfs /run:rw,exec --tmpfs /run/lock --tmpfs /tmp:rw,exec \
+        --device-cgroup-rule=b\u{a0}7:*\u{a0}rwm --volume /sys/fs/cgroup:/sys/fs/cgroup:ro --memory 512m --cpus 1";
+    let words = run.split_ascii_whitespace().map(|word| word.replace('\u{a0}', " "));
+    let run = Cmd::new(words).arg("--device").arg(format!("{free}:/dev/sdb")).arg("imparcial/node:current").timeout(minute);
+    let id = shell.must(&run).await.map(|output| output.out().trim().to_owned());
+    let checked = match &id {
+        Ok(id) => Ok(in_a_lab(&lab, handed_in.path(), id, &free).await),
+        Err(error) => Err(error.to_string()),
+    };
+    let _ = shell.run(&Cmd::new(["docker", "rm", "--force", "node"]).timeout(minute)).await;
+    let _ = shell.run(&Cmd::new(["losetup", "--detach", &free])).await;
+    lab.down().await.unwrap();
+    assert_eq!(checked, Ok(Vec::<String>::new()));
+}
+
+/// What was not as it should be.
+async fn in_a_lab(lab: &Lab, root: &Path, id: &str, disk: &str) -> Vec<String> {
+    let mut stack = with_machines(lab.engine().clone(), root, id, disk).await;
+    stack.shell = lab.shell();
+    stack.agents = lab.agents().clone();
+    let stack = Arc::new(stack);
+    let fact = async |kind: &str, params: &str, name: &str| {
+        let seen = look(&stack, kind, params).await;
+        seen.map_or_else(|e| json!(e.to_string()), |seen| seen.subjects[0].1.get(name).cloned().unwrap_or_default())
+    };
+    let ready = || async { fact("machine", "{on: first}", "ssh").await == json!(true) };
+    live::eventually(Duration::from_secs(60), ready).await;
+    let mut wrong = Vec::new();
+    let mut expect = async |kind: &str, params: &str, name: &str, wanted: Value| {
+        let seen = fact(kind, params, name).await;
+        if seen != wanted {
+            wrong.push(format!("{kind} {params} {name}: {seen}"));
+        }
+    };
+    expect("machine", "{on: first}", "ssh", json!(true)).await;
+    expect("machine", "{on: first}", "hostname_as_declared", json!(true)).await;
+    expect("machine", "{on: first}", "address_as_declared", json!(true)).await;
+    expect("machine", "{on: first}", "memory_as_declared", json!(true)).await;
+    expect("process", "{on: first, name: sshd}", "running", json!(true)).await;
+    expect("port", "{on: first, port: 22}", "listening", json!(true)).await;
+    expect("service", "{on: first, name: ssh}", "active", json!(true)).await;
+    expect("tcp", "{host: localhost, port: 22, from: {node: first}}", "connected", json!(true)).await;
+    expect("disk", "{on: first, min_size: 5GB}", "filesystem", json!("none")).await;
+    let shell = lab.shell();
+    // What fails here shows in what is expected next.
+    let play = async |argv: &[&str]| {
+        let cmd = Cmd::new(["docker", "exec", id]).args(argv.iter().copied()).timeout(Duration::from_secs(60));
+        let _ = shell.run(&cmd).await;
+    };
+    play(&["mkfs.xfs", "-q", "/dev/sdb"]).await;
+    play(&["mkdir", "/data"]).await;
+    play(&["mount", "/dev/sdb", "/data"]).await;
+    expect("disk", "{on: first, min_size: 5GB}", "filesystem", json!("xfs")).await;
+    expect("disk", "{on: first, min_size: 5GB}", "mount_points", json!(["/data"])).await;
+    expect("mount", "{on: first, path: /data}", "from_extra_disk", json!(true)).await;
+    play(&["umount", "/data"]).await;
+    wrong
 }
 
 #[tokio::test(flavor = "multi_thread")]
