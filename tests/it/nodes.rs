@@ -207,7 +207,8 @@ async fn a_lab_sees_into_its_nodes() {
         --security-opt seccomp=unconfined --security-opt apparmor=unconfined --tmpfs /run:rw,exec --tmpfs /run/lock --tmpfs /tmp:rw,exec \
         --device-cgroup-rule=b\u{a0}7:*\u{a0}rwm --volume /sys/fs/cgroup:/sys/fs/cgroup:ro --memory 512m --cpus 1";
     let words = run.split_ascii_whitespace().map(|word| word.replace('\u{a0}', " "));
-    let run = Cmd::new(words).arg("--device").arg(format!("{free}:/dev/sdb")).arg("imparcial/node:current").timeout(minute);
+    let run =
+        Cmd::new(words).arg("--device").arg(format!("{free}:/dev/sdb")).arg("imparcial/node:current").timeout(minute);
     let id = shell.must(&run).await.map(|output| output.out().trim().to_owned());
     let checked = match &id {
         Ok(id) => Ok(in_a_lab(&lab, handed_in.path(), id, &free).await),

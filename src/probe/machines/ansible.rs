@@ -11,7 +11,7 @@ use super::{On, chosen};
 use crate::backend::vagrant::again::again;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::Found;
-use crate::probe::{Attempt, EXERCISE, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind, SETTLED};
+use crate::probe::{Attempt, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind, SETTLED};
 use crate::scenario::tree::Decoder;
 use crate::stack::machines::{HostStats, Machines, Provisioned, Task};
 use crate::stack::{LeftOut, Stack};
@@ -68,6 +68,8 @@ pub static KIND: ProbeKind = ProbeKind {
     decode: |d| decode(d).map(|probe| Box::new(probe) as Box<dyn Probe>),
 };
 
+/// Of the time of an exercise, what is left to say how it went.
+const TO_TELL: Duration = Duration::from_secs(5);
 /// Of tasks that changed again, so many are named.
 const NAMED: usize = 10;
 
@@ -104,8 +106,7 @@ impl Probe for Ansible {
             facts.for_each(|facts| facts.retain(|name, _| name == "by"));
             return Ok(observation);
         }
-        let within: Duration = attempt.timeout.max(attempt.within).max(EXERCISE);
-        let second = again(stack, within).await.map_err(|error| {
+        let second = again(stack, attempt.timeout.saturating_sub(TO_TELL)).await.map_err(|error| {
             let text = error.text();
             ProbeError::ours(
                 format!("could not provision a second time: {}", text.en),

@@ -113,6 +113,7 @@ impl Looks for Machine {
             Found::Here(outside) => outside,
             Found::Absent(why) => return Ok(only(why, self.without(Some(node)))),
         };
+        limited(&node.def, container)?;
         Ok(judge(&node.def, container, &outside))
     }
 
@@ -175,6 +176,18 @@ fn declared(def: &MachineDef) -> Facts {
     facts
 }
 
+/// A machine is given what it declares by us: where the engine has another limit, that is ours.
+fn limited(def: &MachineDef, container: &Container) -> Result<(), ProbeError> {
+    let limit = container.memory_bytes;
+    match def.memory_bytes.filter(|bytes| bytes.abs_diff(limit) > PAGE) {
+        None => Ok(()),
+        Some(bytes) => Err(ProbeError::ours(
+            format!("{bytes} bytes of memory are declared for {}, and it was given {limit}", def.name),
+            format!("se declaran {bytes} bytes de memoria para {}, y se le dieron {limit}", def.name),
+        )),
+    }
+}
+
 fn judge(def: &MachineDef, container: &Container, outside: &Outside) -> Seen {
     let mut whys: Vec<(String, String)> = Vec::new();
     let clean = |text: &str| crate::sanitize::line(text, 120);
@@ -208,16 +221,8 @@ fn judge(def: &MachineDef, container: &Container, outside: &Outside) -> Seen {
     } else if !address {
         whys.push(("it has no private network".to_owned(), "no tiene red privada".to_owned()));
     }
-    let memory = def.memory_bytes.is_some_and(|bytes| bytes.abs_diff(container.memory_bytes) <= PAGE);
-    if !memory {
-        let limit = container.memory_bytes;
-        whys.push(match def.memory_bytes {
-            Some(bytes) => (
-                format!("{bytes} bytes of memory are declared, and its limit is {limit}"),
-                format!("se declaran {bytes} bytes de memoria, y su límite es {limit}"),
-            ),
-            None => ("no memory is declared".to_owned(), "no se declara memoria".to_owned()),
-        });
+    if def.memory_bytes.is_none() {
+        whys.push(("no memory is declared".to_owned(), "no se declara memoria".to_owned()));
     }
     let mut facts = declared(def);
     facts.extend([
@@ -226,7 +231,7 @@ fn judge(def: &MachineDef, container: &Container, outside: &Outside) -> Seen {
         ("hostname_as_declared".to_owned(), json!(hostname)),
         ("address_as_declared".to_owned(), json!(address)),
         ("memory_bytes".to_owned(), json!(container.memory_bytes)),
-        ("memory_as_declared".to_owned(), json!(memory)),
+        ("memory_as_declared".to_owned(), json!(def.memory_bytes.is_some())),
         ("cpus".to_owned(), json!(container.cpus())),
     ]);
     let said = |pick: fn(&(String, String)) -> &String| whys.iter().map(pick).cloned().collect::<Vec<_>>().join("; ");
@@ -285,11 +290,11 @@ mod tests {
     #[test]
     fn each_difference_is_named() {
         let outside = Outside { hostname: "f00d".into(), addresses: vec![], no_ssh: Some("connection refused".into()) };
-        let seen = judge(&def(), &Container::default(), &outside);
+        let seen = judge(&def(), &container(), &outside);
         assert_eq!(
             seen.why.unwrap().en,
             "no SSH server greets on port 22: connection refused; it is called f00d, and master is declared; \
-             it lacks the address 192.168.56.10; its own: ; 536870912 bytes of memory are declared, and its limit is 0"
+             it lacks the address 192.168.56.10; its own: "
         );
         assert_eq!((&seen.facts["ssh"], &seen.facts["address_as_declared"]), (&json!(false), &json!(false)));
     }
@@ -304,6 +309,16 @@ mod tests {
         assert!(!seen.facts.contains_key("memory_declared_bytes") && !seen.facts.contains_key("box_family"));
         let dhcp = MachineDef { private_networks: 1, ..bare };
         assert_eq!(judge(&dhcp, &container(), &outside()).facts["address_as_declared"], json!(true));
+    }
+
+    #[test]
+    fn another_limit_than_declared_is_ours() {
+        assert!(limited(&def(), &container()).is_ok());
+        let rounded = Container { memory_bytes: (512 << 20) - 4095, ..container() };
+        assert!(limited(&def(), &rounded).is_ok());
+        let error = limited(&def(), &Container::default()).unwrap_err();
+        assert_eq!(error.reason, crate::notice::Reason::Imparcial);
+        assert!(limited(&MachineDef::default(), &Container::default()).is_ok());
     }
 
     #[test]
