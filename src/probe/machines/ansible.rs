@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{On, chosen};
 use crate::backend::vagrant::again::again;
+use crate::backend::vagrant::blame::changed_again;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::Found;
 use crate::probe::{Attempt, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind, SETTLED};
@@ -99,7 +100,7 @@ impl Probe for Ansible {
         if !self.again {
             return provisioned(&stack.machines, first);
         }
-        if first.why.is_some() || !ran(&stack.machines, first) {
+        if first.why.is_some() || !ran(first) {
             let mut observation = provisioned(&stack.machines, first)?;
             // A second run says nothing of one that did not come to its end.
             let facts = observation.subjects.iter_mut().map(|(_, facts)| facts);
@@ -161,34 +162,22 @@ fn kinds(machines: &Machines) -> Vec<String> {
     kinds
 }
 
-/// A play on the controller alone provisions nothing. From inside a machine the name of its host is the machine's own.
-fn is_machine(machines: &Machines, host: &str) -> bool {
-    machines.node(host).is_some() || !(host == "localhost" || host.starts_with("127.") || host == "::1")
-}
-
-fn stats<'a>(machines: &'a Machines, of: &'a Provisioned) -> impl Iterator<Item = &'a HostStats> {
-    of.plays.iter().flat_map(|play| &play.hosts).filter(|stats| is_machine(machines, &stats.host))
-}
-
 fn tasks(of: &Provisioned) -> impl Iterator<Item = &Task> {
     of.plays.iter().flat_map(|play| &play.tasks).filter(|task| task.status != "skipped")
 }
 
-/// At least one play ran against a machine.
-fn ran(machines: &Machines, of: &Provisioned) -> bool {
-    let reached = |stats: &HostStats| stats.ok + stats.changed + stats.failed + stats.rescued + stats.ignored > 0;
-    stats(machines, of).any(reached)
-        || tasks(of).any(|task| is_machine(machines, &task.host) && task.status != "unreachable")
+/// At least one task ran on a machine: a play on the controller alone provisions nothing.
+fn ran(of: &Provisioned) -> bool {
+    tasks(of).any(|task| task.on_machine && task.status != "unreachable")
 }
 
 fn facts(machines: &Machines, of: &Provisioned) -> Facts {
     let all = || of.plays.iter().flat_map(|play| &play.hosts);
     let sum = |count: fn(&HostStats) -> u64| all().map(count).sum::<u64>();
     // What a node had from the beginning would have been changed on a machine of the declared box.
-    let on_machines = |task: &&Task| is_machine(machines, &task.host);
-    let provided = tasks(of).filter(on_machines).filter(|task| task.provided && task.status == "ok").count() as u64;
-    let changed = stats(machines, of).map(|stats| stats.changed).sum::<u64>() + provided;
-    let ran = ran(machines, of);
+    let changes = |task: &&Task| task.status == "changed" || (task.provided && task.status == "ok");
+    let changed = tasks(of).filter(|task| task.on_machine).filter(changes).count();
+    let ran = ran(of);
     Facts::from([
         ("ran".to_owned(), json!(ran)),
         ("ok".to_owned(), json!(ran && of.ok && of.why.is_none() && of.hung.is_none())),
@@ -271,27 +260,26 @@ fn mapped(of: &Provisioned) -> Option<Text> {
     })
 }
 
-/// What the second run changed.
+/// What the second run changed. That it changed nothing is no fault of it, as it would be of a first one.
 fn repeated(machines: &Machines, second: &Provisioned) -> Result<Observation, ProbeError> {
-    let why = why(second)?;
-    let changed = stats(machines, second).map(|stats| stats.changed).sum::<u64>();
-    let unchanged = changed == 0 && why.is_none() && second.ok && second.hung.is_none();
-    let facts = Facts::from([
-        ("changed_again".to_owned(), json!(changed)),
-        ("unchanged".to_owned(), json!(unchanged)),
-        ("by".to_owned(), json!(kinds(machines))),
-    ]);
-    let mut observation = Observation::of(facts);
-    let again: Vec<String> = second
-        .plays
-        .iter()
-        .flat_map(|play| &play.tasks)
-        .filter(|task| task.status == "changed" && is_machine(machines, &task.host))
+    let broke = |stats: &HostStats| stats.failed + stats.unreachable > 0;
+    let whole = second.plays.iter().all(|play| play.ended && !play.hosts.iter().any(broke));
+    let well = second.ok && second.hung.is_none() && whole;
+    let why = if well { None } else { why(second)? };
+    let again: Vec<String> = changed_again(&second.plays)
+        .into_iter()
         .map(|task| {
             let line = format!("{} {} ({})", task.at.as_deref().unwrap_or("-"), task.name, task.host);
             crate::sanitize::line(&line, 200)
         })
         .collect();
+    let changed = again.len();
+    let facts = Facts::from([
+        ("changed_again".to_owned(), json!(changed)),
+        ("unchanged".to_owned(), json!(well && changed == 0)),
+        ("by".to_owned(), json!(kinds(machines))),
+    ]);
+    let mut observation = Observation::of(facts);
     for line in again.iter().take(NAMED) {
         observation.notes.push(Text::new(format!("changed again: {line}"), format!("cambió de nuevo: {line}")));
     }

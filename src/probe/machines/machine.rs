@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::from_outside::{only, or_ended, tables, unexpected};
-use super::{Looks, On, Seen, each, family, kernel};
+use super::{Looks, On, Seen, each, kernel};
 use crate::agent::{Look, Sight};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
@@ -18,6 +18,7 @@ use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
 use crate::submission::machines::MachineDef;
+use crate::submission::machines::boxes::{self, Served};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -45,7 +46,7 @@ pub static KIND: ProbeKind = ProbeKind {
         FactSpec {
             name: "box_family",
             unit: Unit::Text,
-            summary: "the system that the box holds, by its name: centos7, ubuntu18 …",
+            summary: "the system that the box holds, by its name: centos7, centos, debian, ubuntu; none where the name does not say",
         },
         FactSpec {
             name: "memory_declared_bytes",
@@ -60,7 +61,7 @@ pub static KIND: ProbeKind = ProbeKind {
         FactSpec {
             name: "memory_as_declared",
             unit: Unit::Bool,
-            summary: "the limit is the memory declared, within a page; false where none is declared",
+            summary: "the limit is the memory declared, or more where a node needs more to start; false where none is declared",
         },
         FactSpec { name: "cpus_declared", unit: Unit::Number, summary: "cpus as declared; none where they are not" },
         FactSpec { name: "cpus", unit: Unit::Number, summary: "its limit of cpus, as the engine has it; 0 is none" },
@@ -170,16 +171,25 @@ fn declared(def: &MachineDef) -> Facts {
         }
     };
     put("box", def.boxed.as_ref().map(|name| json!(name)));
-    put("box_family", def.boxed.as_deref().and_then(family::family).map(|name| json!(name)));
+    put("box_family", family(def).map(|name| json!(name)));
     put("memory_declared_bytes", def.memory_bytes.map(|bytes| json!(bytes)));
     put("cpus_declared", def.cpus.map(|cpus| json!(cpus)));
     facts
 }
 
-/// A machine is given what it declares by us: where the engine has another limit, that is ours.
+/// The system of its box, as the catalogue knows it.
+fn family(def: &MachineDef) -> Option<String> {
+    match boxes::of_machine(def) {
+        Served::Node(entry) if entry.known => Some(entry.family),
+        _ => None,
+    }
+}
+
+/// A machine is given what it declares by us, and more where it could not start with that: where the engine has less, or no
+/// limit at all, that is ours.
 fn limited(def: &MachineDef, container: &Container) -> Result<(), ProbeError> {
     let limit = container.memory_bytes;
-    match def.memory_bytes.filter(|bytes| bytes.abs_diff(limit) > PAGE) {
+    match def.memory_bytes.filter(|bytes| bytes.saturating_sub(limit) > PAGE) {
         None => Ok(()),
         Some(bytes) => Err(ProbeError::ours(
             format!("{bytes} bytes of memory are declared for {}, and it was given {limit}", def.name),
@@ -316,6 +326,7 @@ mod tests {
         assert!(limited(&def(), &container()).is_ok());
         let rounded = Container { memory_bytes: (512 << 20) - 4095, ..container() };
         assert!(limited(&def(), &rounded).is_ok());
+        assert!(limited(&MachineDef { memory_bytes: Some(64 << 20), ..def() }, &container()).is_ok());
         let error = limited(&def(), &Container::default()).unwrap_err();
         assert_eq!(error.reason, crate::notice::Reason::Imparcial);
         assert!(limited(&MachineDef::default(), &Container::default()).is_ok());

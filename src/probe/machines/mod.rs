@@ -5,7 +5,6 @@
 
 pub mod ansible;
 pub mod disk;
-mod family;
 mod from_outside;
 mod kernel;
 pub mod machine;

@@ -18,7 +18,8 @@ fn machines(kinds: &[&str]) -> Machines {
 
 fn task(host: &str, status: &str) -> Task {
     let at = Some("playbooks/site.yml:12".to_owned());
-    Task { host: host.into(), name: "format".into(), status: status.into(), at, ..Task::default() }
+    let on_machine = host != "localhost";
+    Task { host: host.into(), name: "format".into(), status: status.into(), at, on_machine, ..Task::default() }
 }
 
 fn run(host: &str, ok: u64, changed: u64, tasks: Vec<Task>) -> Provisioned {
@@ -38,8 +39,8 @@ fn fact(of: &Observation, name: &str) -> serde_json::Value {
 #[test]
 fn a_run_that_changed_machines_is_one() {
     let of =
-        seen(&run("master", 3, 2, vec![task("master", "ok"), task("master", "changed"), task("master", "skipped")]));
-    assert_eq!((fact(&of, "ran"), fact(&of, "ok"), fact(&of, "changed")), (json!(true), json!(true), json!(2)));
+        seen(&run("master", 3, 1, vec![task("master", "ok"), task("master", "changed"), task("master", "skipped")]));
+    assert_eq!((fact(&of, "ran"), fact(&of, "ok"), fact(&of, "changed")), (json!(true), json!(true), json!(1)));
     assert_eq!((fact(&of, "tasks"), fact(&of, "by"), of.explanation), (json!(2), json!(["ansible"]), None));
 }
 
@@ -54,7 +55,7 @@ fn a_play_that_only_prints_or_runs_on_the_controller_provisions_nothing() {
         (json!(false), json!(0), json!(false))
     );
     // By its address, as an inventory of one's own may have it.
-    assert_eq!(fact(&seen(&run("192.168.56.10", 1, 1, vec![])), "ran"), json!(true));
+    assert_eq!(fact(&seen(&run("192.168.56.10", 1, 1, vec![task("192.168.56.10", "ok")])), "ran"), json!(true));
 }
 
 #[test]
@@ -110,9 +111,15 @@ fn a_second_run_names_what_it_changed() {
     let of = repeated(&all, &run("master", 3, 1, vec![task("master", "ok"), task("master", "changed")])).unwrap();
     assert_eq!((fact(&of, "changed_again"), fact(&of, "unchanged")), (json!(1), json!(false)));
     assert_eq!(of.notes[0].en, "changed again: playbooks/site.yml:12 format (master)");
-    let same = repeated(&all, &run("master", 3, 0, vec![task("master", "ok")])).unwrap();
-    assert_eq!(
-        (fact(&same, "changed_again"), fact(&same, "unchanged"), same.explanation),
-        (json!(0), json!(true), None)
-    );
+    // The same words would blame a first run.
+    let mut quiet = run("master", 3, 0, vec![task("master", "ok")]);
+    quiet.why = Some(LeftOut { reason: None, text: Text::same("changed nothing") });
+    let same = repeated(&all, &quiet).unwrap();
+    assert_eq!((fact(&same, "changed_again"), fact(&same, "unchanged")), (json!(0), json!(true)));
+    assert_eq!(same.explanation, None);
+    quiet.plays[0].hosts[0].failed = 1;
+    let failed = repeated(&all, &quiet).unwrap();
+    assert_eq!((fact(&failed, "unchanged"), failed.explanation.is_some()), (json!(false), true));
+    quiet.why = Some(LeftOut { reason: Some(Reason::StandIn), text: Text::same("yum") });
+    assert_eq!(repeated(&all, &quiet).unwrap_err().reason, Reason::StandIn);
 }
