@@ -26,8 +26,8 @@ use crate::live::{engine, spec};
 const PROMISED: Duration = Duration::from_secs(10);
 /// Beside the other tests, which start labs too.
 const SHARED: Duration = Duration::from_secs(45);
-/// About as long as the reference takes; a moment after its end is drawn anew.
-const SPAN_MS: u64 = 26_000;
+/// About as long as the reference takes, machines and all; a moment after its end is drawn anew.
+const SPAN_MS: u64 = 70_000;
 
 /// The same moments every time, unless others are asked for.
 const SEED: u64 = 9;
@@ -129,13 +129,18 @@ impl Machine {
     }
 }
 
-/// Loop devices whose file lies on the filesystem of this engine: a machine may have another, with labs of its own.
+/// Loop devices whose file lies on the filesystem of this engine (a host may have another, with labs of its own), and those
+/// of machines' disks, whose files lie in a lab's.
 fn loops(root: &Path) -> BTreeSet<String> {
     let list = ["--list", "--noheadings", "--raw", "--output", "BACK-MAJ:MIN,NAME,BACK-FILE"];
     let listed = Command::new("losetup").args(list).output().unwrap();
     let device = fs::metadata(root).unwrap().dev();
     let own = format!("{}:{} ", nix::sys::stat::major(device), nix::sys::stat::minor(device));
-    String::from_utf8_lossy(&listed.stdout).lines().filter(|line| line.starts_with(&own)).map(str::to_owned).collect()
+    String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .filter(|line| line.starts_with(&own) || line.contains("imparcial-disk-"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What a run had just before it was killed.
