@@ -7,6 +7,7 @@ mod time;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::vagrant::Provider;
 use crate::expect::Expectation;
 use crate::lab::projects::Project;
 use crate::nearest;
@@ -39,6 +40,8 @@ pub struct Options {
     pub keep: bool,
     /// `--place`, `--attach`.
     pub place: Place,
+    /// `--provider`: what machines are made of.
+    pub provider: Provider,
 }
 
 /// Where the stack is brought up.

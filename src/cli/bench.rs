@@ -1,16 +1,21 @@
 //! `imparcial bench`: what the harness costs over the same steps typed by hand, in the same lab, one after the other.
 //!
 //! By hand: `docker-compose up -d`, ask until the first 200, wait the same seconds of quiet, `down -t 0 -v`. Ours: the same, with
-//! every look of the scenario besides. Images are fetched and built before, for both. Exercises are timed apart. Then single
+//! every look of the scenario besides. Machines: `vagrant up` against the backend, until all are ready. Images are fetched and built before, for both. Exercises are timed apart. Then single
 //! looks at a ready stack, by kind, and the same checks written for other tools.
 
 mod table;
 
 use std::path::PathBuf;
 
+use tokio_util::sync::CancellationToken;
+
 use super::planning::Planning;
 use super::{Ctx, exit};
+use crate::engine::bench::machines::{Machines, machines};
 use crate::engine::bench::{Bench, Ready, Round};
+use crate::plan::Plan;
+use crate::scenario;
 use crate::text::Text;
 
 #[derive(Debug, clap::Args)]
@@ -30,8 +35,16 @@ pub struct Args {
 
 /// All that a bench measures.
 struct Measured {
+    /// None where no services are asked for.
+    services: Option<Services>,
+    machines: Option<Machines>,
+}
+
+struct Services {
     rounds: Vec<Round>,
     ready: Ready,
+    /// Of a whole lab.
+    down: Option<f64>,
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
@@ -39,28 +52,46 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(guard) => guard,
         Err(code) => return code,
     };
-    let plan = match args.planning.plan_any(ctx, &guard.token()).await {
-        Ok(plan) => plan,
-        Err(code) => return code,
-    };
-    let bench = match Bench::open(&plan, guard.token()).await {
-        Ok(bench) => bench,
-        Err(text) => {
+    let mut measured = Measured { services: None, machines: None };
+    for layer in scenario::LAYERS {
+        let layers = &args.planning.layers;
+        if !layers.is_empty() && !layers.iter().any(|asked| asked == layer) {
+            continue;
+        }
+        let planning = Planning { layers: vec![(*layer).to_owned()], ..args.planning.clone() };
+        let plan = match planning.plan_any(ctx, &guard.token()).await {
+            Ok(plan) => plan,
+            Err(code) => return code,
+        };
+        if !plan.wants(layer) {
+            continue;
+        }
+        let done = match *layer {
+            "machines" => {
+                eprintln!("  machines");
+                let took = machines(&plan, args.rounds, &guard.token()).await;
+                took.map(|took| measured.machines = Some(took))
+            }
+            _ => services(&plan, &args, &guard.token()).await.map(|took| measured.services = Some(took)),
+        };
+        if let Err(text) = done {
             eprintln!("error: {}", text.get(ctx.lang));
             return exit::NOT_GRADED;
         }
-    };
-    let measured = measure(&bench, &args).await;
-    let closed = bench.close().await;
-    for text in measured.as_ref().err().into_iter().chain(closed.as_ref().err()) {
-        eprintln!("error: {}", text.get(ctx.lang));
     }
-    let Ok(measured) = measured else { return exit::NOT_GRADED };
-    print!("{}", table::show(&measured, closed.ok(), &load()));
+    print!("{}", table::show(&measured, &load()));
     exit::OK
 }
 
-async fn measure(bench: &Bench<'_>, args: &Args) -> Result<Measured, Text> {
+async fn services(plan: &Plan, args: &Args, cancel: &CancellationToken) -> Result<Services, Text> {
+    let bench = Bench::open(plan, cancel.clone()).await?;
+    let measured = measure(&bench, args).await;
+    let closed = bench.close().await;
+    let (rounds, ready) = measured?;
+    Ok(Services { rounds, ready, down: Some(closed?) })
+}
+
+async fn measure(bench: &Bench<'_>, args: &Args) -> Result<(Vec<Round>, Ready), Text> {
     let count = args.rounds.max(1);
     let mut rounds = Vec::new();
     for n in 1..=count {
@@ -69,7 +100,7 @@ async fn measure(bench: &Bench<'_>, args: &Args) -> Result<Measured, Text> {
     }
     eprintln!("  looks at a ready stack");
     let ready = bench.ready(&args.peers, args.pairs.max(1)).await?;
-    Ok(Measured { rounds, ready })
+    Ok((rounds, ready))
 }
 
 /// Figures of a busy machine are read otherwise.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::attach::{self, Clash};
 use super::planning::Planning;
 use super::{AudienceArg, Ctx, exit, github, marks, screen};
+use crate::backend::vagrant::Provider;
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
 use crate::plan::{Place, Plan};
@@ -22,6 +23,9 @@ pub struct Args {
     /// for throwaway machines only.
     #[arg(long, value_enum)]
     place: Option<PlaceArg>,
+    /// What machines are made of. `virtualbox` is the user's own, with `--place host`.
+    #[arg(long, value_enum, default_value_t = ProviderArg::Docker)]
+    provider: ProviderArg,
     /// Grade a compose project that is up already on this machine's own engine: found by the submission's folder, or by its
     /// name. Nothing of it is created, started, stopped or removed; what only a bring-up shows stays undecided.
     #[arg(long, value_name = "PROJECT", num_args = 0..=1, default_missing_value = "")]
@@ -54,6 +58,15 @@ enum PlaceArg {
     Host,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ProviderArg {
+    /// Containers in a lab.
+    Docker,
+    /// Virtual machines of this host, as the Vagrantfile has them. Not tried yet on any machine of ours.
+    #[value(name = "virtualbox")]
+    VirtualBox,
+}
+
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let hushed = github::Hushed::begin();
     if args.attach.is_some() && args.place == Some(PlaceArg::Lab) {
@@ -66,6 +79,14 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         let text = Text::new(
             "`--keep` needs a lab: on the host nothing is left behind",
             "`--keep` necesita un laboratorio: en el anfitrión no se deja nada",
+        );
+        eprintln!("error: {}", text.get(ctx.lang));
+        return exit::USAGE;
+    }
+    if args.provider == ProviderArg::VirtualBox && args.place != Some(PlaceArg::Host) {
+        let text = Text::new(
+            "`--provider virtualbox` needs `--place host`: its machines are this host's own",
+            "`--provider virtualbox` necesita `--place host`: sus máquinas son de este anfitrión",
         );
         eprintln!("error: {}", text.get(ctx.lang));
         return exit::USAGE;
@@ -87,6 +108,10 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Err(code) => return code,
     };
     plan.options.keep = args.keep;
+    plan.options.provider = match args.provider {
+        ProviderArg::Docker => Provider::Docker,
+        ProviderArg::VirtualBox => Provider::VirtualBox,
+    };
     plan.options.place = match (&args.attach, args.place) {
         (Some(named), _) => match attach::find(&plan, named, args.allow_exercises, ctx).await {
             Ok(attached) => Place::Attached(attached),

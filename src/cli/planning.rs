@@ -157,6 +157,7 @@ impl Planning {
             images,
             keep: false,
             place: Place::Lab,
+            ..Options::default()
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Then, at a stack that is ready: what looks cost, and the same checks written for other tools.
 
 pub mod looks;
+pub mod machines;
 pub mod memory;
 pub mod peers;
 

@@ -13,7 +13,7 @@ use crate::stack::machines::Machines;
 use crate::text::Text;
 
 /// The image of container nodes, as the labs' registry has it.
-const NODE: &str = "imparcial/node:current";
+pub(super) const NODE: &str = "imparcial/node:current";
 
 /// Brings up what the plan asks for. Machines that an earlier try brought up are taken as they are.
 pub(super) async fn bring_up(
@@ -47,6 +47,7 @@ async fn machines(
     }
     let progress: Arc<Progress> = options.progress.clone();
     let request = vagrant::Request {
+        provider: plan.options.provider,
         submission: plan.submission.clone(),
         image: NODE.to_owned(),
         up: plan.scenario.budgets.machines,

@@ -188,6 +188,9 @@ async fn inside(
         }
     }
     let Tried { stack, outcomes, exhibits, logs, lost } = tried;
+    if let Err(error) = backend::vagrant::destroy(&site, &stack).await {
+        record.errors.push(error.text());
+    }
     let clues: Vec<_> = outcomes.iter().map(where_to_look::Clue::of).collect();
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
     exhibits.link(plan, &stack, &mut record.checks);

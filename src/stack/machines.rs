@@ -6,7 +6,7 @@ use crate::submission::machines::MachineDef;
 /// What came of a Vagrantfile.
 #[derive(Clone, Debug, Default)]
 pub struct Machines {
-    /// `docker`: container nodes, not virtual machines. Empty where none were asked for.
+    /// `docker`: container nodes, not virtual machines; `virtualbox`. Empty where none were asked for.
     pub provider: String,
     /// Why none of them was brought up: the submission's fault or not; none where they were.
     pub left_out: Option<LeftOut>,
@@ -30,6 +30,8 @@ pub struct Node {
     pub def: MachineDef,
     /// The container, where it was made.
     pub container: Option<String>,
+    /// It is a virtual machine of this host, up, and not looked into.
+    pub virtual_machine: bool,
     /// What stands in for the box.
     pub stand_in: Option<StandIn>,
     /// Whether the box is a system of another family than the node is (CentOS on Debian).
@@ -47,7 +49,7 @@ impl Node {
 
     /// Whether Vagrant brought it up.
     pub fn is_up(&self) -> bool {
-        self.container.is_some() && self.left_out.is_none()
+        (self.container.is_some() || self.virtual_machine) && self.left_out.is_none()
     }
 }
 

@@ -10,6 +10,7 @@ pub mod nodes;
 pub mod output;
 pub mod provision;
 pub mod run;
+mod virtualbox;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,18 +22,29 @@ use tokio::time::Instant;
 use super::{BackendError, Site, getting};
 use crate::exec::{Cmd, ShellExt};
 use crate::notice::{Level, Notice, Reason};
-use crate::stack::LeftOut;
 use crate::stack::machines::{Machines, Node};
+use crate::stack::{LeftOut, Stack};
 use crate::submission::Submission;
-use crate::submission::machines::{Loaded, Vagrantfile};
+use crate::submission::machines::{Loaded, MachineDef, Vagrantfile};
 use crate::text::Text;
 
 /// The copy of the submission that Vagrant works in: what it writes there, and what machines write into their synced
 /// folders, is not what the services are built from.
 const FOLDER: &str = "/work/machines";
 
+/// What machines are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provider {
+    /// Systemd containers in a lab: in seconds, everywhere.
+    #[default]
+    Docker,
+    /// As the submission was written, on the user's own machine: nothing contains it.
+    VirtualBox,
+}
+
 /// What is asked of the backend.
 pub struct Request {
+    pub provider: Provider,
     pub submission: Arc<Submission>,
     /// The image of container nodes, as the lab's engine pulls it.
     pub image: String,
@@ -60,6 +72,8 @@ pub(crate) struct Ground<'a> {
     /// The Vagrantfile's folder in the copy, and its name.
     pub(crate) dir: String,
     pub(crate) file: String,
+    /// The user's own Vagrant, with its boxes and keys.
+    own: bool,
 }
 
 impl<'a> Ground<'a> {
@@ -67,7 +81,7 @@ impl<'a> Ground<'a> {
         let below = file.path.parent().unwrap_or(Path::new("")).to_string_lossy();
         let dir = if below.is_empty() { FOLDER.to_owned() } else { format!("{FOLDER}/{below}") };
         let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { site, dir, file: name }
+        Self { site, dir, file: name, own: false }
     }
 }
 
@@ -80,33 +94,36 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
             return Ok(log.up(Machines { left_out: Some(left_out), ..Machines::default() }));
         }
     };
-    if site.hosting.is_some() {
-        let text = Text::new(
-            "machines are brought up in a lab, and this run has none: leave `--place host` and `--attach` out",
-            "las máquinas se levantan en un laboratorio, y esta ejecución no tiene: quite `--place host` y `--attach`",
-        );
-        return Ok(log.up(Machines { left_out: Some(not_here(text)), ..Machines::default() }));
+    match (request.provider, &site.hosting) {
+        (Provider::Docker, None) => {}
+        (Provider::VirtualBox, Some(_)) => {
+            log.phase("machines");
+            let machines = virtualbox::up(site, file, defs, request, &mut log).await?;
+            return Ok(log.up(machines));
+        }
+        (Provider::Docker, Some(_)) => {
+            let text = Text::new(
+                "machines are brought up in a lab, and this run has none: leave `--place host` and `--attach` out",
+                "las máquinas se levantan en un laboratorio, y esta ejecución no tiene: quite `--place host` y `--attach`",
+            );
+            return Ok(log.up(Machines { left_out: Some(not_here(text)), ..Machines::default() }));
+        }
+        (Provider::VirtualBox, None) => {
+            let text = Text::new(
+                "VirtualBox's machines are the host's own, and no lab has them: add `--place host`",
+                "las máquinas de VirtualBox son del propio anfitrión y ningún laboratorio las tiene: añada `--place host`",
+            );
+            return Ok(log.up(Machines { left_out: Some(not_here(text)), ..Machines::default() }));
+        }
     }
     let ground = Ground::of(site, file);
-    let mut machines = Machines { provider: "docker".to_owned(), ..Machines::default() };
-
     log.phase("machines");
-    let copy = Cmd::new(["cp", "-a", &site.workdir, FOLDER]).timeout(Duration::from_secs(120));
-    site.shell.must(&Cmd::new(["rm", "-rf", "--one-file-system", FOLDER]).timeout(Duration::from_secs(60))).await?;
-    site.shell.must(&copy).await?;
-    // Of another machine: its locks, and the machines that it knows.
-    let stale = format!("{}/.vagrant", ground.dir);
-    site.shell.must(&Cmd::new(["rm", "-rf", "--", &stale]).timeout(Duration::from_secs(60))).await?;
-    run::pull(site, &request.image).await?;
-    let disks = nodes::disks(site, defs).await?;
-    let planned = nodes::plan(defs, &request.image, &disks, run::cores(site).await);
-    log.notices.extend(planned.notices);
-    machines.nodes = planned.nodes;
-    let json = serde_json::json!({ "machines": planned.given }).to_string();
-    site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(json.clone()).timeout(Duration::from_secs(20))).await?;
-    log.evidence.push(("machines.json".to_owned(), json.into_bytes()));
+    let prepared = prepare(&ground, defs, &request.image).await?;
+    log.notices.extend(prepared.notices);
+    log.evidence.push(("machines.json".to_owned(), prepared.given.into_bytes()));
+    let mut machines = Machines { provider: "docker".to_owned(), nodes: prepared.nodes, ..Machines::default() };
 
-    let up = run::up(&ground, &machines.nodes, request.up).await?;
+    let up = run::up(&ground, "docker", &machines.nodes, request.up).await?;
     machines.up_output = up.text.clone();
     log.evidence.push(("vagrant-up.txt".to_owned(), up.text.clone().into_bytes()));
     run::mark(site, &mut machines.nodes, &up, request.up).await?;
@@ -131,8 +148,51 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     Ok(log.up(machines))
 }
 
+/// What is ready for Vagrant to bring up.
+pub(crate) struct Prepared {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) notices: Vec<Notice>,
+    /// What the home Vagrantfile reads.
+    given: String,
+}
+
+/// A fresh copy of the submission, the nodes' image, the disks, and what the home Vagrantfile gives each machine.
+pub(crate) async fn prepare(ground: &Ground<'_>, defs: &[MachineDef], image: &str) -> Result<Prepared, BackendError> {
+    let site = ground.site;
+    let minute = Duration::from_secs(60);
+    site.shell.must(&Cmd::new(["rm", "-rf", "--one-file-system", FOLDER]).timeout(minute)).await?;
+    site.shell.must(&Cmd::new(["cp", "-a", &site.workdir, FOLDER]).timeout(2 * minute)).await?;
+    // Of another machine: its locks, and the machines that it knows.
+    let stale = format!("{}/.vagrant", ground.dir);
+    site.shell.must(&Cmd::new(["rm", "-rf", "--", &stale]).timeout(minute)).await?;
+    run::pull(site, image).await?;
+    let disks = nodes::disks(site, defs).await?;
+    let nodes::Planned { nodes, given, notices } = nodes::plan(defs, image, &disks, run::cores(site).await);
+    let given = serde_json::json!({ "machines": given }).to_string();
+    site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(given.clone()).timeout(minute)).await?;
+    Ok(Prepared { nodes, notices, given })
+}
+
+/// Ends what outlives the place: virtual machines of the host.
+pub async fn destroy(site: &Site, stack: &Stack) -> Result<(), BackendError> {
+    match &stack.submission.vagrantfile {
+        Some(file) if stack.machines.provider == virtualbox::NAME => virtualbox::destroy(site, file).await,
+        _ => Ok(()),
+    }
+}
+
+/// Takes the machines away, with their networks: for who brings them up again in the same lab.
+pub async fn down(site: &Site) -> Result<(), BackendError> {
+    for container in run::containers(site).await? {
+        site.engine.remove(&container).await?;
+    }
+    let prune = site.engine.docker().prune_networks(None::<bollard::query_parameters::PruneNetworksOptions>).await;
+    prune.map_err(|e| site.engine.explain("remove the machines' networks", &e))?;
+    Ok(())
+}
+
 /// The file and what it defines; else why there is nothing to bring up.
-fn declared(submission: &Submission) -> Result<(&Vagrantfile, &[crate::submission::machines::MachineDef]), LeftOut> {
+pub(crate) fn declared(submission: &Submission) -> Result<(&Vagrantfile, &[MachineDef]), LeftOut> {
     let ours = |en: &str, es: &str| LeftOut { reason: None, text: Text::new(en, es) };
     let Some(file) = &submission.vagrantfile else {
         return Err(ours("no Vagrantfile was handed in", "no se entregó ningún Vagrantfile"));

@@ -1,8 +1,10 @@
 //! Vagrant, run in the lab: with a deadline, and with all that it said until then.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{CreateImageOptionsBuilder, ListContainersOptionsBuilder};
 use futures_util::StreamExt;
 
@@ -27,7 +29,7 @@ pub struct Ran {
 }
 
 /// Runs Vagrant in the submission's copy.
-pub(super) async fn vagrant(
+pub(crate) async fn vagrant(
     ground: &Ground<'_>,
     args: &[&str],
     env: &[(&str, &str)],
@@ -35,16 +37,17 @@ pub(super) async fn vagrant(
 ) -> Result<Ran, BackendError> {
     let mut cmd = Cmd::new(["vagrant"]).args(args.iter().copied()).cwd(&ground.dir).timeout(budget);
     cmd = cmd
-        .env("HOME", "/root")
         .env("LANG", "C.UTF-8")
-        .env("VAGRANT_HOME", "/root/.vagrant.d")
         .env("VAGRANT_VAGRANTFILE", &ground.file)
         .env("VAGRANT_CHECKPOINT_DISABLE", "1")
         .env("VAGRANT_NO_COLOR", "1");
+    if !ground.own {
+        cmd = cmd.env("HOME", "/root").env("VAGRANT_HOME", "/root/.vagrant.d");
+        cmd.clean_env = true;
+    }
     for (name, value) in env {
         cmd = cmd.env(*name, *value);
     }
-    cmd.clean_env = true;
     let lines = Arc::new(Mutex::new(Vec::<String>::new()));
     let kept = lines.clone();
     let said = Arc::new(move |line: &str| {
@@ -65,8 +68,14 @@ pub(super) async fn vagrant(
 }
 
 /// Brings up every machine that `vagrant up` starts and that can be had.
-pub(super) async fn up(ground: &Ground<'_>, nodes: &[Node], budget: Duration) -> Result<Ran, BackendError> {
-    let mut args = vec!["up", "--no-provision", "--provider=docker"];
+pub(super) async fn up(
+    ground: &Ground<'_>,
+    provider: &str,
+    nodes: &[Node],
+    budget: Duration,
+) -> Result<Ran, BackendError> {
+    let provider = format!("--provider={provider}");
+    let mut args = vec!["up", "--no-provision", &provider];
     if nodes.iter().any(|node| node.left_out.is_some()) {
         let wanted: Vec<&str> =
             nodes.iter().filter(|node| node.left_out.is_none() && node.def.autostart).map(Node::name).collect();
@@ -80,10 +89,7 @@ pub(super) async fn up(ground: &Ground<'_>, nodes: &[Node], budget: Duration) ->
 
 /// Notes which machines are there, and why the others are not.
 pub(super) async fn mark(site: &Site, nodes: &mut [Node], up: &Ran, budget: Duration) -> Result<(), BackendError> {
-    let filters = std::collections::HashMap::from([("label".to_owned(), vec![nodes::MACHINE.to_owned()])]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let all = site.engine.docker().list_containers(Some(options)).await;
-    let all = all.map_err(|e| site.engine.explain("list the machines' containers", &e))?;
+    let all = listed(site).await?;
     let alone = nodes.len() == 1 || up.status != Some(0);
     for node in nodes.iter_mut() {
         let own = all.iter().find(|container| {
@@ -101,6 +107,18 @@ pub(super) async fn mark(site: &Site, nodes: &mut [Node], up: &Ran, budget: Dura
         }
     }
     Ok(())
+}
+
+async fn listed(site: &Site) -> Result<Vec<ContainerSummary>, BackendError> {
+    let filters = HashMap::from([("label".to_owned(), vec![nodes::MACHINE.to_owned()])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let all = site.engine.docker().list_containers(Some(options)).await;
+    Ok(all.map_err(|e| site.engine.explain("list the machines' containers", &e))?)
+}
+
+/// Ids of the machines' containers.
+pub(super) async fn containers(site: &Site) -> Result<Vec<String>, BackendError> {
+    Ok(listed(site).await?.into_iter().filter_map(|container| container.id).collect())
 }
 
 fn late(machine: &str, budget: Duration) -> LeftOut {

@@ -1,8 +1,9 @@
 //! The tables of `imparcial bench`, at most 100 columns wide. Medians; ratios are medians of pairs: machines drift.
 
-use super::Measured;
+use super::{Measured, Services};
 use crate::engine::bench::Round;
 use crate::engine::bench::looks::ROW;
+use crate::engine::bench::machines::Machines;
 use crate::engine::bench::peers::{Peer, Peers, SAME, SCENARIO};
 use crate::sanitize;
 
@@ -10,9 +11,24 @@ use crate::sanitize;
 const WIDE: usize = 52;
 
 /// Everything that was measured.
-pub(super) fn show(measured: &Measured, lab_down: Option<f64>, load: &str) -> String {
+pub(super) fn show(measured: &Measured, load: &str) -> String {
+    let mut out = measured.machines.as_ref().map(machines).unwrap_or_default();
+    out += &measured.services.as_ref().map(services).unwrap_or_default();
+    out + &format!("\n{load}, at the end; build: {}\n", if cfg!(debug_assertions) { "debug" } else { "release" })
+}
+
+fn machines(took: &Machines) -> String {
+    let pairs = || took.ours.iter().copied().zip(took.by_hand.iter().copied());
+    let mut out = format!("{} machines ready, medians of {} pairs, in one lab\n", took.count, took.ours.len());
+    out += &row("by hand: vagrant up", seconds(median(&took.by_hand)));
+    out += &row("imparcial: copy, disks, vagrant up, who is there", seconds(median(&took.ours)));
+    out += &row("ratio, pair by pair", format!("{:>8.2} x", ratio(pairs())));
+    out + &row("the lab gone, with all of them in it", seconds(took.gone)) + "\n"
+}
+
+fn services(measured: &Services) -> String {
     let mut out = steps(&measured.rounds);
-    if let Some(took) = lab_down {
+    if let Some(took) = measured.down {
         out += &row("of a whole lab, once: teardown", seconds(took));
     }
     let looks = &measured.ready.looks;
@@ -31,7 +47,7 @@ pub(super) fn show(measured: &Measured, lab_down: Option<f64>, load: &str) -> St
         Some(peers) => compared(peers),
         None => format!("\nother tools: their files are written for the scenario {SCENARIO} with its reference\n"),
     };
-    out + &format!("\n{load}, at the end; build: {}\n", if cfg!(debug_assertions) { "debug" } else { "release" })
+    out
 }
 
 fn steps(rounds: &[Round]) -> String {
@@ -117,30 +133,34 @@ mod tests {
         ready.memory.agents = vec![20_000, 10_000];
         ready.peers = Some(Peers { ours: vec![0.1, 0.2, 0.4], tools });
         let round = Round { by_hand: 10.0, ours: 12.0, down: 1.0, ..Round::default() };
-        Measured { rounds: vec![round; 3], ready }
+        let services = Services { rounds: vec![round; 3], ready, down: Some(3.0) };
+        let machines = Machines { count: 4, by_hand: vec![10.0, 20.0], ours: vec![11.0, 21.0], gone: 4.0 };
+        Measured { services: Some(services), machines: Some(machines) }
     }
 
     #[test]
     fn ratios_are_of_pairs_and_start_up_stands_apart() {
         let peer = Peer::Measured { whole: vec![0.5, 0.8, 2.0], empty: vec![0.3, 0.4, 0.8] };
-        let out = show(&measured(vec![("bats + curl", peer)]), Some(3.0), "load averages 1 2 3 on 2 cpus");
+        let out = show(&measured(vec![("bats + curl", peer)]), "load averages 1 2 3 on 2 cpus");
         let line = out.lines().find(|l| l.starts_with("bats")).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
         // Pairs 5, 4, 5 and 2, 2, 3.
         assert_eq!(words[3..], ["800.0", "ms", "5.0", "x", "400.0", "ms", "2.0", "x"], "{out}");
         assert!(out.contains("1.20 x") && out.contains("2.0 ms   n = 3") && out.contains("51.2 MB"), "{out}");
+        assert!(out.starts_with("4 machines ready, medians of 2 pairs"), "{out}");
     }
 
     #[test]
     fn what_is_not_installed_or_fails_is_a_line_and_all_fits_100_columns() {
         let failed = Peer::Failed(format!("ok\n\u{1b}[31mnot ok {}\n\n", "x".repeat(300)));
-        let out =
-            show(&measured(vec![("bats + curl", Peer::NotInstalled), ("pytest-testinfra", failed)]), None, "load");
+        let out = show(&measured(vec![("bats + curl", Peer::NotInstalled), ("pytest-testinfra", failed)]), "load");
         assert!(out.contains("not installed; `make bench-peers`"), "{out}");
         assert!(out.contains("failed: not ok xxx") && !out.contains('\u{1b}'), "{out}");
         assert!(out.lines().all(|l| l.chars().count() <= 100), "{out}");
         let mut none = measured(Vec::new());
-        none.ready.peers = None;
-        assert!(show(&none, None, "load").contains("written for the scenario seed"));
+        if let Some(services) = &mut none.services {
+            services.ready.peers = None;
+        }
+        assert!(show(&none, "load").contains("written for the scenario seed"));
     }
 }

@@ -210,6 +210,13 @@ pub(super) async fn up(stack: &Stack, node: &Node) -> Result<Found<Container>, P
         return because(left_out).map(Found::Absent);
     }
     let name = crate::sanitize::line(node.name(), 60);
+    if node.virtual_machine {
+        return Err(ProbeError::new(
+            Reason::NotHere,
+            "machines are looked into as container nodes; this one is a virtual machine of the host",
+            "las máquinas se miran como nodos en contenedores; esta es una máquina virtual del anfitrión",
+        ));
+    }
     let Some(id) = &node.container else {
         if !node.def.autostart {
             return Ok(Found::Absent(Text::new(
