@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::vagrant::Provider;
-use crate::expect::Expectation;
+use crate::expect::{self, Expectation};
 use crate::lab::projects::Project;
 use crate::nearest;
 use crate::probe::{Phase, Probe, ProbeKind, settled_last};
@@ -90,6 +90,12 @@ pub struct PlannedCheck {
 }
 
 impl Plan {
+    /// The scenario's layers of which anything may be asked.
+    pub fn layers(&self) -> Vec<&str> {
+        let wanted = |layer: &&str| self.options.layers.is_empty() || self.options.layers.iter().any(|l| l == layer);
+        self.scenario.layers.iter().map(String::as_str).filter(wanted).collect()
+    }
+
     /// Whether anything is asked of a layer.
     pub fn wants(&self, layer: &str) -> bool {
         self.checks.iter().any(|check| check.probe.layer() == layer)
@@ -168,6 +174,10 @@ pub fn plan(
     }
     if !options.layers.is_empty() {
         checks.retain(|check| options.layers.iter().any(|layer| layer == check.probe.layer()));
+    }
+    if checks.is_empty() && !options.only.is_empty() && !options.layers.is_empty() {
+        let message = "no check of `--only` is of these `--layers`";
+        return Err(vec![Problem::new(&expect::Place::default(), message).hint("leave one of them out")]);
     }
     Ok(Plan { scenario: Arc::new(scenario), submission: Arc::new(submission), checks, options })
 }

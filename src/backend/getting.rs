@@ -28,6 +28,8 @@ pub enum At {
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
     Phase(&'a str),
+    /// That phase is over. Those of the other layer may go on.
+    Ended(&'a str),
     /// So many services' images are to be had.
     Images(usize),
     Image {

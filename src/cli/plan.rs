@@ -1,5 +1,7 @@
 //! `imparcial plan`: what would be checked, in which order, for how many points and how long; starts nothing.
 
+mod machines;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -7,7 +9,7 @@ use super::planning::Planning;
 use super::{Ctx, exit};
 use crate::expect::Place;
 use crate::plan::{Plan, PlannedCheck};
-use crate::probe::Phase;
+use crate::probe::{MACHINES, Phase};
 use crate::sanitize;
 use crate::scenario::units::{show_bytes, show_duration, show_milli};
 use crate::submission::bind;
@@ -44,7 +46,9 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         false => compose.display().to_string(),
         true => say("no compose file", "sin archivo de compose"),
     };
-    rows.push((say("submission", "entrega"), format!("{} ({compose})", plan.submission.place())));
+    let vagrantfile = plan.submission.vagrantfile.iter().map(|file| format!(", {}", file.path.display()));
+    let files = format!("{compose}{}", vagrantfile.collect::<String>());
+    rows.push((say("submission", "entrega"), format!("{} ({files})", plan.submission.place())));
     rows.extend(plan.submission.handed_in.iter().map(|it| (say("handed in", "entregado"), it.said(lang))));
     rows.extend(roles(plan, lang));
     rows.push((say("points", "puntos"), points(plan, lang)));
@@ -52,9 +56,10 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         let each = scenario.manual.iter().map(|c| format!("{} {}", c.id, show_milli(c.points)));
         rows.push((say("by people", "juzgado"), each.collect::<Vec<_>>().join(", ")));
     }
-    rows.push((say("layers", "capas"), scenario.layers.join(", ")));
+    rows.push((say("layers", "capas"), plan.layers().join(", ")));
+    rows.extend(machines::rows(plan, lang));
     let b = &scenario.budgets;
-    let machines = scenario.layers.iter().any(|layer| layer == "machines");
+    let machines = plan.wants(MACHINES);
     let of_machines = [(say("machines", "máquinas"), b.machines), (say("provisioning", "aprovisionar"), b.provision)];
     let budgets = [
         (say("fetch", "traer"), b.fetch),

@@ -17,12 +17,20 @@ pub struct Lines {
     ctx: Ctx,
     began: Instant,
     bars: Option<Bars>,
-    current: Mutex<Option<(String, Instant)>>,
+    open: Mutex<Vec<Open>>,
+}
+
+/// A phase that goes on.
+struct Open {
+    name: String,
+    since: Instant,
+    /// Of one layer's bring-up: it ends by itself, and not when another begins.
+    of_layer: bool,
 }
 
 impl Lines {
     pub fn new(ctx: Ctx) -> Self {
-        Self { ctx, began: Instant::now(), bars: Bars::of_terminal(ctx), current: Mutex::default() }
+        Self { ctx, began: Instant::now(), bars: Bars::of_terminal(ctx), open: Mutex::default() }
     }
 
     /// Whether it is shown how far each image is.
@@ -33,14 +41,16 @@ impl Lines {
     pub fn tell(&self, event: Event<'_>) {
         match (event, &self.bars) {
             (Event::Phase(name), bars) => {
-                self.end();
+                self.end(|_| true);
+                self.begin(name, false, bars.as_ref());
+            }
+            (Event::Layer(name), bars) => {
+                self.end(|open| !open.of_layer);
+                self.begin(name, true, bars.as_ref());
+            }
+            (Event::Ended(name), _) => {
                 let name = report::phase(name, self.ctx.lang);
-                if let Ok(mut current) = self.current.lock() {
-                    *current = Some((name.to_owned(), Instant::now()));
-                }
-                if let Some(bars) = bars {
-                    bars.begin(name);
-                }
+                self.end(|open| open.name == name);
             }
             (Event::Images(count), Some(bars)) => bars.images(count),
             (Event::Image { service, at }, Some(bars)) => bars.image(service, at),
@@ -55,8 +65,20 @@ impl Lines {
         }
     }
 
+    fn begin(&self, name: &str, of_layer: bool, bars: Option<&Bars>) {
+        let name = report::phase(name, self.ctx.lang);
+        let Ok(mut open) = self.open.lock() else { return };
+        match bars {
+            // The images of the other layer are still on their way.
+            Some(bars) if !open.is_empty() => bars.note(name),
+            Some(bars) => bars.begin(name),
+            None => {}
+        }
+        open.push(Open { name: name.to_owned(), since: Instant::now(), of_layer });
+    }
+
     pub fn finish(&self) {
-        self.end();
+        self.end(|_| true);
         if let Some(bars) = &self.bars {
             bars.finish();
         }
@@ -67,15 +89,14 @@ impl Lines {
         say(&format!("  {:>6.1} s    {line}", self.began.elapsed().as_secs_f64()));
     }
 
-    /// The line of the phase that ends.
-    fn end(&self) {
-        let Some((name, started)) = self.current.lock().ok().and_then(|mut c| c.take()) else { return };
-        if !self.ctx.quiet {
-            say(&format!(
-                "  {:>6.1} s  {name} ({:.1} s)",
-                self.began.elapsed().as_secs_f64(),
-                started.elapsed().as_secs_f64()
-            ));
+    /// The lines of the phases that end.
+    fn end(&self, which: impl Fn(&Open) -> bool) {
+        let Ok(mut open) = self.open.lock() else { return };
+        let (ended, others) = std::mem::take(&mut *open).into_iter().partition::<Vec<_>, _>(which);
+        *open = others;
+        for Open { name, since, .. } in ended.into_iter().filter(|_| !self.ctx.quiet) {
+            let (at, took) = (self.began.elapsed().as_secs_f64(), since.elapsed().as_secs_f64());
+            say(&format!("  {at:>6.1} s  {name} ({took:.1} s)"));
         }
     }
 }

@@ -4,7 +4,7 @@ use super::schedule::Outcome;
 use super::settle::Raw;
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{Attached, Place, Plan};
-use crate::probe::{Phase, ProbeError};
+use crate::probe::{MACHINES, Phase, ProbeError};
 use crate::stack::Stack;
 use crate::submission::Submission;
 use crate::text::Text;
@@ -13,6 +13,10 @@ use crate::text::Text;
 pub(super) fn refused(plan: &Plan, stack: &Stack, check: usize) -> Option<ProbeError> {
     let Place::Attached(to) = &plan.options.place else { return None };
     let check = &plan.checks[check];
+    // There are no machines beside a project that is up; the look itself says so, with or without `--allow-exercises`.
+    if check.probe.layer() == MACHINES {
+        return None;
+    }
     let facts: Vec<&str> = check.expect.iter().map(|e| e.fact.as_str()).collect();
     let doubt = || {
         let services = check.probe.roles().into_iter().filter_map(|role| stack.roles.get(&role)?.service.clone());

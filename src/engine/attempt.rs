@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bring_up::bring_up;
+use super::describe::describe;
 use super::place::Place;
 use super::schedule::{self, Outcome};
-use super::{
-    Event, RunOptions, as_of, attached, describe, exhibits, give_up, interrupted, items, live, lost, ms, phase,
-};
+use super::{Event, RunOptions, as_of, attached, exhibits, give_up, interrupted, items, live, lost, ms, phase};
 use crate::backend::compose::as_of::AsOf;
 use crate::backend::{self, Site};
 use crate::notice::Reason;

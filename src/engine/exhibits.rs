@@ -1,9 +1,10 @@
-//! What backs a check besides its own look: the logs of the services that it looks at, and what the compose tool said.
+//! What backs a check besides its own look: the logs of the services that it looks at, and what the compose tool and Vagrant
+//! said.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::{Plan, PlannedCheck};
-use crate::probe::Phase;
+use crate::probe::{MACHINES, Phase};
 use crate::record::{CheckRecord, RunFolder, RunRecord, Verdict, store};
 use crate::stack::Stack;
 
@@ -11,6 +12,9 @@ use crate::stack::Stack;
 const UP: &[&str] = &["compose-up.txt", "compose-up-without-health.txt", "compose-up-2.txt"];
 /// What it made of the file as handed in.
 const CONFIG: &[&str] = &["compose-config.txt", "compose-resolved.yml"];
+/// What Vagrant printed while it started the machines, and while it provisioned them.
+const VAGRANT_UP: &str = "vagrant-up.txt";
+const PROVISION: &str = "vagrant-provision.txt";
 
 /// Files about the stack in the run's folder: their paths, by the name that the backend gave them.
 #[derive(Default)]
@@ -39,6 +43,9 @@ impl Exhibits {
     }
 
     fn of(&self, check: &PlannedCheck, verdict: Verdict, stack: &Stack) -> Vec<String> {
+        if check.probe.layer() == MACHINES {
+            return self.paths(of_machines(check.kind.name, check.probe.phase(), verdict));
+        }
         let mut services = Vec::new();
         for role in check.probe.roles() {
             let service = stack.roles.get(&role).and_then(|binding| binding.service.clone());
@@ -78,6 +85,19 @@ fn names(kind: &str, phase: Phase, verdict: Verdict, services: &[(String, bool)]
     names
 }
 
+/// The same for a check of machines. What a playbook makes hangs on the provisioning, what a Vagrantfile declares on the
+/// start; a file that is read as it is has nothing more behind it.
+fn of_machines(kind: &str, phase: Phase, verdict: Verdict) -> Vec<String> {
+    let files: &[&str] = match (kind, phase) {
+        (_, Phase::Static) => &[],
+        ("ansible", _) => &[PROVISION],
+        ("machine", _) => &[VAGRANT_UP],
+        _ if verdict != Verdict::Pass => &[PROVISION, VAGRANT_UP],
+        _ => &[],
+    };
+    files.iter().map(|name| (*name).to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +118,19 @@ mod tests {
         let services: Vec<_> = services.iter().map(|(name, out)| ((*name).to_owned(), *out)).collect();
         let paths = exhibits.paths(names(kind, phase, verdict, &services));
         paths.into_iter().map(|path| path.replace("evidence/stack/", "")).collect()
+    }
+
+    #[test]
+    fn a_check_of_machines_names_what_vagrant_said_and_no_service() {
+        use Verdict::{Fail, Pass};
+        let exhibits = kept(&["compose-resolved.yml", "vagrant-up.txt", "vagrant-provision.txt"]);
+        let linked = |kind, phase, verdict| exhibits.paths(of_machines(kind, phase, verdict)).join(" ");
+        let (up, provision) = ("evidence/stack/vagrant-up.txt", "evidence/stack/vagrant-provision.txt");
+        assert_eq!(linked("vagrantfile", Phase::Static, Fail), "");
+        assert_eq!(linked("machine", Phase::Look, Pass), up);
+        assert_eq!(linked("ansible", Phase::Look, Pass), provision);
+        assert_eq!(linked("disk", Phase::Look, Pass), "");
+        assert_eq!(linked("mount", Phase::Look, Fail), format!("{provision} {up}"));
     }
 
     #[test]

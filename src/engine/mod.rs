@@ -9,6 +9,7 @@ mod attempt;
 pub mod bench;
 mod bring_up;
 pub mod conclude;
+mod describe;
 pub mod eventually;
 mod exhibits;
 mod halves;
@@ -40,11 +41,7 @@ use crate::backend::getting::{At, Step};
 use crate::lab::{LabSpec, registry};
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
-use crate::record::{
-    ImageRecord, ManualRecord, PhaseRecord, RoleRecord, RunFolder, RunRecord, ScenarioRecord, StoreError,
-    SubmissionRecord,
-};
-use crate::stack::Stack;
+use crate::record::{ManualRecord, PhaseRecord, RunFolder, RunRecord, ScenarioRecord, StoreError, SubmissionRecord};
 use crate::text::Text;
 use crate::time::Clock;
 
@@ -53,6 +50,10 @@ pub type Progress = dyn Fn(Event<'_>) + Send + Sync;
 
 pub enum Event<'a> {
     Phase(&'a str),
+    /// A phase of one layer's bring-up, which others may run beside.
+    Layer(&'a str),
+    /// It is over.
+    Ended(&'a str),
     /// So many services' images are to be had.
     Images(usize),
     /// How far one of them is.
@@ -69,7 +70,8 @@ pub enum Event<'a> {
 impl<'a> From<Step<'a>> for Event<'a> {
     fn from(step: Step<'a>) -> Self {
         match step {
-            Step::Phase(name) => Self::Phase(name),
+            Step::Phase(name) => Self::Layer(name),
+            Step::Ended(name) => Self::Ended(name),
             Step::Images(count) => Self::Images(count),
             Step::Image { service, at } => Self::Image { service, at },
         }
@@ -220,6 +222,7 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
             path: submission.place(),
             name: submission.name.clone(),
             compose_file: submission.compose.as_ref().map(|c| c.path.display().to_string()),
+            vagrantfile: submission.vagrantfile.as_ref().map(|file| file.path.display().to_string()),
             source: submission.handed.as_ref().and_then(|handed| handed.source.clone()),
             handed_in: submission.handed_in.clone(),
         },
@@ -233,31 +236,6 @@ fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {
         manual: scenario.manual.iter().map(ManualRecord::of).collect(),
         ..RunRecord::empty()
     }
-}
-
-/// Images, roles and overrides as they came to be.
-fn describe(stack: &Stack, record: &mut RunRecord) {
-    record.images.clear();
-    record.roles.clear();
-    for service in stack.services.values() {
-        let image = &service.image;
-        record.images.push(ImageRecord {
-            service: service.name.clone(),
-            reference: image.reference.clone(),
-            base: image.built.as_ref().and(image.stand_in.as_ref()).map(|s| s.reference.clone()),
-            stand_in: image.stand_in.as_ref().map(|s| s.version.clone()),
-            id: image.built.clone(),
-            missing: service.left_out.as_ref().map(|l| l.text.clone()),
-        });
-    }
-    for (role, binding) in &stack.roles {
-        record.roles.push(RoleRecord {
-            role: role.clone(),
-            service: binding.service.clone(),
-            why: binding.why.clone(),
-        });
-    }
-    record.overrides.clone_from(&stack.overrides);
 }
 
 fn give_up(plan: &Plan, record: &mut RunRecord, reason: Reason, text: Text, folder: &RunFolder) {

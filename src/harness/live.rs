@@ -67,7 +67,7 @@ async fn graded(known: &Known, settings: &Settings, only: &[String]) -> Result<R
         run: engine::run_id(),
         cancel: cancel.clone(),
         progress: Arc::new(move |event| {
-            if let Event::Phase(name) = event {
+            if let Event::Phase(name) | Event::Layer(name) = event {
                 say(&format!("imparcial: {}", report::phase(name, lang)));
             }
         }),

@@ -12,6 +12,11 @@ use crate::submission::{ComposeFile, Submission, bind};
 pub(super) fn options(options: &Options, scenario: &Scenario, submission: &Submission, problems: &mut Vec<Problem>) {
     let roles: Vec<&str> = scenario.roles.iter().map(|role| role.name.as_str()).collect();
     problems.extend(roles_named(&options.roles, &roles, submission.compose.as_ref()));
+    for layer in options.layers.iter().filter(|layer| !scenario.layers.contains(layer)) {
+        let message = format!("--layers {layer}: the scenario has no layer `{layer}`");
+        let has = nearest::names(scenario.layers.iter().map(String::as_str));
+        problems.push(Problem::new(&Place::default(), message).hint(format!("it has {has}")));
+    }
     for id in &options.only {
         let ids = scenario.checks.iter().map(|check| check.id.as_str());
         if !ids.clone().any(|other| other == id) {

@@ -247,7 +247,7 @@ pub fn layer_of(from: &Stand) -> &'static str {
 /// JSON Schema of `from:`.
 pub fn from_schema() -> serde_json::Value {
     serde_json::json!({
-        "description": "where the probe stands",
+        "description": "where the probe stands: this host, the lab, inside of the container of a role, or inside of a machine (`first`, or its name)",
         "oneOf": [
             {"enum": ["host", "lab"]},
             {

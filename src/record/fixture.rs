@@ -24,6 +24,7 @@ pub fn empty() -> RunRecord {
             path: "/home/ana/team-07".to_owned(),
             name: "team-07".to_owned(),
             compose_file: Some("docker/docker-compose.yml".to_owned()),
+            vagrantfile: None,
             source: None,
             handed_in: None,
         },

@@ -113,6 +113,29 @@ pub struct ImageRecord {
     pub missing: Option<Text>,
 }
 
+/// What serves for the boxes of a submission's machines.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MachinesRecord {
+    /// `docker`: container nodes, not virtual machines.
+    pub provider: String,
+    /// Machines of one box together, in the Vagrantfile's order.
+    pub boxes: Vec<BoxRecord>,
+}
+
+/// A box and what served for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BoxRecord {
+    /// As asked for (`centos/7`).
+    pub reference: String,
+    pub machines: Vec<String>,
+    /// What ran in its place (`Debian 12 container`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<String>,
+    /// Why nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Text>,
+}
+
 /// Which service a role was bound to, and why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoleRecord {
@@ -138,6 +161,8 @@ pub struct SubmissionRecord {
     pub path: String,
     pub name: String,
     pub compose_file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vagrantfile: Option<String>,
     /// The archive or the commit, where it was no folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -176,6 +201,9 @@ pub struct RunRecord {
     pub phases: Vec<PhaseRecord>,
     pub notices: Vec<Notice>,
     pub images: Vec<ImageRecord>,
+    /// Where machines were brought up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines: Option<MachinesRecord>,
     pub roles: Vec<RoleRecord>,
     /// Overrides that were applied, in words.
     pub overrides: Vec<Text>,
@@ -201,6 +229,7 @@ impl RunRecord {
             path: String::new(),
             name: String::new(),
             compose_file: None,
+            vagrantfile: None,
             source: None,
             handed_in: None,
         };
@@ -221,6 +250,7 @@ impl RunRecord {
             phases: Vec::new(),
             notices: Vec::new(),
             images: Vec::new(),
+            machines: None,
             roles: Vec::new(),
             overrides: Vec::new(),
             checks: Vec::new(),

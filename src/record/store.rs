@@ -23,8 +23,8 @@ const EVIDENCE: &str = "evidence";
 /// Where evidence is kept that is about no check but about the stack: logs, what the compose tool said.
 pub const STACK: &str = "stack";
 
-/// What is kept about the stack before the first look: what the compose tool said, and why an image is not there.
-const EARLY: [&str; 2] = ["compose-", "image-"];
+/// What is kept about the stack before the first look: what the compose tool and Vagrant said, and why an image is not there.
+const EARLY: [&str; 4] = ["compose-", "image-", "machines.", "vagrant-"];
 
 /// Whether this file of evidence is about the stack as it was after the checks: it may show what was asked of a service.
 pub(super) fn is_late(file: &str) -> bool {

@@ -6,7 +6,7 @@
 pub mod annotations;
 
 use super::words::{self, pick};
-use super::{Format, RenderError, about, order};
+use super::{Format, RenderError, about, order, served};
 use crate::grade::{Grade, grade};
 use crate::record::{CheckRecord, ManualRecord, RunRecord, Verdict};
 use crate::sanitize;
@@ -105,7 +105,10 @@ fn head(record: &RunRecord, grade: &Grade, lang: Lang) -> String {
     let handed_in = record.submission.handed_in.iter();
     items.extend(handed_in.map(|it| format!("{}: {}", pick(lang, "handed in", "entregado"), it.said(lang))));
     items.extend(words::withheld(record, lang));
-    items.extend(words::stand_ins(record, lang));
+    let machines = served::machines(record, lang);
+    items.extend(machines.map(|it| format!("{}: {it}", pick(lang, "machines", "máquinas"))));
+    items.extend(served::stand_ins(record, lang));
+    items.extend(served::boxes_missing(record, lang));
     items.extend(record.overrides.iter().chain(&record.errors).map(|text| text.get(lang).to_owned()));
     items.extend(record.notices.iter().map(|notice| {
         let at = notice.at.as_ref().map(|at| format!("{}:{}: ", at.file, at.line)).unwrap_or_default();

@@ -26,7 +26,7 @@ use time::format_description::well_known::Rfc3339;
 
 use self::extend::{CaseExtra, Extras};
 use super::words::{self, pick};
-use super::{Format, RenderError, about};
+use super::{Format, RenderError, about, served};
 use crate::grade::{Grade, outcome};
 use crate::record::{CheckRecord, RunRecord, Verdict};
 use crate::sanitize;
@@ -248,7 +248,8 @@ fn run_properties(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<(String,
     properties.extend(record.submission.handed_in.iter().map(|it| ("handed_in".to_owned(), it.said(lang))));
     properties.extend(judged::run_properties(record, grade, lang));
     properties.extend(words::withheld(record, lang).map(|withheld| ("shown".to_owned(), withheld)));
-    properties.extend(words::stand_ins(record, lang).into_iter().map(|s| ("stand_in".to_owned(), s)));
+    properties.extend(served::machines(record, lang).map(|it| ("machines".to_owned(), it)));
+    properties.extend(served::stand_ins(record, lang).into_iter().map(|s| ("stand_in".to_owned(), s)));
     properties.extend(record.overrides.iter().map(|o| ("override".to_owned(), o.get(lang).to_owned())));
     properties.extend(record.errors.iter().map(|e| ("error".to_owned(), e.get(lang).to_owned())));
     clean(properties)

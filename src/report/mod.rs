@@ -8,6 +8,7 @@ pub mod github;
 pub mod json;
 pub mod junit;
 mod order;
+mod served;
 pub mod terminal;
 mod words;
 

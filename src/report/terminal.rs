@@ -7,7 +7,7 @@ mod page;
 
 use self::page::Page;
 use super::words::{self, pick};
-use super::{FORMATS, Format, RenderError};
+use super::{FORMATS, Format, RenderError, served};
 use crate::grade::{Grade, grade};
 use crate::notice::Level;
 use crate::record::RunRecord;
@@ -48,7 +48,9 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
     let submission = &record.submission;
     let nothing = pick(lang, "no compose file", "sin archivo compose");
     let compose = submission.compose_file.as_deref().unwrap_or(nothing);
-    page.field(pick(lang, "submission", "entrega"), &format!("{} ({}, {compose})", submission.name, submission.path));
+    let vagrantfile = submission.vagrantfile.iter().map(|file| format!(", {file}")).collect::<String>();
+    let files = format!("{} ({}, {compose}{vagrantfile})", submission.name, submission.path);
+    page.field(pick(lang, "submission", "entrega"), &files);
     if let Some(commit) = submission.source.as_ref().and_then(|source| source.commit(lang)) {
         page.field("commit", &commit);
     }
@@ -63,12 +65,18 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
         let service = role.service.as_deref().unwrap_or(pick(lang, "none", "ninguno"));
         page.field(pick(lang, "role", "rol"), &format!("{} = {service}: {}", role.role, role.why.get(lang)));
     }
-    for stand_in in words::stand_ins(record, lang) {
+    if let Some(machines) = served::machines(record, lang) {
+        page.field(pick(lang, "machines", "máquinas"), &machines);
+    }
+    for stand_in in served::stand_ins(record, lang) {
         page.field(pick(lang, "stand-in", "sustituto"), &stand_in);
     }
     for image in record.images.iter().filter(|i| i.missing.is_some()) {
         let why = image.missing.as_ref().map_or("", |text| text.get(lang));
         page.field(pick(lang, "no image", "sin imagen"), &format!("{} ({}): {why}", image.service, image.reference));
+    }
+    for missing in served::boxes_missing(record, lang) {
+        page.field(pick(lang, "no node", "sin nodo"), &missing);
     }
     for applied in &record.overrides {
         page.field(pick(lang, "override", "ajuste"), applied.get(lang));

@@ -64,7 +64,7 @@ pub(super) fn reason_id(reason: Option<Reason>) -> &'static str {
 pub(super) fn reason(reason: Option<Reason>, lang: Lang) -> &'static str {
     match reason {
         Some(Reason::StandIn) => {
-            pick(lang, "a stand-in is another version than asked for", "un sustituto es de otra versión que la pedida")
+            pick(lang, "a stand-in is not what was asked for", "un sustituto no es lo que se pidió")
         }
         Some(Reason::Image) => pick(lang, "an image that nobody here has", "una imagen que aquí nadie tiene"),
         Some(Reason::Age) => pick(lang, "the delivery's age", "la antigüedad de la entrega"),
@@ -85,8 +85,8 @@ pub(super) fn what_to_do(reason: Option<Reason>, lang: Lang) -> &'static str {
     match reason {
         Some(Reason::StandIn | Reason::Image) => pick(
             lang,
-            "grade again where the image can be pulled (--images pull), or decide it by hand",
-            "califique de nuevo donde se pueda descargar la imagen (--images pull), o decídalo a mano",
+            "decide it by hand, or, if it is about a service's image, grade again where that can be pulled (--images pull)",
+            "decídalo a mano o, si se trata de la imagen de un servicio, califique de nuevo donde se pueda descargar (--images pull)",
         ),
         Some(Reason::Age) => pick(
             lang,
@@ -329,16 +329,6 @@ pub(super) fn place(record: &RunRecord, lang: Lang) -> String {
         format!(" {of} {}", crate::sanitize::line(name, 80))
     });
     format!("{}{} ({claim})", record.place, project.unwrap_or_default())
-}
-
-/// A stand-in in use: `db: mysql:5.7 is served by MariaDB 10.11`.
-pub(super) fn stand_ins(record: &RunRecord, lang: Lang) -> Vec<String> {
-    let served = pick(lang, "is served by", "lo sirve");
-    let one = |image: &crate::record::ImageRecord| {
-        let asked = image.base.as_ref().unwrap_or(&image.reference);
-        Some(format!("{}: {asked} {served} {}", image.service, image.stand_in.as_ref()?))
-    };
-    record.images.iter().filter_map(one).collect()
 }
 
 #[cfg(test)]

@@ -38,6 +38,23 @@ fn an_unknown_scenario_names_what_there_is() {
 }
 
 #[test]
+fn a_layer_that_the_scenario_has_not_is_a_usage_error() {
+    let (code, stdout, stderr) = plan(Path::new("compose-basics"), &["--layers", "machines"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("--layers machines: the scenario has no layer `machines`"), "{stderr}");
+    assert!(stderr.contains("it has `services`"), "{stderr}");
+    let (code, _, stderr) = plan(Path::new("seed"), &["--layers", "machines", "--only", "page"]);
+    assert!(code == 2 && stderr.contains("no check of `--only` is of these `--layers`"), "{stderr}");
+}
+
+#[test]
+fn a_plan_without_machines_names_none_and_one_with_them_only_those() {
+    let (code, services, _) = plan(Path::new("seed"), &["--layers", "services"]);
+    assert!(code == 0 && services.contains("layers      services\n"), "{services}");
+    assert!(services.contains("60 (checks: 14 with points") && !services.contains("machines    "), "{services}");
+}
+
+#[test]
 fn a_scenario_that_is_no_text_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("binary.yaml");

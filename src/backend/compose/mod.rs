@@ -283,7 +283,7 @@ pub fn refused_role(stack: &Stack) -> bool {
 /// What a bring-up gathers besides the stack.
 pub struct Log {
     began: Instant,
-    phase: Option<(String, Instant)>,
+    phase: Option<(String, Instant, getting::Told)>,
     pub notices: Vec<Notice>,
     pub evidence: Vec<(String, Vec<u8>)>,
     phases: Vec<(String, f64, f64)>,
@@ -298,11 +298,12 @@ impl Log {
     pub fn phase(&mut self, name: &str, request: &Request) {
         self.end();
         (request.told)(getting::Step::Phase(name));
-        self.phase = Some((name.to_owned(), Instant::now()));
+        self.phase = Some((name.to_owned(), Instant::now(), request.told.clone()));
     }
 
     fn end(&mut self) {
-        if let Some((name, started)) = self.phase.take() {
+        if let Some((name, started, told)) = self.phase.take() {
+            told(getting::Step::Ended(&name));
             self.phases.push((name, (started - self.began).as_secs_f64(), started.elapsed().as_secs_f64()));
         }
     }

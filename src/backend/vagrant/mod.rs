@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{BackendError, Site, getting};
 use crate::exec::{Cmd, ShellExt};
-use crate::notice::{Level, Notice, Reason};
+use crate::notice::{Notice, Reason};
 use crate::stack::machines::{Machines, Node};
 use crate::stack::{LeftOut, Stack};
 use crate::submission::Submission;
@@ -135,16 +135,6 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         log.evidence.push(("vagrant-provision.txt".to_owned(), done.output.clone().into_bytes()));
         machines.provisioned = Some(done);
     }
-    log.notices.push(Notice {
-        id: "machines.provider".to_owned(),
-        level: Level::Info,
-        text: Text::new(
-            "machines are container nodes, not virtual machines",
-            "las máquinas son nodos en contenedores, no máquinas virtuales",
-        ),
-        at: None,
-        service: None,
-    });
     Ok(log.up(machines))
 }
 
@@ -241,6 +231,7 @@ impl Log {
 
     fn close(&mut self) {
         if let Some((name, at)) = self.open.take() {
+            (self.told)(getting::Step::Ended(name));
             self.phases.push((name.to_owned(), at, self.began.elapsed().as_secs_f64() - at));
         }
     }

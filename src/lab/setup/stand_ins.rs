@@ -28,7 +28,10 @@ pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
         // Several images may be of one product and version.
         let list: BTreeSet<String> = Catalogue::shipped().stand_ins.iter().map(Entry::shown).collect();
         let list = list.into_iter().collect::<Vec<_>>().join(", ");
-        Seen::There(Text::new(format!("the lab; stand-ins {list}"), format!("el laboratorio; sustitutos {list}")))
+        Seen::There(Text::new(
+            format!("the lab, with Vagrant and Ansible; the node that machines run on; stand-ins {list}"),
+            format!("el laboratorio, con Vagrant y Ansible; el nodo en que funcionan las máquinas; sustitutos {list}"),
+        ))
     } else {
         let list = missing.join(", ");
         Seen::Missing(Text::new(

@@ -213,9 +213,6 @@ fn provisioned(machines: &Machines, of: &Provisioned) -> Result<Observation, Pro
     });
     let mut observation = Observation { explanation, conditions: vec![SETTLED.to_owned()], ..Observation::of(facts) };
     observation.notes.extend(mapped(of));
-    if !of.output.is_empty() {
-        observation.evidence.push(("provision.txt".to_owned(), of.output.clone().into_bytes()));
-    }
     Ok(observation)
 }
 
@@ -250,12 +247,19 @@ fn mapped(of: &Provisioned) -> Option<Text> {
             all.push(what);
         }
     }
-    let more = all.len().saturating_sub(NAMED);
     let shown = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    let more = all.len().saturating_sub(NAMED);
+    let more = match more {
+        0 => Text::default(),
+        _ => Text::new(format!(" (and {more} more)"), format!(" (y {more} más)")),
+    };
     (!all.is_empty()).then(|| {
         Text::new(
-            format!("the node is another system than the box, so modules were served by others: {shown} (and {more} more)"),
-            format!("el nodo es otro sistema que la caja, así que otros módulos sirvieron en su lugar: {shown} (y {more} más)"),
+            format!("the node is another system than the box, so modules were served by others: {shown}{}", more.en),
+            format!(
+                "el nodo es otro sistema que el box, así que otros módulos sirvieron en su lugar: {shown}{}",
+                more.es
+            ),
         )
     })
 }

@@ -19,7 +19,7 @@ use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "package",
-    summary: "A package is installed in a machine, as its own package manager says: testimony, since a student is root there. The name is that of the node's system (Debian), and a node may bring the package from the beginning",
+    summary: "A package is installed in a machine, as its own package manager says: testimony, since a student is root there. The name is that of the node's system (Debian), and a node may have the package from its image on, so that this alone does not show that a playbook installed it: `ansible` tells what one did",
     facts: &[
         FactSpec { name: "installed", unit: Unit::Bool, summary: "it is there, wholly (testimony)" },
         FactSpec { name: "version", unit: Unit::Text, summary: "as the package manager writes it (testimony)" },

@@ -34,7 +34,7 @@ pub static KIND: ProbeKind = ProbeKind {
     example: "{id: gluster-listens, points: 0, port: {on: all, port: 24007}, expect: {listening: true, address: {not: \"127.0.0.1\"}}}",
     schema: || {
         json!({"type": "object", "additionalProperties": false, "required": ["port"], "properties": {
-            "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+            "port": {"type": "integer", "minimum": 1, "maximum": 65535, "description": "its number"},
             "protocol": {"enum": ["tcp", "udp"], "description": "`tcp` by default"},
             "on": On::schema()
         }})

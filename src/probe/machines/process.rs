@@ -20,7 +20,7 @@ use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "process",
-    summary: "A program runs in a machine, by the kernel's list of its processes as the lab reads it; those of containers in the machine are not among them. Under which name a process runs is its own to say",
+    summary: "A program runs in a machine, by the kernel's list of its processes as the lab reads it; those of containers in the machine are not among them. A process may call itself what it likes, so its name is testimony",
     facts: &[
         FactSpec { name: "running", unit: Unit::Bool, summary: "one at least runs under that name" },
         FactSpec { name: "count", unit: Unit::Number, summary: "how many do" },

@@ -33,7 +33,7 @@ pub static KIND: ProbeKind = ProbeKind {
     example: "{id: docker-enabled, points: 0, service: {on: all, name: docker}, expect: {active: true, enabled: true}}",
     schema: || {
         json!({"type": "object", "additionalProperties": false, "required": ["name"], "properties": {
-            "name": {"type": "string", "description": "the unit, with or without `.service`"},
+            "name": {"type": "string", "description": "the unit as the node's system (Debian) calls it, with or without `.service`"},
             "on": On::schema()
         }})
     },

@@ -1,0 +1,110 @@
+//! The machines that a run of the plan would bring up: each box with what serves for it, and how much memory they have together.
+
+use crate::plan::{Place, Plan};
+use crate::probe::MACHINES;
+use crate::scenario::units::show_bytes;
+use crate::submission::machines::boxes::{self, Served};
+use crate::submission::machines::{Loaded, MachineDef};
+use crate::text::{Lang, Text};
+
+/// Rows of the plan's head; none where no machine is asked for.
+pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
+    if !plan.wants(MACHINES) {
+        return Vec::new();
+    }
+    let name = || Text::new("machines", "máquinas").get(lang).to_owned();
+    let row = |text: Text| (name(), text.get(lang).to_owned());
+    let Some(file) = &plan.submission.vagrantfile else {
+        return vec![row(Text::new("no Vagrantfile was handed in", "no se entregó ningún Vagrantfile"))];
+    };
+    let machines = match &file.loaded {
+        Loaded::Machines(machines) if machines.is_empty() => {
+            return vec![row(Text::new("the Vagrantfile defines none", "el Vagrantfile no define ninguna"))];
+        }
+        Loaded::Machines(machines) => machines,
+        Loaded::Refused { text, .. } | Loaded::Unknown { text, .. } => return vec![row(text.clone())],
+        Loaded::NotYet => return vec![row(Text::new("the Vagrantfile was not read", "no se leyó el Vagrantfile"))],
+    };
+    if plan.options.place != Place::Lab {
+        let text = Text::new("none: they are brought up in a lab only", "ninguna: solo se levantan en un laboratorio");
+        return vec![row(text)];
+    }
+    let mut all: Vec<_> = grouped(machines).into_iter().map(|(names, node)| row(served(&names, node))).collect();
+    all.extend(memory(machines).map(row));
+    all
+}
+
+/// Machines of one box together, in the file's order: `centos/7`, and what serves for it.
+fn grouped(machines: &[MachineDef]) -> Vec<(Vec<&str>, (String, Served))> {
+    let mut groups: Vec<(Vec<&str>, (String, Served))> = Vec::new();
+    for machine in machines.iter().filter(|machine| machine.autostart) {
+        let node = (machine.boxed.clone().unwrap_or_default(), boxes::of_machine(machine));
+        match groups.iter_mut().find(|(_, known)| *known == node) {
+            Some((names, _)) => names.push(&machine.name),
+            None => groups.push((vec![&machine.name], node)),
+        }
+    }
+    groups
+}
+
+fn served(names: &[&str], (boxed, served): (String, Served)) -> Text {
+    let names = names.join(", ");
+    let boxed = if boxed.is_empty() { Text::new("no box", "sin box") } else { Text::same(boxed) };
+    let node = match served {
+        Served::Node(entry) => Text::same(entry.version),
+        Served::NoContainer => Text::new("no container can be it", "ningún contenedor puede serlo"),
+        Served::NoSuchBox => Text::new("no box is called that", "ningún box se llama así"),
+    };
+    Text::new(format!("{names}: {} → {}", boxed.en, node.en), format!("{names}: {} → {}", boxed.es, node.es))
+}
+
+/// What they are declared to have together; those that declare nothing are said.
+fn memory(machines: &[MachineDef]) -> Option<Text> {
+    let started: Vec<&MachineDef> = machines.iter().filter(|machine| machine.autostart).collect();
+    let declared: Vec<u64> = started.iter().filter_map(|machine| machine.memory_bytes).collect();
+    if started.is_empty() {
+        return Some(Text::new("`vagrant up` starts none of them", "`vagrant up` no inicia ninguna"));
+    }
+    let (sum, open) =
+        (show_bytes(declared.iter().fold(0, |sum, it| sum.saturating_add(*it))), started.len() - declared.len());
+    let open = match open {
+        0 => Text::default(),
+        _ => Text::new(format!(", and {open} that declare none"), format!(", y {open} que no declaran ninguna")),
+    };
+    let count = started.len();
+    Some(Text::new(
+        format!("container nodes, not virtual machines: {count}, with {sum} of memory{}", open.en),
+        format!("nodos en contenedores, no máquinas virtuales: {count}, con {sum} de memoria{}", open.es),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(name: &str, boxed: &str, memory: Option<u64>) -> MachineDef {
+        MachineDef {
+            name: name.to_owned(),
+            boxed: Some(boxed.to_owned()),
+            autostart: true,
+            memory_bytes: memory,
+            ..MachineDef::default()
+        }
+    }
+
+    #[test]
+    fn machines_are_told_by_their_box_and_their_memory_is_added() {
+        let mut all = vec![
+            machine("m", "centos/7", Some(512 << 20)),
+            machine("w1", "mi caja", None),
+            machine("w2", "centos/7", Some(1 << 30)),
+            machine("off", "centos/7", Some(8 << 30)),
+        ];
+        all[3].autostart = false;
+        let said: Vec<_> = grouped(&all).into_iter().map(|(names, node)| served(&names, node).en).collect();
+        assert_eq!(said, ["m, w2: centos/7 → Debian 12 container", "w1: mi caja → no box is called that"]);
+        let memory = memory(&all).unwrap();
+        assert!(memory.en.ends_with(": 3, with 1536MiB of memory, and 1 that declare none"), "{}", memory.en);
+        assert!(memory.es.ends_with(": 3, con 1536MiB de memoria, y 1 que no declaran ninguna"), "{}", memory.es);
+    }
+}
