@@ -59,6 +59,19 @@ pub fn check(id: &str, points: u64, verdict: Verdict, cause: Option<Verdict>) ->
     }
 }
 
+/// Four machines, of a box and of one that nothing served for.
+pub fn machines(name: &str, missing: Option<Text>) -> MachinesRecord {
+    let of = |reference: &str, machines: &[&str]| BoxRecord {
+        reference: reference.to_owned(),
+        machines: machines.iter().map(|m| (*m).to_owned()).collect(),
+        stand_in: None,
+        missing: None,
+    };
+    let node = Some("Debian 12 container".to_owned());
+    let served = BoxRecord { stand_in: node, ..of(name, &["master", "worker1", "worker2"]) };
+    MachinesRecord { provider: "docker".to_owned(), boxes: vec![served, BoxRecord { missing, ..of(name, &[name]) }] }
+}
+
 fn finding(subject: &str, fact: &str, expected: &str, observed: &str, holds: bool) -> Finding {
     Finding {
         subject: subject.to_owned(),
@@ -293,6 +306,8 @@ pub fn hostile() -> RunRecord {
         (image.reference, image.service) = (HOSTILE.to_owned(), HOSTILE.to_owned());
         image.missing = Some(nasty.clone());
     }
+    record.submission.vagrantfile = Some(HOSTILE.to_owned());
+    record.machines = Some(machines(HOSTILE, Some(nasty.clone())));
     for check in &mut record.checks {
         check.title = nasty.clone();
         check.explanation = nasty.clone();

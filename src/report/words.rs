@@ -294,7 +294,7 @@ pub fn phase(name: &str, lang: Lang) -> &str {
         "start" => "arranque",
         "start-over" => "reinicio",
         "machines" => "máquinas",
-        "provision" => "aprovisionamiento",
+        "provision" => "aprovisionar",
         "start again under the scenario's limits" => "nuevo arranque con los límites del escenario",
         "checks" => "comprobación",
         "evidence" => "evidencia",
