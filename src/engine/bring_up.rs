@@ -1,6 +1,7 @@
 //! Bringing both layers up, side by side: neither needs the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::place::Place;
 use super::{Progress, RunOptions, sources};
@@ -51,10 +52,17 @@ async fn machines(
         submission: plan.submission.clone(),
         image: NODE.to_owned(),
         up: plan.scenario.budgets.machines,
-        provision: plan.scenario.budgets.provision,
+        provision: provisioning(plan),
         told: Arc::new(move |step| progress(step.into())),
     };
     vagrant::up(site, &request).await.map_err(|e| e.text())
+}
+
+/// Patience is for one thing that does not come; a provisioning waits for many, and is never hurried below two minutes.
+fn provisioning(plan: &Plan) -> Duration {
+    const LEAST: Duration = Duration::from_secs(120);
+    let budget = plan.scenario.budgets.provision;
+    plan.options.patience.map_or(budget, |patience| patience.saturating_mul(10).max(LEAST).min(budget))
 }
 
 async fn services(
@@ -94,9 +102,10 @@ async fn services(
         family: |reference| Catalogue::shipped().family_of(reference),
         fetch: plan.scenario.budgets.fetch,
         build: plan.scenario.budgets.build,
-        ready: plan.options.patience.map_or(plan.scenario.budgets.ready, |p| {
-            p.max(std::time::Duration::from_secs(30)).min(plan.scenario.budgets.ready)
-        }),
+        ready: plan
+            .options
+            .patience
+            .map_or(plan.scenario.budgets.ready, |p| p.max(Duration::from_secs(30)).min(plan.scenario.budgets.ready)),
         overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
         demanded_memory: plan.scenario.demanded_memory_bytes,
         as_of,
