@@ -1,9 +1,11 @@
-//! Where in the submission to look for what a check found: by its kind, what it saw, the services it looks at, their logs.
+//! Where in the submission to look for what a check found: by its kind, what it saw, the services and machines it looks at,
+//! their logs.
 //!
 //! Pure but for reading the submission's own files. Only what failed, and an error that is about the submission's own files,
 //! has places; where none is sure, there is none.
 
 mod clue;
+mod machines;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,8 +18,10 @@ pub(super) use self::clue::Clue;
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::record::{CheckRecord, Verdict};
+use crate::stack::machines::Machines;
 use crate::stack::{LeftOut, Service, Stack};
 use crate::submission::bind::Binding;
+use crate::submission::machines::Vagrantfile;
 use crate::submission::policy::{Action, Hit};
 use crate::submission::whereabouts::{LookAt, View};
 
@@ -39,6 +43,8 @@ struct Scene<'a> {
     services: &'a BTreeMap<String, Service>,
     roles: &'a BTreeMap<String, Binding>,
     logs: &'a BTreeMap<String, String>,
+    vagrantfile: Option<&'a Vagrantfile>,
+    machines: &'a Machines,
 }
 
 /// What is asked of the scene: a check as it was planned.
@@ -73,6 +79,8 @@ pub(super) async fn mark(
             services: &stack.services,
             roles: &stack.roles,
             logs: &logs,
+            vagrantfile: stack.submission.vagrantfile.as_ref(),
+            machines: &stack.machines,
         };
         let all = asked.iter().zip(&clues).zip(&seen).take_while(|_| !late.load(Ordering::Relaxed));
         all.map(|((asked, clue), check)| scene.places(asked, clue, check)).collect::<Vec<_>>()
@@ -130,7 +138,7 @@ impl Scene<'_> {
             "mysql" => service.map_or_else(Vec::new, |name| self.database(name, clue)),
             "page" | "http" => app().map_or_else(Vec::new, |name| self.page(name, clue)),
             "round_trip" => self.round_trip(asked),
-            _ => Vec::new(),
+            _ => self.of_machines(asked, check),
         }
     }
 

@@ -6,6 +6,8 @@ use super::*;
 use crate::expect::{Facts, Finding, Place};
 use crate::record::fixture;
 use crate::stack::ImageState;
+use crate::stack::machines::{Playbook, Provisioned, Task};
+use crate::submission::machines::{Loaded, MachineDef};
 use crate::submission::whereabouts::testing::{COMPOSE, Files};
 use crate::text::Text;
 
@@ -17,6 +19,8 @@ struct World {
     services: BTreeMap<String, Service>,
     roles: BTreeMap<String, Binding>,
     logs: BTreeMap<String, String>,
+    vagrantfile: Option<Vagrantfile>,
+    machines: Machines,
 }
 
 impl World {
@@ -30,6 +34,8 @@ impl World {
             services: BTreeMap::from([service("app"), service("db")]),
             roles: BTreeMap::from([("app".to_owned(), bound("app")), ("db".to_owned(), bound("db"))]),
             logs: BTreeMap::new(),
+            vagrantfile: None,
+            machines: Machines::default(),
         }
     }
 
@@ -67,6 +73,8 @@ impl World {
             services: &self.services,
             roles: &self.roles,
             logs: &self.logs,
+            vagrantfile: self.vagrantfile.as_ref(),
+            machines: &self.machines,
         };
         let finding = |(subject, fact): &(&str, &str)| Finding {
             subject: (*subject).to_owned(),
@@ -351,4 +359,54 @@ async fn a_run_does_not_wait_for_what_takes_too_long() {
     assert!(reading.await.unwrap().is_none());
     drop(go_on);
     assert_eq!(heard.recv_timeout(Duration::from_secs(20)), Ok(true), "it is told to stop");
+}
+
+fn with_machines() -> World {
+    let text = "Vagrant.configure(\"2\") do |config|\n  config.vm.define \"a\"\n  config.vm.define \"b\"\nend\n";
+    let play = "- hosts: all\n  tasks:\n    - name: x\n      command: y\n";
+    let at = |line| Some(Place { file: "Vagrantfile".to_owned(), line, column: 1 });
+    let def = |name: &str, line| MachineDef { name: name.to_owned(), at: at(line), ..MachineDef::default() };
+    let loaded = Loaded::Machines(vec![def("a", 2), def("b", 3)]);
+    World {
+        vagrantfile: Some(Vagrantfile { path: "Vagrantfile".into(), loaded }),
+        ..World::of(Files::usual(&[("Vagrantfile", text), ("site.yml", play)]))
+    }
+}
+
+#[test]
+fn a_machine_leads_to_its_definition() {
+    let (world, clue) = (with_machines(), Clue::default());
+    assert_eq!(world.failed("machine", &[], &clue, &[("b", "running"), ("b", "ssh")]), ["Vagrantfile:3"]);
+    assert_eq!(
+        world.failed("disk", &[], &clue, &[("a", "present"), ("b", "present")]),
+        ["Vagrantfile:2", "Vagrantfile:3"]
+    );
+    // The play formats it, and which line of it should is not known.
+    assert_eq!(world.failed("disk", &[], &clue, &[("a", "formatted")]), NONE);
+    assert_eq!(world.failed("machine", &[], &clue, &[("c", "running")]), NONE);
+}
+
+#[test]
+fn what_vagrant_could_not_read_leads_to_its_line() {
+    let at = Some(Place { file: "Vagrantfile".to_owned(), line: 4, column: 1 });
+    let loaded = Loaded::Refused { text: Text::same("syntax error"), at };
+    let vagrantfile = Some(Vagrantfile { path: "Vagrantfile".into(), loaded });
+    let world = World { vagrantfile, ..with_machines() };
+    assert_eq!(world.failed("vagrantfile", &[], &Clue::default(), &[("", "valid")]), ["Vagrantfile:4"]);
+    assert_eq!(with_machines().failed("vagrantfile", &[], &Clue::default(), &[("", "machines")]), NONE);
+}
+
+#[test]
+fn a_provisioning_leads_to_the_task_that_its_sentence_names() {
+    let task = |at: &str| Task { name: "x".to_owned(), at: Some(at.to_owned()), ..Task::default() };
+    let world = |said: &str| {
+        let play =
+            Playbook { tasks: vec![task("site.yml:2")], unfinished: vec![task("site.yml:3")], ..Playbook::default() };
+        let why = Some(LeftOut { reason: None, text: Text::same(said) });
+        let provisioned = Some(Provisioned { plays: vec![play], why, ..Provisioned::default() });
+        World { machines: Machines { provisioned, ..Machines::default() }, ..with_machines() }
+    };
+    let of = |said: &str| world(said).failed("ansible", &[], &Clue::default(), &[("", "ok")]);
+    assert_eq!(of("the task `x` (site.yml:3), module `command`, failed"), ["site.yml:3"]);
+    assert_eq!(of("the playbook ran and changed nothing on any machine"), NONE);
 }

@@ -17,7 +17,7 @@ use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, ProbeKind}
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
-use crate::submission::machines::MachineDef;
+use crate::submission::machines::{DiskDef, MachineDef};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -202,11 +202,8 @@ fn judge(def: &MachineDef, disks: &[Disk], mounts: &[Mount], min: u64) -> Seen {
             format!("el disco adicional {device} tiene un sistema de archivos ({holds}) y no está montado"),
         ))
     } else {
-        let at = best.at.iter().map(|at| crate::sanitize::line(at, 100)).collect::<Vec<_>>().join(", ");
-        Some(Text::new(
-            format!("the extra disk {device} ({holds}) is mounted at {at}"),
-            format!("el disco adicional {device} ({holds}) está montado en {at}"),
-        ))
+        // Where it is mounted, the facts say; of several machines this one is not to be explained.
+        None
     };
     seen
 }
@@ -220,12 +217,14 @@ fn absent(def: &MachineDef, largest: Option<&Disk>) -> Text {
             format!("su disco adicional más grande, {device}, tiene {bytes} bytes"),
         );
     }
-    let names = |of: &dyn Fn(&crate::submission::machines::DiskDef) -> bool| {
+    let names = |of: &dyn Fn(&DiskDef) -> bool| {
         let names = def.disks.iter().filter(|disk| of(disk)).map(|disk| crate::sanitize::line(&disk.name, 100));
         names.collect::<Vec<_>>().join(", ")
     };
-    let loose = names(&|disk| !disk.attached);
-    let unmade = names(&|disk| disk.attached && disk.bytes.is_none());
+    // Of what is only attached nobody said how large it is.
+    let only_attached = |disk: &DiskDef| disk.bytes.is_none() && (disk.attached || disk.spelling == "storageattach");
+    let loose = names(&|disk| !disk.attached && !only_attached(disk));
+    let unmade = names(&only_attached);
     match (loose.is_empty(), unmade.is_empty()) {
         (true, true) => Text::new("it has no extra disk", "no tiene disco adicional"),
         (false, true) => Text::new(
@@ -359,6 +358,13 @@ mod tests {
         assert_eq!(why(&[("a.vdi", Some(FIVE), false)]), "it has no extra disk: a.vdi is made and not attached to it");
         assert_eq!(
             why(&[("a.vdi", Some(FIVE), false), ("b.vdi", None, true)]),
+            "it has no extra disk: a.vdi is made, and b.vdi is attached"
+        );
+        let other = DiskDef { name: "b.vdi".into(), spelling: "storageattach".into(), ..DiskDef::default() };
+        let mut both = def(&[("a.vdi", Some(FIVE), false)]);
+        both.disks.push(other);
+        assert_eq!(
+            judge(&both, &[], &[], FIVE).why.unwrap().en,
             "it has no extra disk: a.vdi is made, and b.vdi is attached"
         );
         let small = judge(&def(&[("a.vdi", Some(512 << 20), true)]), &[disk(512 << 20, None, &[])], &[], FIVE);

@@ -6,6 +6,7 @@
 mod build;
 mod frames;
 mod literals;
+mod machines;
 mod own;
 mod refused;
 mod sql;
