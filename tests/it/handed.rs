@@ -82,7 +82,7 @@ fn a_zip_is_inspected_and_planned_as_its_folder_is() {
     assert_eq!(view["path"], zip.canonicalize().expect("it is there").display().to_string());
     let (code, out, err) = desk.run(&[&"plan", &zip, &"--scenario", &"seed"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(out.contains("ana maría.zip (docker-compose.yml)") && out.contains("db-by-name"), "{out}");
+    assert!(out.contains("ana maría.zip (docker-compose.yml, Vagrantfile)") && out.contains("db-by-name"), "{out}");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn a_plan_is_printed_in_the_order_of_running() {
     assert_eq!((code, stderr.as_str()), (0, ""));
     insta::assert_snapshot!(stdout.replace(root().to_str().unwrap(), "ROOT"), @r"
     scenario    A small one (small)
-    submission  ROOT/scenarios/seed/reference (docker-compose.yml)
+    submission  ROOT/scenarios/seed/reference (docker-compose.yml, Vagrantfile)
     app         app: `app` is the only one built from the submission (`./app`)
     db          db: `db` is the only one of `mysql`: image `mysql:5.7`
     points      12.5 (checks: 2 with points, 1 without)
@@ -125,7 +125,7 @@ fn a_plan_is_printed_in_the_order_of_running() {
     assert_eq!((code, stderr.as_str()), (0, ""));
     insta::assert_snapshot!(stdout.replace(root().to_str().unwrap(), "ROOT"), @r"
     escenario  Uno pequeño (small)
-    entrega    ROOT/scenarios/seed/reference (docker-compose.yml)
+    entrega    ROOT/scenarios/seed/reference (docker-compose.yml, Vagrantfile)
     app        app: `app` es el único construido desde la entrega (`./app`)
     db         db: `db` es el único de `mysql`: imagen `mysql:5.7`
     puntos     2.5 (comprobaciones: 1 con puntos, 0 sin ellos)
