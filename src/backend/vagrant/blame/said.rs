@@ -85,6 +85,12 @@ pub(super) static WRITTEN_WRONG: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) static ABSENT_FILE: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"Could not find or access '([^']*)'|could not find (?:the )?src=|Unable to retrieve file contents")
 });
+/// A file of a synced folder that is looked for on the machine.
+pub(super) static SYNCED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(/(?:vagrant|home/vagrant/sync)\b[\w./-]*)[^\n]*(?:not found|No such file or directory|does not exist|is missing)",
+    )
+});
 pub(super) static UNDEFINED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"'[^'\n]*' is undefined|undefined variable|AnsibleUndefinedVariable|'(dict|list|ansible\.\S+) object' has no attribute",

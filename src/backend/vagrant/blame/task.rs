@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::said::{
     ABSENT, ABSENT_FILE, CONTAINED, DISK, FACT, FETCHES, FETCHING, LIBRARY, NO_PROGRAM, OF_A_SYSTEM, OF_CENTOS,
-    PARAMETERS, PARTITIONS, PROGRAMS, REMOVED, SERVICE, STARTING, UNDEFINED, UNFETCHED, URL, WRITTEN_WRONG,
+    PARAMETERS, PARTITIONS, PROGRAMS, REMOVED, SERVICE, STARTING, SYNCED, UNDEFINED, UNFETCHED, URL, WRITTEN_WRONG,
 };
 use super::{Seen, Verdict};
 use crate::backend::blame;
@@ -39,7 +39,19 @@ pub(super) fn of(task: &Task, seen: &Seen<'_>) -> Verdict {
         .or_else(|| disk(&all, task, seen))
         .or_else(|| network(task, &all))
         .or_else(|| system(task, &all, seen))
-        .unwrap_or_else(|| Verdict::own(Text::new("it is the submission's own", "es de la propia entrega")))
+        .unwrap_or_else(|| own(task))
+}
+
+/// Nothing that is not the submission's explains it.
+fn own(task: &Task) -> Verdict {
+    if let Some(found) = SYNCED.captures(&task.message) {
+        let path = super::shown(&found[1]);
+        return Verdict::own(Text::new(
+            format!("{path} is not on the machine: is its folder synced, and the file handed in?"),
+            format!("{path} no está en la máquina: ¿se sincroniza su carpeta y se entregó el archivo?"),
+        ));
+    }
+    Verdict::own(Text::new("nothing but the task itself explains it", "nada lo explica más que la propia tarea"))
 }
 
 /// A mistake that is the same wherever it runs.

@@ -182,6 +182,14 @@ fn disks_that_were_not_declared_are_the_submissions() {
 }
 
 #[test]
+fn what_is_not_in_a_synced_folder_is_named() {
+    let copy = |said: &str| ran(vec![Task { message: said.into(), ..task("names", "failed") }]);
+    is(&copy("Source /vagrant/files/hosts not found"), None, "/vagrant/files/hosts is not on the machine");
+    is(&copy("cat: /vagrant/x: No such file or directory"), None, "/vagrant/x is not on the machine");
+    is(&copy("non-zero return code rc=1"), None, "nothing but the task itself");
+}
+
+#[test]
 fn what_was_not_reached() {
     let away = |address: &str, inventory: Option<&str>| {
         let mut node = node("master");
