@@ -182,7 +182,9 @@ fn planned(
         #[command(flatten)]
         planning: Planning,
     }
-    let patience = patience.map(|asked| asked.max(mutant.patience.unwrap_or_default()));
+    // One that waits for what never comes says itself for how long.
+    let own = mutant.args.iter().any(|arg| arg == "--patience");
+    let patience = patience.filter(|_| !own).map(|asked| asked.max(mutant.patience.unwrap_or_default()));
     let mut line = vec!["grade".to_owned(), submission.display().to_string(), "--scenario".to_owned(), file.to_owned()];
     line.extend(patience.into_iter().flat_map(|p| ["--patience".to_owned(), show_duration(p)]));
     line.extend(mutant.args.iter().cloned());

@@ -58,11 +58,11 @@ async fn machines(
     vagrant::up(site, &request).await.map_err(|e| e.text())
 }
 
-/// Patience is for one thing that does not come; a provisioning waits for many, and is never hurried below two minutes.
+/// Patience is for one thing that does not come; a provisioning waits for many, and is never hurried below three minutes.
 fn provisioning(plan: &Plan) -> Duration {
-    const LEAST: Duration = Duration::from_secs(120);
+    const LEAST: Duration = Duration::from_secs(180);
     let budget = plan.scenario.budgets.provision;
-    plan.options.patience.map_or(budget, |patience| patience.saturating_mul(10).max(LEAST).min(budget))
+    plan.options.patience.map_or(budget, |patience| patience.saturating_mul(15).max(LEAST).min(budget))
 }
 
 async fn services(
