@@ -109,8 +109,8 @@ fn changed_nothing(seen: &Seen<'_>) -> Option<LeftOut> {
     }
     if let Some(task) = on_machines().find(|task| skipped_for_family(task, seen)) {
         let why = Text::new(
-            format!("is for another system than the stand-in is (`{}`)", condition(task)),
-            format!("es para otro sistema que el del sustituto (`{}`)", condition(task)),
+            format!("it is for another system than the node that stands in (`{}`)", condition(task)),
+            format!("es para otro sistema que el del nodo sustituto (`{}`)", condition(task)),
         );
         return Some(left_out(task, Verdict::undecided(Reason::StandIn, why), "was skipped", "se omitió"));
     }
@@ -235,7 +235,8 @@ fn failed(task: &Task, verdict: Verdict) -> LeftOut {
 /// The sentence: task, module, place, host, what it said, and why.
 fn left_out(task: &Task, verdict: Verdict, en: &str, es: &str) -> LeftOut {
     let (name, module, host, at) = (shown(&task.name), shown(task.short_module()), shown(&task.host), place(task));
-    let said = sanitize::line(&task.message, 300);
+    // Of one that was skipped the condition says all.
+    let said = if task.status == "skipped" { String::new() } else { sanitize::line(&task.message, 300) };
     let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
     let (why_en, why_es) = (verdict.because.en, verdict.because.es);
     LeftOut {
