@@ -8,14 +8,23 @@ use std::time::Duration;
 use crate::exec::local::Local;
 use crate::exec::{Cmd, Shell};
 
-/// What the names of files begin with that `lab-store` and `lab-disks` put behind a lab's devices.
-const STORES: [&str; 2] = ["imparcial-store", "imparcial-disk-"];
+/// The file's name that `lab-store` puts behind a lab's device.
+const STORE: &str = "imparcial-store";
+/// What the names of files begin with that `lab-disks` puts behind machines' disks. They lie in a lab's own filesystem, and
+/// nothing tells by their path whether that lab still lives; but a device that is made whole goes with its last user.
+const DISK: &str = "imparcial-disk-";
+/// So long a disk is not made whole yet, at most.
+const MAKING: Duration = Duration::from_secs(1);
 
 /// Lets go of every device whose file is that of a lab that is gone: a file that is deleted is no living lab's. Where
 /// something still uses one, the kernel keeps it until that ends.
 pub(crate) async fn release() {
     let block = Path::new("/sys/block");
-    for name in left(block) {
+    let found = left(block);
+    if found.iter().any(|name| file_of(&block.join(name)).is_some_and(|file| file.starts_with(DISK))) {
+        tokio::time::sleep(MAKING).await;
+    }
+    for name in found {
         // Numbers are given out again, and the ones before may have taken seconds: it is looked at anew.
         if !is_left(&block.join(&name)) {
             continue;
@@ -36,11 +45,20 @@ fn left(block: &Path) -> Vec<OsString> {
     devices.filter(|device| is_left(&device.path())).map(|device| device.file_name()).collect()
 }
 
-/// Whether the file of this device, a folder of `/sys/block`, is a lab's and deleted.
+/// Whether this device, a folder of `/sys/block`, is of a lab that is gone: its file is a lab's and deleted, or it is a disk
+/// that would not go by itself.
 fn is_left(device: &Path) -> bool {
     let behind = fs::read_to_string(device.join("loop/backing_file")).unwrap_or_default();
-    let file = behind.trim_end().strip_suffix(" (deleted)").and_then(|path| path.rsplit('/').next());
-    file.is_some_and(|file| STORES.iter().any(|store| file.starts_with(store)))
+    let deleted = behind.trim_end().ends_with(" (deleted)");
+    let goes_by_itself = || fs::read_to_string(device.join("loop/autoclear")).is_ok_and(|flag| flag.trim() == "1");
+    file_of(device).is_some_and(|file| (file == STORE && deleted) || (file.starts_with(DISK) && !goes_by_itself()))
+}
+
+/// The name of the file behind a device.
+fn file_of(device: &Path) -> Option<String> {
+    let behind = fs::read_to_string(device.join("loop/backing_file")).ok()?;
+    let path = behind.trim_end();
+    path.strip_suffix(" (deleted)").unwrap_or(path).rsplit('/').next().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -62,5 +80,16 @@ mod tests {
         assert_eq!(left(block.path()), ["loop0"]);
         fs::write(block.path().join("loop0/loop/backing_file"), "/srv/disk.img\n").unwrap();
         assert!(!is_left(&block.path().join("loop0")), "its number was given to another");
+    }
+
+    #[test]
+    fn a_disk_that_goes_with_its_last_user_is_let_be() {
+        let block = tempfile::tempdir().unwrap();
+        for (device, autoclear) in [("loop3", "0\n"), ("loop4", "1\n")] {
+            fs::create_dir_all(block.path().join(device).join("loop")).unwrap();
+            fs::write(block.path().join(device).join("loop/backing_file"), "/imparcial-disk-w1-sdb\n").unwrap();
+            fs::write(block.path().join(device).join("loop/autoclear"), autoclear).unwrap();
+        }
+        assert_eq!(left(block.path()), ["loop3"]);
     }
 }
