@@ -51,6 +51,18 @@ module ImparcialLenient
   end
   Vagrant::Environment.prepend(NoPlugins)
 
+  # The same where Vagrant is in the middle of asking already, since it read the home Vagrantfile for it.
+  module NoneConfigured
+    def finalize!
+      super
+      return unless @plugins.respond_to?(:each_key)
+
+      PLUGINS.merge(@plugins.keys.map(&:to_s))
+      @plugins = {}
+    end
+  end
+  Vagrant.plugin("2").manager.config[:vagrant].prepend(NoneConfigured)
+
   # A section of a plugin that is not here. One that is a slip of the pen for Vagrant's own stays an error.
   module Sections
     OWN = %w[vm ssh nfs vagrant trigger winrm winssh push package].freeze
