@@ -236,7 +236,7 @@ fn failed(task: &Task, verdict: Verdict) -> LeftOut {
 fn left_out(task: &Task, verdict: Verdict, en: &str, es: &str) -> LeftOut {
     let (name, module, host, at) = (shown(&task.name), shown(task.short_module()), shown(&task.host), place(task));
     // Of one that was skipped the condition says all.
-    let said = if task.status == "skipped" { String::new() } else { sanitize::line(&task.message, 300) };
+    let said = if task.status == "skipped" { String::new() } else { sanitize::line(own_words(&task.message), 300) };
     let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
     let (why_en, why_es) = (verdict.because.en, verdict.because.es);
     LeftOut {
@@ -250,6 +250,11 @@ fn left_out(task: &Task, verdict: Verdict, en: &str, es: &str) -> LeftOut {
 
 fn place(task: &Task) -> String {
     task.at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default()
+}
+
+/// What a task said, without the place that Ansible adds: it is that of our copy, and the sentence has the submission's.
+fn own_words(message: &str) -> &str {
+    message.split_once("The error appears to be in").map_or(message, |(before, _)| before).trim_end()
 }
 
 fn condition(task: &Task) -> String {

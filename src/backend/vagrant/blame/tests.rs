@@ -187,6 +187,11 @@ fn what_is_not_in_a_synced_folder_is_named() {
     is(&copy("Source /vagrant/files/hosts not found"), None, "/vagrant/files/hosts is not on the machine");
     is(&copy("cat: /vagrant/x: No such file or directory"), None, "/vagrant/x is not on the machine");
     is(&copy("non-zero return code rc=1"), None, "nothing but the task itself");
+    is(
+        &copy("x went wrong\n\nThe error appears to be in '/work/machines/a.yml': line 3"),
+        None,
+        "(x went wrong): nothing",
+    );
 }
 
 #[test]
