@@ -134,9 +134,14 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
                     at: None,
                     service: None,
                 });
-            } else if let Err(error) = lab.down().await {
-                record.errors.push(error.text());
-                record.errors.push(lab.what_is_left());
+            } else {
+                let provider = plan.options.provider;
+                let destroyed = backend::vagrant::destroy(&lab.site(), provider, &plan.submission).await;
+                record.errors.extend(destroyed.err().map(|error| error.text()));
+                if let Err(error) = lab.down().await {
+                    record.errors.push(error.text());
+                    record.errors.push(lab.what_is_left());
+                }
             }
             phase(&mut record, "teardown", started, clock);
         }
@@ -190,9 +195,6 @@ async fn inside(
         }
     }
     let Tried { stack, outcomes, exhibits, logs, lost } = tried;
-    if let Err(error) = backend::vagrant::destroy(&site, &stack).await {
-        record.errors.push(error.text());
-    }
     let clues: Vec<_> = outcomes.iter().map(where_to_look::Clue::of).collect();
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
     exhibits.link(plan, &stack, &mut record.checks);

@@ -38,9 +38,10 @@ pub(super) const COPY: &str = "submission";
 /// reach of these: a lab contains accidents, not attackers.
 const CAPABILITIES: [&str; 8] =
     ["SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_NICE", "IPC_LOCK", "DAC_READ_SEARCH", "SYSLOG"];
-/// Loop devices, what hands them out, and their partitions, which the kernel numbers in a range that other disks share:
-/// the store, and the disks of machines. And what their distributed filesystem is mounted through.
-const DEVICES: [&str; 4] = ["b 7:* rmw", "c 10:237 rmw", "b 259:* rmw", "c 10:229 rmw"];
+/// Loop devices and what hands them out, for
+/// the store and the disks of machines, and what their distributed filesystem is mounted through.
+const DEVICES: [&str; 3] = ["b 7:* rmw", "c 10:237 rmw", "c 10:229 rmw"];
+const PARTITIONS: &str = "b 259:* rmw";
 /// A fork bomb ends in the lab, not with the host.
 const PROCESSES: i64 = 16_384;
 
@@ -243,6 +244,17 @@ struct Up {
     agents: Agents,
 }
 
+/// What a lab may use. Partitions only where no disk of the host has a number of their range.
+fn devices() -> Vec<String> {
+    let all = std::fs::read_dir("/sys/dev/block").into_iter().flatten().flatten();
+    let mut others = all.filter(|entry| {
+        let target = std::fs::read_link(entry.path()).unwrap_or_default();
+        entry.file_name().to_string_lossy().starts_with("259:") && !target.to_string_lossy().contains("/loop")
+    });
+    let partitions = others.next().is_none().then_some(PARTITIONS);
+    DEVICES.into_iter().chain(partitions).map(str::to_owned).collect()
+}
+
 async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, LabError> {
     let tried = || format!("create the lab {name}");
     let info = host.docker().info().await.map_err(|e| host.explain(tried(), &e))?;
@@ -270,7 +282,7 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, Lab
             network_mode: Some(spec.network.clone()),
             pids_limit: Some(PROCESSES),
             mounts: layers::shared(host).await.map(|layers| vec![layers]),
-            device_cgroup_rules: Some(DEVICES.map(String::from).to_vec()),
+            device_cgroup_rules: Some(devices()),
             // Its readiness is read from its log, and a host's own choice of driver may keep none.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),
             ..HostConfig::default()

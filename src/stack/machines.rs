@@ -70,6 +70,8 @@ pub struct Provisioned {
     pub ok: bool,
     /// It was ended because its time was over; what ran then.
     pub hung: Option<String>,
+    /// When it ended, in seconds of the epoch.
+    pub ended_s: f64,
     /// What Vagrant printed, without its progress noise.
     pub output: String,
     /// Each playbook run, in order.
@@ -94,7 +96,7 @@ pub struct Playbook {
 }
 
 /// A task on a host, with what came of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Task {
     pub host: String,
     pub play: String,
@@ -109,6 +111,8 @@ pub struct Task {
     pub provided: bool,
     /// What stood in for the module: `yum → apt: docker → docker.io`.
     pub mapped: Option<String>,
+    /// When its line was written, in seconds of the epoch; 0 where that is not said.
+    pub at_s: f64,
     pub message: String,
     /// `playbooks/site.yml:12` of the submission.
     pub at: Option<String>,

@@ -92,6 +92,7 @@ fn task(line: &Value, log: &Log<'_>) -> Task {
         provided: flag("provided"),
         mapped: long(line, "mapped"),
         message: long(line, "message").unwrap_or_default(),
+        at_s: line["at_s"].as_f64().unwrap_or_default(),
         at: name(line, "at").and_then(|at| below(&at, log.roots)),
         command: long(line, "cmd"),
         when: long(line, "when"),

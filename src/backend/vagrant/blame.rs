@@ -42,6 +42,9 @@ impl Seen<'_> {
     }
 }
 
+/// A command that says nothing for so long, in seconds, waits for what does not come.
+const HANGS_S: f64 = 60.0;
+
 /// What a failure comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Verdict {
@@ -75,6 +78,7 @@ pub fn why(seen: &Seen<'_>) -> Option<LeftOut> {
         return Some(left);
     }
     if let Some(hung) = &run.hung {
+        // A second run has less time than the first had.
         return Some(of_hang(hung, seen));
     }
     let said = output::of(&run.output, seen);
@@ -147,7 +151,9 @@ pub fn changed_again(second: &[Playbook]) -> Vec<&Task> {
 fn really_changed(task: &Task) -> bool {
     let prints = matches!(task.short_module(), "command" | "shell" | "raw")
         && task.command.as_deref().is_some_and(task::only_prints);
-    task.status == "changed" && !prints
+    // These change the run's own memory, or a file of the controller's.
+    let elsewhere = matches!(task.short_module(), "fetch" | "add_host" | "group_by" | "set_fact");
+    task.status == "changed" && !prints && !elsewhere
 }
 
 /// The first task of a playbook that broke it, with the submission's own before any other.
@@ -171,7 +177,10 @@ fn in_context(index: usize, playbook: &Playbook, seen: &Seen<'_>) -> Verdict {
     if verdict.reason.is_some() || verdict.certain {
         return verdict;
     }
-    let earlier = playbook.tasks[..index].iter().find_map(|before| {
+    // Of the playbooks before it too: each machine may have one of its own.
+    let others = seen.provisioned.plays.iter().take_while(|other| !std::ptr::eq(*other, playbook));
+    let before = others.flat_map(|other| &other.tasks).chain(&playbook.tasks[..index]);
+    let earlier = { before }.find_map(|before| {
         if skipped_for_family(before, seen) {
             return Some((before, Reason::StandIn));
         }
@@ -211,9 +220,12 @@ fn of_hang(hung: &str, seen: &Seen<'_>) -> LeftOut {
         );
         return LeftOut { reason: Some(Reason::Host), text };
     };
-    let runs = matches!(task.short_module(), "command" | "shell" | "script" | "raw") && task.command.is_some();
-    let waits = runs || matches!(task.short_module(), "pause" | "wait_for");
-    let verdict = if waits && !task::fetches(task) {
+    let runs = matches!(task.short_module(), "command" | "shell" | "raw");
+    // What a script does inside, nobody here can tell.
+    let waits = task.short_module() == "pause" || (runs && task.command.as_deref().is_some_and(task::only_waits));
+    // One that had only just begun was kept from its end by those before it, or by a slow host.
+    let long = seen.provisioned.ended_s - task.at_s >= HANGS_S;
+    let verdict = if waits && long && !seen.again && !task::fetches(task) {
         Verdict::own(Text::new("it waits for what does not come", "espera algo que no llega"))
     } else {
         let why = Text::new(

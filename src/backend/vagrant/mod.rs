@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use super::{BackendError, Site, getting};
 use crate::exec::{Cmd, ShellExt};
 use crate::notice::{Notice, Reason};
+use crate::stack::LeftOut;
 use crate::stack::machines::{Machines, Node};
-use crate::stack::{LeftOut, Stack};
 use crate::submission::Submission;
 use crate::submission::machines::{Loaded, MachineDef, Vagrantfile};
 use crate::text::Text;
@@ -126,7 +126,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     let up = run::up(&ground, "docker", &machines.nodes, request.up).await?;
     machines.up_output = up.text.clone();
     log.evidence.push(("vagrant-up.txt".to_owned(), up.text.clone().into_bytes()));
-    run::mark(site, &mut machines.nodes, &up, request.up).await?;
+    run::mark(site, &mut machines.nodes, &prepared.nonce, &up, request.up).await?;
 
     let asked = defs.iter().any(|def| !def.provisioners.is_empty());
     if asked && machines.nodes.iter().any(Node::is_up) {
@@ -144,6 +144,8 @@ pub(crate) struct Prepared {
     pub(crate) notices: Vec<Notice>,
     /// What the home Vagrantfile reads.
     given: String,
+    /// What labels of machines' containers begin with.
+    nonce: String,
 }
 
 /// A fresh copy of the submission, the nodes' image, the disks, and what the home Vagrantfile gives each machine.
@@ -157,16 +159,23 @@ pub(crate) async fn prepare(ground: &Ground<'_>, defs: &[MachineDef], image: &st
     site.shell.must(&Cmd::new(["rm", "-rf", "--", &stale]).timeout(minute)).await?;
     run::pull(site, image).await?;
     let disks = nodes::disks(site, defs).await?;
-    let nodes::Planned { nodes, given, notices } = nodes::plan(defs, image, &disks, run::cores(site).await);
+    let nonce = format!("{:016x}/", nonce());
+    let nodes::Planned { nodes, given, notices } = nodes::plan(defs, image, &nonce, &disks, run::cores(site).await);
     let given = serde_json::json!({ "machines": given }).to_string();
     site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(given.clone()).timeout(minute)).await?;
-    Ok(Prepared { nodes, notices, given })
+    Ok(Prepared { nodes, notices, given, nonce })
 }
 
-/// Ends what outlives the place: virtual machines of the host.
-pub async fn destroy(site: &Site, stack: &Stack) -> Result<(), BackendError> {
-    match &stack.submission.vagrantfile {
-        Some(file) if stack.machines.provider == virtualbox::NAME => virtualbox::destroy(site, file).await,
+/// What the services of the same engine cannot know: no container of theirs is taken for a machine.
+fn nonce() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// Ends what outlives the place: virtual machines of the host, however far they came.
+pub async fn destroy(site: &Site, provider: Provider, submission: &Submission) -> Result<(), BackendError> {
+    match (provider, &submission.vagrantfile) {
+        (Provider::VirtualBox, Some(file)) => virtualbox::destroy(site, file).await,
         _ => Ok(()),
     }
 }
@@ -205,8 +214,14 @@ fn not_here(text: Text) -> LeftOut {
     LeftOut { reason: Some(Reason::NotHere), text }
 }
 
-/// By machine and device: the loop device, or why there is none.
-pub(crate) type Disks = BTreeMap<(String, String), Result<String, String>>;
+/// The machines' disks.
+#[derive(Debug, Default)]
+pub struct Disks {
+    /// By machine and device: the loop device, or why there is none.
+    pub made: BTreeMap<(String, String), Result<String, String>>,
+    /// Whether a node may be given numbers of partitions.
+    pub partitions: bool,
+}
 
 /// What a bring-up says while it goes on.
 struct Log {

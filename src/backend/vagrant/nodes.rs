@@ -40,6 +40,8 @@ pub struct Planned {
 struct Made {
     made: BTreeMap<String, String>,
     failed: BTreeMap<String, String>,
+    /// Numbers of partitions are those of loop devices only: no disk of the host has one.
+    partitions: bool,
 }
 
 /// The declared disks of a machine with the names that VirtualBox gives them; those that are attached and have a size.
@@ -57,11 +59,11 @@ pub(super) async fn disks(site: &Site, defs: &[MachineDef]) -> Result<Disks, Bac
         })
         .collect();
     if wanted.is_empty() {
-        return Ok(Disks::new());
+        return Ok(Disks::default());
     }
     let make = Cmd::new(["lab-disks"]).stdin(json!(wanted).to_string()).timeout(Duration::from_secs(60));
     let said = site.shell.must(&make).await?;
-    let Ok(Made { made, failed }) = serde_json::from_slice(&said.stdout) else {
+    let Ok(Made { made, failed, partitions }) = serde_json::from_slice(&said.stdout) else {
         return Err(BackendError::Other(Text::new(
             format!("lab-disks said something else than it should: {}", said.out()),
             format!("lab-disks dijo otra cosa de la que debía: {}", said.out()),
@@ -70,15 +72,17 @@ pub(super) async fn disks(site: &Site, defs: &[MachineDef]) -> Result<Disks, Bac
     let all = made.into_iter().map(|(key, device)| (key, Ok(device)));
     let all = all.chain(failed.into_iter().map(|(key, why)| (key, Err(why))));
     // A machine's name has no slash: Vagrant keeps a folder of that name.
-    Ok(all.filter_map(|(key, what)| key.rsplit_once('/').map(|(m, d)| ((m.to_owned(), d.to_owned()), what))).collect())
+    let made =
+        all.filter_map(|(key, what)| key.rsplit_once('/').map(|(m, d)| ((m.to_owned(), d.to_owned()), what))).collect();
+    Ok(Disks { made, partitions })
 }
 
 /// What each machine gets.
-pub fn plan(defs: &[MachineDef], image: &str, disks: &Disks, cores: f64) -> Planned {
+pub fn plan(defs: &[MachineDef], image: &str, nonce: &str, disks: &Disks, cores: f64) -> Planned {
     let mut planned = Planned::default();
     for def in defs {
         let mut node = Node { def: def.clone(), ..Node::default() };
-        let mut args = vec![format!("--label={MACHINE}={}", def.name)];
+        let mut args = vec![format!("--label={MACHINE}={nonce}{}", def.name)];
         match boxes::of_machine(def) {
             Served::Node(known) => {
                 node.other_family = known.other_family;
@@ -95,7 +99,7 @@ pub fn plan(defs: &[MachineDef], image: &str, disks: &Disks, cores: f64) -> Plan
             node.left_out = node.left_out.or(Some(other));
         }
         for (device, bytes) in declared(def) {
-            match disks.get(&(def.name.clone(), device.clone())) {
+            match disks.made.get(&(def.name.clone(), device.clone())) {
                 Some(Ok(behind)) => {
                     args.push(format!("--device={behind}:/dev/{device}"));
                     let device = format!("/dev/{device}");
@@ -105,8 +109,8 @@ pub fn plan(defs: &[MachineDef], image: &str, disks: &Disks, cores: f64) -> Plan
                 None => {}
             }
         }
-        if !node.disks.is_empty() {
-            // Their partitions: the kernel gives them numbers of a common range.
+        if !node.disks.is_empty() && disks.partitions {
+            // Their partitions: the kernel gives them numbers of a common range, here of nobody else's.
             args.push("--device-cgroup-rule=b 259:* rw".to_owned());
         }
         let memory = def.memory_bytes.unwrap_or(MEMORY).max(LEAST_MEMORY);
@@ -199,7 +203,9 @@ pub fn blame(def: &MachineDef, said: Option<&str>) -> LeftOut {
             }
         };
     };
-    let own = OWN_MISTAKES.iter().any(|mistake| said.contains(mistake));
+    // Vagrant looks the file over for this provider; what it minds of the declared one was found when the file was read.
+    let invalid = said.contains("There are errors in the configuration of this machine") && !def.invalid.is_empty();
+    let own = invalid || OWN_MISTAKES.iter().any(|mistake| said.contains(mistake));
     let text = Text::new(
         format!("{machine} could not be brought up: {}", line(said)),
         format!("no se pudo levantar {machine}: {}", line(said)),
@@ -208,9 +214,8 @@ pub fn blame(def: &MachineDef, said: Option<&str>) -> LeftOut {
 }
 
 /// What Vagrant says of a file that no provider could bring up.
-const OWN_MISTAKES: [&str; 6] = [
+const OWN_MISTAKES: [&str; 5] = [
     "The host path of the shared folder is missing",
-    "There are errors in the configuration of this machine",
     "The following settings shouldn't exist",
     "hostname set for the VM",
     "path of a file provisioner",
@@ -240,10 +245,12 @@ mod tests {
 
     #[test]
     fn a_machine_has_what_it_declares() {
-        let disks = Disks::from([(("a".to_owned(), "sdb".to_owned()), Ok("/dev/loop7".to_owned()))]);
-        let planned = plan(&[def("a", "192.168.56.10")], "node", &disks, 2.0);
+        let made = BTreeMap::from([(("a".to_owned(), "sdb".to_owned()), Ok("/dev/loop7".to_owned()))]);
+        let planned = plan(&[def("a", "192.168.56.10")], "node", "n1/", &Disks { made, partitions: true }, 2.0);
         let args = planned.given[0]["args"].to_string();
-        for want in ["--device=/dev/loop7:/dev/sdb", "--memory=536870912", "--cpus=2\"", "imparcial.machine=a"] {
+        for want in
+            ["--device=/dev/loop7:/dev/sdb", "--memory=536870912", "--cpus=2\"", "imparcial.machine=n1/a", "b 259:"]
+        {
             assert!(args.contains(want), "{want} in {args}");
         }
         assert_eq!(planned.nodes[0].disks[0].device, "/dev/sdb");
@@ -252,7 +259,7 @@ mod tests {
 
     #[test]
     fn two_machines_with_one_address_are_the_submissions_doing() {
-        let planned = plan(&[def("a", "10.0.0.1"), def("b", "10.0.0.1")], "node", &Disks::new(), 2.0);
+        let planned = plan(&[def("a", "10.0.0.1"), def("b", "10.0.0.1")], "node", "", &Disks::default(), 2.0);
         assert!(planned.nodes[0].left_out.is_none());
         let left = planned.nodes[1].left_out.clone().unwrap();
         assert_eq!((left.reason, left.text.en.contains("a and b declare the same address, 10.0.0.1")), (None, true));

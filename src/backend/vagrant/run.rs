@@ -1,6 +1,6 @@
 //! Vagrant, run in the lab: with a deadline, and with all that it said until then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,8 +16,11 @@ use crate::stack::LeftOut;
 use crate::stack::machines::Node;
 use crate::text::Text;
 
-/// Lines of a run that was ended: what it said until then.
+/// Lines of a run that was ended: what it said last.
 const KEPT: usize = 4000;
+
+/// The image of the nodes comes from a registry on this host.
+const FETCHED_WITHIN: Duration = Duration::from_secs(300);
 
 /// How a run of Vagrant went.
 #[derive(Clone, Debug, Default)]
@@ -48,19 +51,21 @@ pub(crate) async fn vagrant(
     for (name, value) in env {
         cmd = cmd.env(*name, *value);
     }
-    let lines = Arc::new(Mutex::new(Vec::<String>::new()));
+    let lines = Arc::new(Mutex::new(VecDeque::<String>::new()));
     let kept = lines.clone();
     let said = Arc::new(move |line: &str| {
-        if let Ok(mut lines) = kept.lock()
-            && lines.len() < KEPT
-        {
-            lines.push(line.to_owned());
+        if let Ok(mut lines) = kept.lock() {
+            lines.push_back(line.to_owned());
+            if lines.len() > KEPT {
+                lines.pop_front();
+            }
         }
     });
     match ground.site.shell.follow(&cmd, said).await {
         Ok(output) => Ok(Ran { status: Some(output.status), text: output::clean(output.both().as_bytes()) }),
         Err(RunError { kind: RunErrorKind::Timeout(..), .. }) => {
-            let lines = lines.lock().map(|lines| lines.join("\n")).unwrap_or_default();
+            let lines: Vec<String> = lines.lock().map(|lines| lines.iter().cloned().collect()).unwrap_or_default();
+            let lines = lines.join("\n");
             Ok(Ran { status: None, text: output::clean(lines.as_bytes()) })
         }
         Err(error) => Err(error.into()),
@@ -82,25 +87,36 @@ pub(super) async fn up(
         if wanted.is_empty() {
             return Ok(Ran { status: Some(1), text: String::new() });
         }
-        args.extend(wanted);
+        // A name that Vagrant would take for an option is no name to it: then all are tried.
+        if wanted.iter().all(|name| !name.starts_with('-')) {
+            args.extend(wanted);
+        }
     }
     vagrant(ground, &args, &[], budget).await
 }
 
 /// Notes which machines are there, and why the others are not.
-pub(super) async fn mark(site: &Site, nodes: &mut [Node], up: &Ran, budget: Duration) -> Result<(), BackendError> {
+pub(super) async fn mark(
+    site: &Site,
+    nodes: &mut [Node],
+    nonce: &str,
+    up: &Ran,
+    budget: Duration,
+) -> Result<(), BackendError> {
     let all = listed(site).await?;
     let alone = nodes.len() == 1 || up.status != Some(0);
     for node in nodes.iter_mut() {
         let own = all.iter().find(|container| {
-            container.labels.as_ref().and_then(|labels| labels.get(nodes::MACHINE)) == Some(&node.def.name)
+            let label = container.labels.as_ref().and_then(|labels| labels.get(nodes::MACHINE));
+            label.and_then(|label| label.strip_prefix(nonce)) == Some(node.def.name.as_str())
         });
         node.container = own.and_then(|container| container.id.clone());
         if node.left_out.is_some() {
             continue;
         }
         let said = output::error_of(&up.text, node.name(), alone && node.container.is_none());
-        if up.status.is_none() && (said.is_some() || node.container.is_none()) {
+        // Of one that was ended, who was ready by then is known by Vagrant's own words.
+        if up.status.is_none() && !up.text.contains(&format!("==> {}: Machine booted and ready!", node.name())) {
             node.left_out = Some(late(node.name(), budget));
         } else if said.is_some() || node.container.is_none() {
             node.left_out = Some(nodes::blame(&node.def, said.as_deref()));
@@ -133,10 +149,19 @@ fn late(machine: &str, budget: Duration) -> LeftOut {
 pub(super) async fn pull(site: &Site, image: &str) -> Result<(), BackendError> {
     let options = CreateImageOptionsBuilder::new().from_image(image).build();
     let mut answers = site.engine.docker().create_image(Some(options), None, None);
-    while let Some(answer) = answers.next().await {
-        answer.map_err(|e| site.engine.explain(format!("fetch the image of the machines, {image}"), &e))?;
-    }
-    Ok(())
+    let fetching = async {
+        while let Some(answer) = answers.next().await {
+            answer.map_err(|e| site.engine.explain(format!("fetch the image of the machines, {image}"), &e))?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(FETCHED_WITHIN, fetching).await.unwrap_or_else(|_| {
+        let s = FETCHED_WITHIN.as_secs();
+        Err(BackendError::Other(Text::new(
+            format!("the image of the machines, {image}, was not there after {s} s"),
+            format!("la imagen de las máquinas, {image}, no estaba tras {s} s"),
+        )))
+    })
 }
 
 /// How many cpus the lab has.

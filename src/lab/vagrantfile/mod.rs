@@ -121,7 +121,12 @@ async fn ask(
         return Ok((outcome, packed));
     }
     let outcome = sealed::run(&engine, &image, packed.tar.clone(), vagrantfile, cancel).await?;
-    cache::put(kept, &key, &outcome);
+    // That a host was too busy, or too slow, is of one time only.
+    if matches!(outcome, Outcome::Said(_))
+        && matches!(interpret(outcome.clone(), root, vagrantfile, &packed).loaded, Loaded::Machines(_))
+    {
+        cache::put(kept, &key, &outcome);
+    }
     Ok((outcome, packed))
 }
 

@@ -234,7 +234,8 @@ pub(super) async fn up(stack: &Stack, node: &Node) -> Result<Found<Container>, P
     };
     match stack.engine.container(id).await {
         Ok(container) if container.running() && container.pid > 0 => Ok(Found::Here(container)),
-        Ok(container) => Ok(Found::Absent(not_running(node, &container))),
+        // A virtual machine has a swap and a kernel of its own, and comes back from a restart: an ended node proves nothing.
+        Ok(container) => Err(ProbeError { reason: Reason::StandIn, text: not_running(node, &container) }),
         // Nothing of a submission reaches the engine that has it.
         Err(error) if error.is_missing() => Err(ProbeError::new(
             Reason::Host,

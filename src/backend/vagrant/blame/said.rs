@@ -148,6 +148,9 @@ pub(super) static SERVICE: LazyLock<Regex> = LazyLock::new(|| {
         r"Could not find the requested service (\S+)|Unit (?:file )?(\S+?)(?:\.service)? (?:could not be found|not found|does not exist|not loaded)|(\S+): unrecognized service",
     )
 });
+/// A process that the node's limit of memory ended, or kept from growing.
+pub(super) static KILLED: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"rc=137\b|"rc": 137\b|\bKilled\b|MemoryError|Cannot allocate memory|Out of memory"#));
 pub(super) static STARTING: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"Unable to (start|restart|reload|enable|stop) service|Job for \S+ (failed|canceled)|start request repeated")
 });

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::said::{
-    ABSENT, ABSENT_FILE, CONTAINED, DISK, FACT, FETCHES, FETCHING, LIBRARY, NO_PROGRAM, OF_A_SYSTEM, OF_CENTOS,
+    ABSENT, ABSENT_FILE, CONTAINED, DISK, FACT, FETCHES, FETCHING, KILLED, LIBRARY, NO_PROGRAM, OF_A_SYSTEM, OF_CENTOS,
     PARAMETERS, PARTITIONS, PROGRAMS, REMOVED, SERVICE, STARTING, SYNCED, UNDEFINED, UNFETCHED, URL, WRITTEN_WRONG,
 };
 use super::{Seen, Verdict};
@@ -14,12 +14,24 @@ use crate::text::Text;
 
 /// Whether a command does no more than print: it changes nothing, whatever Ansible counts.
 pub(super) fn only_prints(command: &str) -> bool {
-    let plain = !command.contains(['>', '|', ';', '&', '`', '\n']) && !command.contains("$(");
+    let plain = !command.contains(['>', '`']) && !command.contains("$(");
+    let prints = |part: &str| {
+        let first = part.split_whitespace().next().unwrap_or_default();
+        let first = first.rsplit('/').next().unwrap_or(first);
+        first.is_empty() || PRINTERS.contains(&first)
+    };
+    plain && command.split(['|', ';', '&', '\n']).all(prints)
+}
+
+/// Programs that print and do nothing else.
+const PRINTERS: [&str; 14] =
+    ["echo", "printf", "true", ":", "hostname", "date", "uname", "whoami", "id", "ls", "cat", "pwd", "uptime", "sleep"];
+
+/// Whether a command only waits, however long: a sleep, a file that is followed, a loop until something is so.
+pub(super) fn only_waits(command: &str) -> bool {
     let first = command.split_whitespace().next().unwrap_or_default();
-    let first = first.rsplit('/').next().unwrap_or(first);
-    plain
-        && ["echo", "printf", "true", ":", "hostname", "date", "uname", "whoami", "id", "ls", "cat", "pwd", "uptime"]
-            .contains(&first)
+    let follows = first == "tail" && command.split_whitespace().any(|word| matches!(word, "-f" | "-F" | "--follow"));
+    follows || matches!(first, "sleep" | "until" | "while" | "read" | "cat" | "yes")
 }
 
 /// Whether a task waits for the network.
@@ -233,6 +245,12 @@ fn system(task: &Task, all: &str, seen: &Seen<'_>) -> Option<Verdict> {
         return Some(stand_in(
             "services and packages have other names on the stand-in",
             "los servicios y paquetes tienen otros nombres en el sustituto",
+        ));
+    }
+    if KILLED.is_match(said) {
+        return Some(stand_in(
+            "it was killed or had no memory left: a node has no swap, and a machine of the box has",
+            "se mató o se quedó sin memoria: un nodo no tiene swap y una máquina de la box sí",
         ));
     }
     if STARTING.is_match(said) {

@@ -323,15 +323,21 @@ fn a_shell_that_failed_is_judged_by_what_it_printed() {
 
 #[test]
 fn a_hang_names_its_task() {
-    let hung = |module: &str, command: Option<&str>| {
-        let task = Task { module: module.into(), command: command.map(str::to_owned), ..task("espera", "") };
+    let hung_since = |at_s: f64, module: &str, command: Option<&str>| {
+        let task = Task { module: module.into(), command: command.map(str::to_owned), at_s, ..task("espera", "") };
         let playbook = Playbook { unfinished: vec![task], ended: false, ..playbook(vec![]) };
-        let provisioned =
-            Provisioned { hung: Some("nothing for 300 s".into()), plays: vec![playbook], ..Provisioned::default() };
+        let provisioned = Provisioned {
+            hung: Some("nothing".into()),
+            ended_s: 300.0,
+            plays: vec![playbook],
+            ..Provisioned::default()
+        };
         let left = why_of(&provisioned).unwrap();
         assert!(left.text.en.contains("`espera`"), "{}", left.text.en);
         left.reason
     };
+    let hung = |module: &str, command: Option<&str>| hung_since(10.0, module, command);
+    assert_eq!(hung_since(280.0, "ansible.builtin.pause", None), Some(Reason::Host), "it had only just begun");
     assert_eq!(hung("ansible.builtin.pause", None), None);
     assert_eq!(hung("ansible.builtin.shell", Some("while true; do :; done")), None);
     assert_eq!(hung("ansible.builtin.shell", Some("docker pull mysql:5.7")), Some(Reason::Host));

@@ -109,7 +109,7 @@ class CallbackModule(CallbackBase):
         stand_before()
 
     def write(self, event, **fields):
-        line = json.dumps({"run": self.run, "event": event, **fields}, default=str, ensure_ascii=True)
+        line = json.dumps({"run": self.run, "event": event, "at_s": time.time(), **fields}, default=str, ensure_ascii=True)
         try:
             out = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
             try:
