@@ -152,8 +152,11 @@ impl View {
 
     /// There is nothing here that could be graded.
     pub(super) fn is_hopeless(&self) -> bool {
-        let machines = self.vagrantfile.as_ref().is_some_and(|file| !file.is_refused());
-        (self.services.is_empty() && !machines) || self.notices.iter().any(|notice| notice.level == Level::Problem)
+        let refused = self.vagrantfile.as_ref().is_some_and(|file| file.is_refused());
+        let machines = self.vagrantfile.is_some() && !refused;
+        refused
+            || (self.services.is_empty() && !machines)
+            || self.notices.iter().any(|notice| notice.level == Level::Problem)
     }
 }
 

@@ -89,7 +89,11 @@ pub async fn load_with(submission: &mut Submission, kept: &Path, cancel: &Cancel
     };
     submission.notices.extend(notices);
     if let Loaded::Machines(machines) = &loaded {
+        let folder = submission.root.join(vagrantfile.parent().unwrap_or(Path::new("")));
+        let is_there = |playbook: &str| submission.root.join(playbook).exists() || folder.join(playbook).exists();
+        let missing = trouble::playbooks(machines, is_there);
         submission.notices.extend(trouble::of(machines));
+        submission.notices.extend(missing);
     }
     if let Some(file) = &mut submission.vagrantfile {
         file.loaded = loaded;

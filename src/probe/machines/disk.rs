@@ -122,6 +122,10 @@ impl Looks for ExtraDisk {
         })
     }
 
+    fn stays(&self, _seen: &Facts) -> bool {
+        true
+    }
+
     fn without(&self, node: Option<&Node>) -> Facts {
         node.map(|node| ("declared".to_owned(), json!(attached(&node.def)))).into_iter().collect()
     }

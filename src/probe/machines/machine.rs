@@ -118,6 +118,11 @@ impl Looks for Machine {
         Ok(judge(&node.def, container, &outside))
     }
 
+    /// A machine that is up and answers has its name, its addresses and its limits.
+    fn stays(&self, seen: &Facts) -> bool {
+        seen.get("ssh") == Some(&json!(true)) || seen.get("running") == Some(&json!(false))
+    }
+
     fn without(&self, node: Option<&Node>) -> Facts {
         let mut facts = node.map(|node| declared(&node.def)).unwrap_or_default();
         facts.insert("running".to_owned(), json!(false));

@@ -336,6 +336,11 @@ pub(super) trait Looks: Sync {
         timeout: Duration,
     ) -> Result<Seen, ProbeError>;
 
+    /// Whether what was seen stays as it is: bringing up and provisioning are over before anybody looks.
+    fn stays(&self, _seen: &Facts) -> bool {
+        false
+    }
+
     /// The facts of a machine that is not up, or of none at all.
     fn without(&self, node: Option<&Node>) -> Facts;
 }
@@ -366,10 +371,15 @@ pub(super) async fn each(
     };
     let all = join_all(nodes.iter().map(|node| one(node))).await;
     let mut seen = Vec::new();
+    let mut stays = true;
     for (node, of) in nodes.iter().zip(all) {
-        seen.push((crate::sanitize::line(node.name(), 60), of?));
+        let of = of?;
+        stays &= looks.stays(&of.facts);
+        seen.push((crate::sanitize::line(node.name(), 60), of));
     }
-    Ok(together(seen))
+    let mut observation = together(seen);
+    observation.conditions.extend(stays.then(|| SETTLED.to_owned()));
+    Ok(observation)
 }
 
 /// One observation of all: machines of which the same is to be said are named together.

@@ -129,6 +129,10 @@ impl Looks for MountAt {
         })
     }
 
+    fn stays(&self, _seen: &Facts) -> bool {
+        true
+    }
+
     fn without(&self, _node: Option<&Node>) -> Facts {
         Facts::new()
     }

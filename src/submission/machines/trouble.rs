@@ -40,6 +40,34 @@ pub fn of(machines: &[MachineDef]) -> Vec<Notice> {
     all
 }
 
+/// Playbooks that a provisioner names and that were not handed in.
+pub fn playbooks(machines: &[MachineDef], is_there: impl Fn(&str) -> bool) -> Vec<Notice> {
+    let mut all: Vec<Notice> = Vec::new();
+    for machine in machines {
+        for playbook in machine.provisioners.iter().filter_map(|it| it.playbook.as_deref()) {
+            // Where it is in a machine, or beside the submission, nobody knows from here.
+            if playbook.starts_with('/') || playbook.starts_with("..") || is_there(playbook) {
+                continue;
+            }
+            let shown = sanitize::line(playbook, 100);
+            let text = Text::new(
+                format!("the playbook `{shown}`, which Ansible is to run, is not in what was handed in"),
+                format!("el playbook `{shown}`, que Ansible debe ejecutar, no está en lo entregado"),
+            );
+            if !all.iter().any(|known| known.text == text) {
+                all.push(Notice {
+                    id: "machines.no_playbook".to_owned(),
+                    level: Level::Warning,
+                    text,
+                    at: machine.at.clone(),
+                    service: None,
+                });
+            }
+        }
+    }
+    all
+}
+
 fn of_machine(machine: &MachineDef, all: &mut Vec<Notice>) {
     let name = sanitize::line(&machine.name, 80);
     let mut say = |id: &str, level, en: String, es: String| {
@@ -159,6 +187,20 @@ mod tests {
 
     fn ids(machines: &[MachineDef]) -> Vec<(String, String)> {
         of(machines).into_iter().map(|notice| (notice.id, notice.text.en)).collect()
+    }
+
+    #[test]
+    fn a_playbook_that_is_not_there_is_said_once() {
+        use super::super::ProvisionerDef;
+        let play =
+            |path: &str| ProvisionerDef { kind: "ansible".into(), playbook: Some(path.into()), ..Default::default() };
+        let one = |name: &str| MachineDef {
+            provisioners: vec![play("playbook/site.yml"), play("there.yml"), play("/vagrant/x.yml")],
+            ..machine(name, "10.0.0.1")
+        };
+        let all = playbooks(&[one("a"), one("b")], |path| path == "there.yml");
+        assert_eq!(all.len(), 1);
+        assert!(all[0].text.en.starts_with("the playbook `playbook/site.yml`"), "{}", all[0].text.en);
     }
 
     #[test]
