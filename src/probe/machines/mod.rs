@@ -13,6 +13,7 @@ pub mod package;
 pub mod port;
 pub mod process;
 pub mod service;
+mod together;
 pub mod vagrantfile;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::stack::{LeftOut, Stack};
 use crate::submission::machines::{Loaded, Vagrantfile};
 use crate::text::Text;
 pub(in crate::probe) use from_outside::or_ended;
+use together::together;
 
 /// Which machines are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -380,30 +382,6 @@ pub(super) async fn each(
     let mut observation = together(seen);
     observation.conditions.extend(stays.then(|| SETTLED.to_owned()));
     Ok(observation)
-}
-
-/// One observation of all: machines of which the same is to be said are named together.
-fn together(all: Vec<(String, Seen)>) -> Observation {
-    let alone = all.len() == 1;
-    let mut observation = Observation::default();
-    let mut whys: Vec<(Vec<String>, Text)> = Vec::new();
-    for (name, seen) in all {
-        if let Some(why) = seen.why {
-            match whys.iter_mut().find(|(_, known)| *known == why) {
-                Some((names, _)) => names.push(name.clone()),
-                None => whys.push((vec![name.clone()], why)),
-            }
-        }
-        let file = |what: String| if alone { what } else { format!("{name}-{what}") };
-        observation.evidence.extend(seen.evidence.into_iter().map(|(what, bytes)| (file(what), bytes)));
-        observation.subjects.push((name, seen.facts));
-    }
-    let said = |pick: fn(&Text) -> &String| {
-        let each = whys.iter().map(|(names, why)| format!("{}: {}", names.join(", "), pick(why)));
-        each.collect::<Vec<_>>().join("; ")
-    };
-    observation.explanation = (!whys.is_empty()).then(|| Text::new(said(|t| &t.en), said(|t| &t.es)));
-    observation
 }
 
 #[cfg(test)]
