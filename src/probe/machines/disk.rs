@@ -1,7 +1,6 @@
 //! `disk`: an extra disk of a machine, found by its size, and whether it is formatted and mounted: read from the disk itself in
 //! the lab and from the kernel's table of mounts, never by asking the machine.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,11 +8,11 @@ use serde_json::json;
 
 use super::from_outside::{Disk, disks, mounted, only, or_ended};
 use super::kernel::Mount;
-use super::{Looks, On, Seen, each};
+use super::{Looks, On, OnMachines, Seen};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::Found;
-use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, ProbeKind};
+use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
@@ -81,18 +80,13 @@ fn enough(bytes: u64, min: u64) -> bool {
     u128::from(bytes) * 100 >= u128::from(min) * 95
 }
 
-#[async_trait]
-impl Probe for ExtraDisk {
-    fn layer(&self) -> &'static str {
-        MACHINES
+impl OnMachines for ExtraDisk {
+    fn on(&self) -> &On {
+        &self.on
     }
 
-    fn excusable(&self) -> bool {
+    fn may_be_excused(&self) -> bool {
         false
-    }
-
-    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        each(stack, &self.on, attempt, self).await
     }
 }
 

@@ -1,19 +1,18 @@
 //! `machine`: a machine runs, lets people in, and is what the Vagrantfile declares: name, addresses, box, memory, cpus.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::from_outside::{only, or_ended, tables, unexpected};
-use super::{Looks, On, Seen, each, kernel};
+use super::{Looks, On, OnMachines, Seen, kernel};
 use crate::agent::{Look, Sight};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::{Found, look};
-use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, ProbeKind};
+use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
@@ -85,18 +84,13 @@ fn decode(d: &mut Decoder<'_>) -> Option<Machine> {
     Some(Machine { on: On::decode(d, "on") })
 }
 
-#[async_trait]
-impl Probe for Machine {
-    fn layer(&self) -> &'static str {
-        MACHINES
+impl OnMachines for Machine {
+    fn on(&self) -> &On {
+        &self.on
     }
 
-    fn excusable(&self) -> bool {
+    fn may_be_excused(&self) -> bool {
         false
-    }
-
-    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        each(stack, &self.on, attempt, self).await
     }
 }
 

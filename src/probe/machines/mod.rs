@@ -5,6 +5,7 @@
 
 pub mod ansible;
 pub mod disk;
+mod each;
 mod from_outside;
 mod kernel;
 pub mod machine;
@@ -13,17 +14,12 @@ pub mod package;
 pub mod port;
 pub mod process;
 pub mod service;
-mod together;
 pub mod vagrantfile;
 
-use std::time::Duration;
-
-use async_trait::async_trait;
-use futures_util::future::join_all;
 use serde_json::json;
 
 use super::common::Found;
-use super::{Attempt, MACHINES, Observation, ProbeError, SERVICES, SETTLED};
+use super::{MACHINES, Observation, ProbeError, SERVICES};
 use crate::agent::client::{Agent, AgentError};
 use crate::docker::Container;
 use crate::expect::Facts;
@@ -33,8 +29,9 @@ use crate::stack::machines::Node;
 use crate::stack::{LeftOut, Stack};
 use crate::submission::machines::{Loaded, Vagrantfile};
 use crate::text::Text;
+use each::OnMachines;
+pub(super) use each::{Looks, each};
 pub(in crate::probe) use from_outside::or_ended;
-use together::together;
 
 /// Which machines are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -325,63 +322,6 @@ impl From<Observation> for Seen {
         let facts = observation.subjects.pop().map(|(_, facts)| facts).unwrap_or_default();
         Self { facts, why: observation.explanation, evidence: observation.evidence }
     }
-}
-
-/// A look at one machine.
-#[async_trait]
-pub(super) trait Looks: Sync {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError>;
-
-    /// Whether what was seen stays as it is: bringing up and provisioning are over before anybody looks.
-    fn stays(&self, _seen: &Facts) -> bool {
-        false
-    }
-
-    /// The facts of a machine that is not up, or of none at all.
-    fn without(&self, node: Option<&Node>) -> Facts;
-}
-
-/// One subject a machine.
-pub(super) async fn each(
-    stack: &Stack,
-    on: &On,
-    attempt: Attempt,
-    looks: &impl Looks,
-) -> Result<Observation, ProbeError> {
-    let nodes = match chosen(stack, on)? {
-        Found::Here(nodes) => nodes,
-        Found::Absent(why) => {
-            let conditions = vec![SETTLED.to_owned()];
-            let facts = looks.without(None);
-            return Ok(Observation { explanation: Some(why), conditions, ..Observation::of(facts) });
-        }
-    };
-    let one = |node: &'_ Node| {
-        let node = node.clone();
-        async move {
-            match up(stack, &node).await? {
-                Found::Here(container) => looks.at(stack, &node, &container, attempt.timeout).await,
-                Found::Absent(why) => Ok(Seen { facts: looks.without(Some(&node)), why: Some(why), ..Seen::default() }),
-            }
-        }
-    };
-    let all = join_all(nodes.iter().map(|node| one(node))).await;
-    let mut seen = Vec::new();
-    let mut stays = true;
-    for (node, of) in nodes.iter().zip(all) {
-        let of = of?;
-        stays &= looks.stays(&of.facts);
-        seen.push((crate::sanitize::line(node.name(), 60), of));
-    }
-    let mut observation = together(seen);
-    observation.conditions.extend(stays.then(|| SETTLED.to_owned()));
-    Ok(observation)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `mount`: what is mounted at a path of a machine, by the kernel's own table.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,12 +7,12 @@ use serde_json::json;
 
 use super::from_outside::{Disk, disks, mounted, only, or_ended, path};
 use super::kernel::{self, Mount};
-use super::{Looks, On, Seen, each};
+use super::{Looks, On, OnMachines, Seen};
 use crate::agent::PathSeen;
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::Found;
-use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, ProbeKind};
+use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
@@ -76,18 +75,13 @@ fn decode(d: &mut Decoder<'_>) -> Option<MountAt> {
     Some(MountAt { path: path.map(|path| kernel::plain(&path)), on })
 }
 
-#[async_trait]
-impl Probe for MountAt {
-    fn layer(&self) -> &'static str {
-        MACHINES
+impl OnMachines for MountAt {
+    fn on(&self) -> &On {
+        &self.on
     }
 
-    fn excusable(&self) -> bool {
+    fn may_be_excused(&self) -> bool {
         false
-    }
-
-    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        each(stack, &self.on, attempt, self).await
     }
 }
 

@@ -1,17 +1,16 @@
 //! `package`: whether a package is installed in a machine, by its own package manager.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{Looks, On, Seen, each};
+use super::{Looks, On, OnMachines, Seen};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::command::asked;
 use crate::probe::common::Found;
-use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, ProbeKind};
+use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
@@ -49,14 +48,9 @@ fn decode(d: &mut Decoder<'_>) -> Option<Package> {
     Some(Package { name, on })
 }
 
-#[async_trait]
-impl Probe for Package {
-    fn layer(&self) -> &'static str {
-        MACHINES
-    }
-
-    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        each(stack, &self.on, attempt, self).await
+impl OnMachines for Package {
+    fn on(&self) -> &On {
+        &self.on
     }
 }
 

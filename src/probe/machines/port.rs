@@ -1,7 +1,6 @@
 //! `port`: whether something listens on a port of a machine, by the kernel's table of its sockets.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,11 +8,11 @@ use serde_json::json;
 
 use super::from_outside::{only, or_ended, tables};
 use super::kernel::{TCP_LISTENS, UDP_BOUND, sockets};
-use super::{Looks, On, Seen, each};
+use super::{Looks, On, OnMachines, Seen};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::Found;
-use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, ProbeKind};
+use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
@@ -54,14 +53,9 @@ fn decode(d: &mut Decoder<'_>) -> Option<Port> {
     Some(Port { port: port?, udp: protocol == Some("udp"), on })
 }
 
-#[async_trait]
-impl Probe for Port {
-    fn layer(&self) -> &'static str {
-        MACHINES
-    }
-
-    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        each(stack, &self.on, attempt, self).await
+impl OnMachines for Port {
+    fn on(&self) -> &On {
+        &self.on
     }
 }
 

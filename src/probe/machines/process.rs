@@ -1,18 +1,17 @@
 //! `process`: whether a program runs in a machine, by the lab's own view of the machine's processes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
 
 use super::from_outside::{only, or_ended, unexpected};
-use super::{Looks, On, Seen, each};
+use super::{Looks, On, OnMachines, Seen};
 use crate::agent::{Look, ProcessSeen, Sight};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::{Found, look};
-use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, ProbeKind};
+use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
@@ -48,14 +47,9 @@ fn decode(d: &mut Decoder<'_>) -> Option<Process> {
     Some(Process { name: name?, on })
 }
 
-#[async_trait]
-impl Probe for Process {
-    fn layer(&self) -> &'static str {
-        MACHINES
-    }
-
-    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        each(stack, &self.on, attempt, self).await
+impl OnMachines for Process {
+    fn on(&self) -> &On {
+        &self.on
     }
 }
 

@@ -1,17 +1,16 @@
 //! `service`: a unit of systemd in a machine, by what systemd there says.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{Looks, On, Seen, each};
+use super::{Looks, On, OnMachines, Seen};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::command::asked;
 use crate::probe::common::Found;
-use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, ProbeKind};
+use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::stack::machines::Node;
@@ -54,14 +53,9 @@ fn decode(d: &mut Decoder<'_>) -> Option<Service> {
     Some(Service { name, on })
 }
 
-#[async_trait]
-impl Probe for Service {
-    fn layer(&self) -> &'static str {
-        MACHINES
-    }
-
-    async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
-        each(stack, &self.on, attempt, self).await
+impl OnMachines for Service {
+    fn on(&self) -> &On {
+        &self.on
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which machines are meant, and what is said of several.
 
+use super::each::together;
 use super::*;
 use crate::notice::Reason;
 use crate::scenario::tree;
