@@ -4,6 +4,7 @@ pub mod blame;
 pub mod compose;
 pub mod disk;
 pub mod getting;
+pub mod log;
 pub mod origin;
 pub mod vagrant;
 

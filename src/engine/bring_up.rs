@@ -78,9 +78,10 @@ async fn services(
     as_of: Option<Arc<backend::compose::as_of::AsOf>>,
 ) -> Result<backend::Up, Text> {
     let absent = nothing_to_serve(plan);
+    let serves = absent.is_none() && plan.wants("services");
     let references = sources::references(&plan.submission);
     let attached = matches!(plan.options.place, plan::Place::Attached(_));
-    let sources = if absent.is_some() || !plan.wants("services") {
+    let sources = if !serves {
         std::collections::BTreeMap::new()
     } else if attached {
         sources::possible(&references)
@@ -117,7 +118,7 @@ async fn services(
         told: Arc::new(move |step| progress(step.into())),
         watched: options.watched,
     };
-    if absent.is_some() || !plan.wants("services") {
+    if !serves {
         let why = absent.map(|(reason, text)| LeftOut { reason, text });
         return Ok(backend::compose::nothing(site, &request, why));
     }

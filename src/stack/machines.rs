@@ -12,8 +12,6 @@ pub struct Machines {
     pub left_out: Option<LeftOut>,
     /// In the file's order; also those that were not started.
     pub nodes: Vec<Node>,
-    /// What Vagrant printed while it brought them up, without its progress noise.
-    pub up_output: String,
     /// The first run of every provisioner; none where there is no provisioner, or nothing was up.
     pub provisioned: Option<Provisioned>,
 }

@@ -5,7 +5,8 @@ use bollard::models::ImageInspect;
 
 use super::pressure::{self, Counters};
 use super::start::listen;
-use super::{Log, read};
+use super::{read, up_with};
+use crate::backend::log::Log;
 use crate::backend::{BackendError, Request, Site, Source, Up};
 use crate::docker::container::{PROJECT, SERVICE};
 use crate::docker::{Container, Engine};
@@ -22,7 +23,7 @@ const LIVES: &str = "fails_at_twice_its_limit";
 /// # Errors
 /// Nothing of it is there any more, or it cannot be looked at.
 pub async fn look(site: &Site, request: &Request) -> Result<Up, BackendError> {
-    let mut log = Log::new();
+    let mut log = Log::new(request.told.clone());
     let own = request.submission.compose.clone().unwrap_or_default();
     let (_, mut stack, read) = read(site, request, &own, &mut log).await?;
     let containers = site.engine.project_containers(&stack.project).await?;
@@ -35,7 +36,7 @@ pub async fn look(site: &Site, request: &Request) -> Result<Up, BackendError> {
     }
     // From now on; what was asked for and dialled before is not known.
     listen(site).await;
-    let Some((file, _)) = read else { return Ok(log.up(stack)) };
+    let Some((file, _)) = read else { return Ok(up_with(stack, log)) };
     for service in &file.services {
         let mut own: Vec<&Container> = containers.iter().filter(|c| c.service == service.name).collect();
         own.sort_by_key(|c| !c.running());
@@ -49,7 +50,7 @@ pub async fn look(site: &Site, request: &Request) -> Result<Up, BackendError> {
         let doubt = |fact, why: Option<Text>| why.map(|why| Doubt { service: service.name.clone(), fact, why });
         stack.doubts.extend(doubt(BUILT, built).into_iter().chain(doubt(LIVES, lives)));
     }
-    Ok(log.up(stack))
+    Ok(up_with(stack, log))
 }
 
 /// A service's image as its container has it, and why it cannot be told whether it was built from the submission.

@@ -25,11 +25,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
-use super::{BackendError, Request, Site, Up, getting};
+use super::log::{Gathered, Log};
+use super::{BackendError, Request, Site, Up};
 use crate::exec::{Cmd, ShellExt};
-use crate::notice::{Level, Notice};
 use crate::stack::{Config, LeftOut, Service, Stack};
 use crate::submission::policy::{self, Action};
 use crate::submission::{ComposeFile, bind, compose};
@@ -39,19 +38,19 @@ use tool::Tool;
 
 /// Brings the submission's services up. What does not come up is in the stack, with the reason; it is no error.
 pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
-    let mut log = Log::new();
+    let mut log = Log::new(request.told.clone());
     let own = request.submission.compose.clone().unwrap_or_default();
     if site.hosting.is_some() {
         readable(request)?;
         hosted::admit(request, &own)?;
     }
     let (mut tool, mut stack, read) = read(site, request, &own, &mut log).await?;
-    let Some((file, text)) = read else { return Ok(log.up(stack)) };
+    let Some((file, text)) = read else { return Ok(up_with(stack, log)) };
     if site.hosting.is_some() {
         hosted::admit(request, &file)?;
     }
     if refused_role(&stack) {
-        return Ok(log.up(stack));
+        return Ok(up_with(stack, log));
     }
     let changes = edit::changes(&file, &stack.policy);
     let left_out: Vec<String> =
@@ -69,16 +68,16 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     if site.hosting.is_some() {
         clash::check(&site.engine, &file, &left_out).await?;
     } else {
-        stack.made = edit::prepare_host_paths(&left_out, &file, site.shell.as_ref(), &mut log.notices).await?;
+        stack.made = edit::prepare_host_paths(&left_out, &file, site.shell.as_ref(), log.notices()).await?;
     }
 
-    log.phase("images", request);
+    log.phase("images");
     let wanted: Vec<_> =
         file.services.iter().filter(|s| stack.services.get(&s.name).is_some_and(|s| s.left_out.is_none())).collect();
     for (name, state) in images::all(&wanted, &tool, site.shell.as_ref(), &site.engine, request, names.as_ref()).await?
     {
         if !state.log.is_empty() {
-            log.evidence.push((format!("image-{name}.txt"), state.log.clone().into_bytes()));
+            log.keep(format!("image-{name}.txt"), state.log.clone());
         }
         if let Some(service) = stack.services.get_mut(&name) {
             service.left_out.clone_from(&state.missing);
@@ -86,9 +85,9 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         }
     }
 
-    log.phase("start", request);
+    log.phase("start");
     start::start(site, request, &tool, &file, &mut stack, &mut log).await?;
-    Ok(log.up(stack))
+    Ok(up_with(stack, log))
 }
 
 /// The stack of a submission without services: machines are looked at all the same.
@@ -108,13 +107,13 @@ async fn read(
     log: &mut Log,
 ) -> Result<(Tool, Stack, Option<(ComposeFile, String)>), BackendError> {
     let tool = find_tool(site, request, own).await?;
-    log.phase("resolve", request);
+    log.phase("resolve");
     let resolved = resolve::resolve(tool, site.shell.as_ref()).await?;
-    log.notices.extend(resolved.notices);
+    log.notices().extend(resolved.notices);
     let tool = resolved.tool;
     let mut stack = empty(site, request, &tool);
     if !resolved.valid {
-        log.evidence.push(("compose-config.txt".to_owned(), resolved.output.clone().into_bytes()));
+        log.keep("compose-config.txt", resolved.output.clone());
         stack.config.message = as_handed_in(&why_refused(&resolved.output), &site.workdir);
         stack.config.for_newer = newer::only(&resolved.output);
         return Ok((tool, stack, None));
@@ -124,7 +123,7 @@ async fn read(
         // The tool took it and we cannot read the tool: ours.
         Err(notice) => return Err(BackendError::Other(notice.text)),
     };
-    log.evidence.push(("compose-resolved.yml".to_owned(), resolved.output.clone().into_bytes()));
+    log.keep("compose-resolved.yml", resolved.output.clone());
     stack.config = Config { valid: true, resolved: file.clone(), ..Config::default() };
 
     stack.policy = policy_hits(request, own, &file);
@@ -280,42 +279,9 @@ pub fn refused_role(stack: &Stack) -> bool {
     stack.policy.iter().any(|hit| stack.is_stopped_by(hit))
 }
 
-/// What a bring-up gathers besides the stack.
-pub struct Log {
-    began: Instant,
-    phase: Option<(String, Instant, getting::Told)>,
-    pub notices: Vec<Notice>,
-    pub evidence: Vec<(String, Vec<u8>)>,
-    phases: Vec<(String, f64, f64)>,
-}
-
-impl Log {
-    fn new() -> Self {
-        Self { began: Instant::now(), phase: None, notices: Vec::new(), evidence: Vec::new(), phases: Vec::new() }
-    }
-
-    /// Ends the phase before and begins the next.
-    pub fn phase(&mut self, name: &str, request: &Request) {
-        self.end();
-        (request.told)(getting::Step::Phase(name));
-        self.phase = Some((name.to_owned(), Instant::now(), request.told.clone()));
-    }
-
-    fn end(&mut self) {
-        if let Some((name, started, told)) = self.phase.take() {
-            told(getting::Step::Ended(&name));
-            self.phases.push((name, (started - self.began).as_secs_f64(), started.elapsed().as_secs_f64()));
-        }
-    }
-
-    fn up(mut self, stack: Stack) -> Up {
-        self.end();
-        Up { stack, notices: self.notices, evidence: self.evidence, phases: self.phases }
-    }
-
-    pub fn notice(&mut self, id: &str, level: Level, text: Text, service: Option<&str>) {
-        self.notices.push(Notice { id: id.to_owned(), level, text, at: None, service: service.map(str::to_owned) });
-    }
+fn up_with(stack: Stack, log: Log) -> Up {
+    let Gathered { notices, evidence, phases } = log.end();
+    Up { stack, notices, evidence, phases }
 }
 
 /// Paths of the lab as the student knows them.

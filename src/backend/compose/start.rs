@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::tool::Tool;
-use super::{Log, images, pressure, resolve};
+use super::{images, pressure, resolve};
 use crate::agent::{Look, Sight};
+use crate::backend::log::Log;
 use crate::backend::{BackendError, Request, Site};
 use crate::docker::Container;
 use crate::exec::{Cmd, Output, ShellExt};
@@ -35,12 +36,12 @@ pub async fn start(
     listen(site).await;
     let all = services.len() == file.services.len();
     let output = images::bounded(tool.up(&services, all, request.ready).await)?;
-    log.evidence.push(("compose-up.txt".to_owned(), output.both().into_bytes()));
+    log.keep("compose-up.txt", output.both());
     let output = resolve::could_run(output)?;
     if waited_for_health(&output) {
         // Health checks are observations: a stand-in may lack the tool that one calls.
         let rest = images::bounded(tool.up(&services, false, request.ready).await)?;
-        log.evidence.push(("compose-up-without-health.txt".to_owned(), rest.both().into_bytes()));
+        log.keep("compose-up-without-health.txt", rest.both());
         stack.overrides.push(Text::new(
             "a health check that others wait for did not pass; everything was started without waiting for it",
             "una comprobación de salud que otros esperan no pasó; todo se arrancó sin esperarla",
@@ -62,7 +63,7 @@ pub async fn start(
     }
     if let Some((memory, cpus)) = request.overrides {
         held_against(site, request, tool, file, &services, all, &pressed, stack).await?;
-        log.phase("start again under the scenario's limits", request);
+        log.phase("start again under the scenario's limits");
         let output =
             again(site, request, tool, &services, all, |c| (c.memory_bytes.max(memory), c.cpus().max(cpus))).await?;
         // What an order of start would have saved is saved here as well.
@@ -133,7 +134,7 @@ async fn second_up(
     if !before.is_empty() {
         wait_for_stores(site, request, tool, stack).await?;
         let output = images::bounded(tool.up(services, all, request.ready).await)?;
-        log.evidence.push(("compose-up-2.txt".to_owned(), output.both().into_bytes()));
+        log.keep("compose-up-2.txt", output.both());
         settled(site, tool).await?;
         containers = site.engine.project_containers(&tool.project).await?;
         let after = down(&containers);

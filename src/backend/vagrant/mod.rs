@@ -17,8 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use super::log::{Gathered, Log};
 use super::{BackendError, Site, getting};
 use crate::exec::{Cmd, ShellExt};
 use crate::notice::{Notice, Reason};
@@ -91,7 +90,7 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     let (file, defs) = match declared(&request.submission) {
         Ok(declared) => declared,
         Err(left_out) => {
-            return Ok(log.up(Machines { left_out: Some(left_out), ..Machines::default() }));
+            return Ok(up_with(Machines { left_out: Some(left_out), ..Machines::default() }, log));
         }
     };
     match (request.provider, &site.hosting) {
@@ -99,43 +98,42 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
         (Provider::VirtualBox, Some(_)) => {
             log.phase("machines");
             let machines = virtualbox::up(site, file, defs, request, &mut log).await?;
-            return Ok(log.up(machines));
+            return Ok(up_with(machines, log));
         }
         (Provider::Docker, Some(_)) => {
             let text = Text::new(
                 "machines are brought up in a lab, and this run has none: leave `--place host` and `--attach` out",
                 "las máquinas se levantan en un laboratorio, y esta ejecución no tiene: quite `--place host` y `--attach`",
             );
-            return Ok(log.up(Machines { left_out: Some(not_here(text)), ..Machines::default() }));
+            return Ok(up_with(Machines { left_out: Some(not_here(text)), ..Machines::default() }, log));
         }
         (Provider::VirtualBox, None) => {
             let text = Text::new(
                 "VirtualBox's machines are the host's own, and no lab has them: add `--place host`",
                 "las máquinas de VirtualBox son del propio anfitrión y ningún laboratorio las tiene: añada `--place host`",
             );
-            return Ok(log.up(Machines { left_out: Some(not_here(text)), ..Machines::default() }));
+            return Ok(up_with(Machines { left_out: Some(not_here(text)), ..Machines::default() }, log));
         }
     }
     let ground = Ground::of(site, file);
     log.phase("machines");
     let prepared = prepare(&ground, defs, &request.image).await?;
-    log.notices.extend(prepared.notices);
-    log.evidence.push(("machines.json".to_owned(), prepared.given.into_bytes()));
+    log.notices().extend(prepared.notices);
+    log.keep("machines.json", prepared.given);
     let mut machines = Machines { provider: "docker".to_owned(), nodes: prepared.nodes, ..Machines::default() };
 
     let up = run::up(&ground, "docker", &machines.nodes, request.up).await?;
-    machines.up_output = up.text.clone();
-    log.evidence.push(("vagrant-up.txt".to_owned(), up.text.clone().into_bytes()));
+    log.keep("vagrant-up.txt", up.text.clone());
     run::mark(site, &mut machines.nodes, &prepared.nonce, &up, request.up).await?;
 
     let asked = defs.iter().any(|def| !def.provisioners.is_empty());
     if asked && machines.nodes.iter().any(Node::is_up) {
         log.phase("provision");
         let done = provision::run(&ground, &request.submission, &machines.nodes, false, request.provision).await?;
-        log.evidence.push(("vagrant-provision.txt".to_owned(), done.output.clone().into_bytes()));
+        log.keep("vagrant-provision.txt", done.output.clone());
         machines.provisioned = Some(done);
     }
-    Ok(log.up(machines))
+    Ok(up_with(machines, log))
 }
 
 /// What is ready for Vagrant to bring up.
@@ -223,36 +221,7 @@ pub struct Disks {
     pub partitions: bool,
 }
 
-/// What a bring-up says while it goes on.
-struct Log {
-    began: Instant,
-    told: getting::Told,
-    open: Option<(&'static str, f64)>,
-    phases: Vec<(String, f64, f64)>,
-    notices: Vec<Notice>,
-    evidence: Vec<(String, Vec<u8>)>,
-}
-
-impl Log {
-    fn new(told: getting::Told) -> Self {
-        Self { began: Instant::now(), told, open: None, phases: Vec::new(), notices: Vec::new(), evidence: Vec::new() }
-    }
-
-    fn phase(&mut self, name: &'static str) {
-        self.close();
-        self.open = Some((name, self.began.elapsed().as_secs_f64()));
-        (self.told)(getting::Step::Phase(name));
-    }
-
-    fn close(&mut self) {
-        if let Some((name, at)) = self.open.take() {
-            (self.told)(getting::Step::Ended(name));
-            self.phases.push((name.to_owned(), at, self.began.elapsed().as_secs_f64() - at));
-        }
-    }
-
-    fn up(mut self, machines: Machines) -> Up {
-        self.close();
-        Up { machines, notices: self.notices, evidence: self.evidence, phases: self.phases }
-    }
+fn up_with(machines: Machines, log: Log) -> Up {
+    let Gathered { notices, evidence, phases } = log.end();
+    Up { machines, notices, evidence, phases }
 }

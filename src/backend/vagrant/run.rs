@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::models::ContainerSummary;
-use bollard::query_parameters::{CreateImageOptionsBuilder, ListContainersOptionsBuilder};
-use futures_util::StreamExt;
+use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::{Ground, nodes, output};
+use crate::backend::compose::pull::by_engine;
 use crate::backend::{BackendError, Site};
 use crate::exec::{Cmd, RunError, RunErrorKind, ShellExt};
 use crate::notice::Reason;
@@ -147,21 +147,15 @@ fn late(machine: &str, budget: Duration) -> LeftOut {
 
 /// The image of the nodes, from the lab's registry.
 pub(super) async fn pull(site: &Site, image: &str) -> Result<(), BackendError> {
-    let options = CreateImageOptionsBuilder::new().from_image(image).build();
-    let mut answers = site.engine.docker().create_image(Some(options), None, None);
-    let fetching = async {
-        while let Some(answer) = answers.next().await {
-            answer.map_err(|e| site.engine.explain(format!("fetch the image of the machines, {image}"), &e))?;
-        }
-        Ok(())
-    };
-    tokio::time::timeout(FETCHED_WITHIN, fetching).await.unwrap_or_else(|_| {
-        let s = FETCHED_WITHIN.as_secs();
-        Err(BackendError::Other(Text::new(
-            format!("the image of the machines, {image}, was not there after {s} s"),
-            format!("la imagen de las máquinas, {image}, no estaba tras {s} s"),
-        )))
-    })
+    let pulled = by_engine(&site.engine, image, FETCHED_WITHIN, None).await?;
+    if pulled.ok() {
+        return Ok(());
+    }
+    let why = pulled.err();
+    Err(BackendError::Other(Text::new(
+        format!("could not fetch the image of the machines, {image}: {why}"),
+        format!("no se pudo traer la imagen de las máquinas, {image}: {why}"),
+    )))
 }
 
 /// How many cpus the lab has.

@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Ground, Log, Request, nodes, output, run};
+use super::{Ground, Request, nodes, output, run};
+use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::Cmd;
 use crate::notice::Reason;
@@ -44,7 +45,7 @@ pub(super) async fn up(
     let ground = ground(site, file);
     let mut nodes: Vec<Node> = defs.iter().map(|def| Node { def: def.clone(), ..Node::default() }).collect();
     let ran = run::up(&ground, NAME, &nodes, request.up).await?;
-    log.evidence.push(("vagrant-up.txt".to_owned(), ran.text.clone().into_bytes()));
+    log.keep("vagrant-up.txt", ran.text.clone());
     let status = run::vagrant(&ground, &["status", "--machine-readable"], &[], Duration::from_secs(60)).await?;
     let alone = nodes.len() == 1 || ran.status != Some(0);
     for node in &mut nodes {
@@ -59,7 +60,7 @@ pub(super) async fn up(
     if asked && nodes.iter().any(Node::is_up) {
         log.phase("provision");
         let ran = run::vagrant(&ground, &["provision"], &[], request.provision).await?;
-        log.evidence.push(("vagrant-provision.txt".to_owned(), ran.text.clone().into_bytes()));
+        log.keep("vagrant-provision.txt", ran.text.clone());
         provisioned = Some(Provisioned {
             ok: ran.status == Some(0),
             output: ran.text,
@@ -67,7 +68,7 @@ pub(super) async fn up(
             ..Provisioned::default()
         });
     }
-    Ok(Machines { provider: NAME.to_owned(), nodes, up_output: ran.text, provisioned, ..Machines::default() })
+    Ok(Machines { provider: NAME.to_owned(), nodes, provisioned, ..Machines::default() })
 }
 
 /// Takes them away again.
