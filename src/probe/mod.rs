@@ -69,6 +69,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &machines::port::KIND,
     &cluster::gluster::KIND,
     &cluster::replicate::KIND,
+    &cluster::volume::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {

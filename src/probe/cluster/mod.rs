@@ -6,10 +6,12 @@
 mod ask;
 mod copies;
 pub mod gluster;
+mod lies;
 mod members;
 mod mounts;
 mod picture;
 pub mod replicate;
+pub mod volume;
 mod xml;
 
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -178,7 +178,7 @@ async fn write(stack: &Stack, at: &Place<'_, '_>, content: &str) -> Result<Outpu
 }
 
 async fn in_machine(stack: &Stack, at: &Place<'_, '_>, cmd: Cmd) -> Result<Output, ProbeError> {
-    let shell = InContainer::new(stack.shell.clone(), &at.member.container.id);
+    let shell = InContainer::new(stack.ground.shell.clone(), &at.member.container.id);
     shell.run(&cmd).await.map_err(|error| {
         let (name, error) = (at.member.name(), crate::sanitize::line(&error.to_string(), 200));
         ProbeError::ours(
