@@ -14,6 +14,8 @@ pub mod reaper;
 pub mod registry;
 mod removal;
 mod running;
+mod seal;
+mod sealing;
 mod send;
 pub mod setup;
 pub mod sweep;
@@ -23,7 +25,9 @@ mod watch;
 
 pub use error::LabError;
 pub use guard::Guard;
+pub use layers::Shelf;
 pub use on_host::OnHost;
 pub use registry::ensure_in_registry;
 pub use running::{BINARY, Lab, LabSpec};
+pub use sealing::dispatched;
 pub use sweep::sweep;
