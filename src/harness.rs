@@ -88,7 +88,7 @@ impl Ended {
 /// interrupted.
 pub fn main() -> ExitCode {
     // A lab gets a copy of this very binary to look through, and a process of it to be removed by.
-    if let Some(code) = agent::serve::dispatched().or_else(lab::reaper::dispatched) {
+    if let Some(code) = agent::serve::dispatched().or_else(lab::reaper::dispatched).or_else(lab::dispatched) {
         return code;
     }
     let args = Arguments::from_args();

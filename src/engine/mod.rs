@@ -169,6 +169,7 @@ async fn inside(
         plan::Place::Attached(to) => record.notices.extend(attached::notices(to, &plan.submission)),
         _ => record.notices.extend(crate::lab::left_out::notices(lab.left_out())),
     }
+    record.notices.extend(lab.notices());
     let site = lab.site();
     let mut trial = as_of::Trial::of(plan, &site, clock);
     let attempt = Attempt { plan, options, lab, site: &site, clock, folder };
@@ -193,6 +194,9 @@ async fn inside(
             Some(again) => tried = again,
             None => return,
         }
+    }
+    if let Some(text) = lab.tampered().await {
+        return give_up(plan, record, Reason::Host, text, folder);
     }
     let Tried { stack, outcomes, exhibits, logs, lost } = tried;
     let clues: Vec<_> = outcomes.iter().map(where_to_look::Clue::of).collect();

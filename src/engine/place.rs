@@ -11,6 +11,7 @@ use crate::docker::Engine;
 use crate::exec::Shell;
 use crate::lab::left_out::NotCopied;
 use crate::lab::{self, Lab, LabError, LabSpec, OnHost};
+use crate::notice::Notice;
 use crate::plan;
 use crate::stack::Spot;
 use crate::text::Text;
@@ -69,6 +70,23 @@ impl Place {
             Self::Lab(lab) => lab.left_out(),
             Self::Host(host) => host.left_out(),
         }
+    }
+
+    /// What is to be known of how it was opened.
+    pub(super) fn notices(&self) -> Vec<Notice> {
+        match self {
+            Self::Lab(lab) => lab.notices().cloned().collect(),
+            Self::Host(_) => Vec::new(),
+        }
+    }
+
+    /// Why what was seen in it proves nothing; where that cannot be told, it is no reason to doubt it.
+    pub(super) async fn tampered(&self) -> Option<Text> {
+        let Self::Lab(lab) = self else { return None };
+        lab.tampered().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether the layers were changed meanwhile was not looked at");
+            None
+        })
     }
 
     /// Waits for as long as the place is there. The host is as long as we are; its engine's failures are told by each look.

@@ -16,17 +16,21 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::copy::Caps;
+use super::layers::{Proven, Sealed, Shelf};
 use super::left_out::NotCopied;
 use super::removal::Removal;
+use super::sealing::Sealer;
 use super::send::{send_binary, send_submission};
-use super::{LabError, cgroups, layers, watch};
+use super::{LabError, cgroups, setup, watch};
 use crate::agent::{AgentShell, Agents, BINARY};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
 use crate::exec::container::Container;
 use crate::exec::local::Local;
 use crate::exec::{Cmd, Shell, ShellExt};
+use crate::notice::Notice;
 use crate::owner::{KEEP, Owner};
 use crate::stack::Spot;
+use crate::text::Text;
 
 /// Where a submission's copies lie in a lab.
 pub(super) const WORK: &str = "/work";
@@ -65,6 +69,8 @@ pub struct LabSpec {
     pub folder: Option<PathBuf>,
     pub ready_within: Duration,
     pub caps: Caps,
+    /// The layers that are unpacked already.
+    pub shelf: Shelf,
 }
 
 impl LabSpec {
@@ -82,11 +88,16 @@ impl LabSpec {
             folder: None,
             ready_within: Duration::from_secs(90),
             caps: Caps::default(),
+            shelf: Shelf::of(&setup::state()),
         }
     }
 
     fn name(&self) -> String {
         format!("imparcial-{}", self.run)
+    }
+
+    fn sealer<'a>(&'a self, host: &'a Engine) -> Sealer<'a> {
+        Sealer { host, image: &self.image, binary: &self.binary }
     }
 }
 
@@ -99,6 +110,7 @@ pub struct Lab {
     /// When it was ready, in seconds of the epoch.
     since: i64,
     left_out: Vec<NotCopied>,
+    layers: Proven,
     host: Engine,
     engine: Engine,
     shell: Arc<dyn Shell>,
@@ -113,14 +125,15 @@ impl Lab {
         let host = Engine::host().await?;
         let name = spec.name();
         // From here on, whatever happens, what there is of it is removed.
-        let removal = Removal::armed(&spec).await;
-        match Self::bring_up(&spec, &name, &host).await {
+        let sealer = spec.sealer(&host);
+        let (removal, layers) = tokio::join!(Removal::armed(&spec), spec.shelf.proven(&sealer));
+        match Self::bring_up(&spec, &name, &host, layers.volume.as_ref()).await {
             Ok(Up { id, address, left_out, engine, shell, agents }) => {
                 if spec.keep {
                     removal.disarm().await;
                 }
                 let since = time::OffsetDateTime::now_utc().unix_timestamp();
-                Ok(Self { spec, name, id, address, since, left_out, host, engine, shell, agents, removal })
+                Ok(Self { spec, name, id, address, since, left_out, layers, host, engine, shell, agents, removal })
             }
             Err(error) => {
                 if taken(&error) {
@@ -134,8 +147,8 @@ impl Lab {
         }
     }
 
-    async fn bring_up(spec: &LabSpec, name: &str, host: &Engine) -> Result<Up, LabError> {
-        let id = create(spec, name, host).await?;
+    async fn bring_up(spec: &LabSpec, name: &str, host: &Engine, layers: Option<&Sealed>) -> Result<Up, LabError> {
+        let id = create(spec, name, host, layers).await?;
         host.docker()
             .start_container(&id, None::<StartContainerOptions>)
             .await
@@ -143,7 +156,7 @@ impl Lab {
         // The engine needs half a second to come up: the files go in meanwhile.
         let (ready, sent, left_out) = tokio::join!(
             ready(host, name, spec.ready_within),
-            send_binary(host, &id, spec),
+            send_binary(host, &id, &spec.binary),
             send_submission(host, &id, spec)
         );
         ready?;
@@ -208,6 +221,22 @@ impl Lab {
         &self.left_out
     }
 
+    /// What is to be known of how it was started.
+    pub fn notices(&self) -> impl Iterator<Item = &Notice> {
+        self.layers.notice.iter()
+    }
+
+    /// What was written, since its start, into layers that it shares with other labs: then what it showed proves nothing.
+    ///
+    /// # Errors
+    /// Where they cannot be looked at.
+    pub async fn tampered(&self) -> Result<Option<Text>, LabError> {
+        match &self.layers.volume {
+            Some(volume) => self.spec.shelf.changed(volume, &self.spec.sealer(&self.host)).await,
+            None => Ok(None),
+        }
+    }
+
     /// Puts the submission's copy back to what was handed in.
     pub async fn fresh_copy(&self) -> Result<(), LabError> {
         let remove = Cmd::new(["rm", "-rf", "--one-file-system", "--", &self.workdir()]);
@@ -265,7 +294,7 @@ fn devices() -> Vec<String> {
     DEVICES.into_iter().chain(partitions).map(str::to_owned).collect()
 }
 
-async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, LabError> {
+async fn create(spec: &LabSpec, name: &str, host: &Engine, layers: Option<&Sealed>) -> Result<String, LabError> {
     let tried = || format!("create the lab {name}");
     let info = host.docker().info().await.map_err(|e| host.explain(tried(), &e))?;
     let systemd = info.cgroup_driver.is_some_and(|d| d.to_string() == "systemd");
@@ -291,7 +320,7 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine) -> Result<String, Lab
             cgroup_parent: Some(cgroups::parent(&spec.run, systemd)),
             network_mode: Some(spec.network.clone()),
             pids_limit: Some(PROCESSES),
-            mounts: layers::shared(host).await.map(|layers| vec![layers]),
+            mounts: layers.map(|layers| vec![spec.shelf.given(layers)]),
             device_cgroup_rules: Some(devices()),
             // Its readiness is read from its log, and a host's own choice of driver may keep none.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),

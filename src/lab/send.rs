@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -53,9 +54,9 @@ impl From<Lost> for CopyError {
     }
 }
 
-pub(super) async fn send_binary(host: &Engine, id: &str, spec: &LabSpec) -> Result<(), LabError> {
+pub(super) async fn send_binary(host: &Engine, id: &str, binary: &Path) -> Result<(), LabError> {
     let (folder, name) = BINARY.rsplit_once('/').unwrap_or(("", BINARY));
-    let path = spec.binary.clone();
+    let path = binary.to_owned();
     let (packed, sent) = send(host, id, folder, move |to| {
         let file = File::open(path)?;
         let mut header = tar::Header::new_gnu();

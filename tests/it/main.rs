@@ -13,6 +13,7 @@ mod invalid;
 mod kill9;
 mod kinds;
 mod lab;
+mod layers;
 mod live;
 mod manual;
 mod mutants;

@@ -66,6 +66,20 @@ pub struct Step {
     make: for<'a> fn(&'a World, &'a dyn Progress) -> Making<'a>,
 }
 
+impl Step {
+    /// # Errors
+    /// Where it cannot be told.
+    pub async fn look(&self, world: &World) -> Result<Seen, SetupError> {
+        (self.look)(world).await
+    }
+
+    /// # Errors
+    /// Where it could not be made; what there is of it is left as the next set-up can take it.
+    pub async fn make(&self, world: &World, progress: &dyn Progress) -> Result<Text, SetupError> {
+        (self.make)(world, progress).await
+    }
+}
+
 /// Everything that set-up sees to, in order: each stands on those before it.
 pub const STEPS: [Step; 7] = [
     Step { name: "packages", look: |w| Box::pin(packages::look(w)), make: |w, p| Box::pin(packages::make(w, p)) },
@@ -93,9 +107,9 @@ pub async fn set_up(world: &World, progress: &dyn Progress) -> Result<(), SetupE
     let _alone = alone(world, progress).await?;
     for step in &STEPS {
         let began = Instant::now();
-        let text = match (step.look)(world).await? {
+        let text = match step.look(world).await? {
             Seen::There(text) => text,
-            Seen::Missing(_) => (step.make)(world, progress).await?,
+            Seen::Missing(_) => step.make(world, progress).await?,
         };
         progress.done(step.name, &text, began.elapsed());
     }
@@ -131,7 +145,7 @@ async fn alone(world: &World, progress: &dyn Progress) -> Result<File, SetupErro
 pub async fn check(world: &World) -> Vec<(&'static str, Result<Seen, SetupError>)> {
     let mut seen = Vec::new();
     for step in &STEPS {
-        let found = (step.look)(world).await;
+        let found = step.look(world).await;
         let no_engine = step.name == "engine" && !matches!(found, Ok(Seen::There(_)));
         seen.push((step.name, found));
         if no_engine {

@@ -12,6 +12,7 @@ use super::world::Image;
 use super::{Progress, Seen, SetupError, World};
 use crate::backend::getting::At;
 use crate::lab::catalogue::{Catalogue, Entry};
+use crate::lab::layers::NODE;
 use crate::lab::registry::{Registry, ensure_in_registry};
 use crate::lab::upload::upload;
 use crate::text::Text;
@@ -19,8 +20,6 @@ use crate::text::Text;
 /// Packages are unpacked on one core while the next are fetched: more at once only gets in each other's way.
 const AT_ONCE: usize = 2;
 const LAB: &str = "lab";
-/// Machines, on container nodes.
-pub(super) const NODE: &str = "node";
 
 pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
     let missing = missing(world).await?;

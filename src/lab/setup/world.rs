@@ -1,7 +1,7 @@
 //! What every step is given: this host, its engine, the folder where our state lies.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bollard::query_parameters::ListImagesOptionsBuilder;
 use sha2::{Digest, Sha256};
@@ -11,8 +11,13 @@ use super::host::{self, Mirrors};
 use super::sources::Sources;
 use super::{HASH, INSTALLATION, SetupError};
 use crate::docker::Engine;
+use crate::lab::layers::Shelf;
+use crate::lab::sealing::Sealer;
 use crate::lab::upload::hex;
 use crate::text::Text;
+
+/// What labs are made from.
+pub(super) const LAB_IMAGE: &str = "imparcial/lab:latest";
 
 /// Everything that set-up works with.
 pub struct World {
@@ -21,6 +26,8 @@ pub struct World {
     pub(super) mirrors: Mirrors,
     /// Makes every image again.
     pub(super) rebuild: bool,
+    /// The volumes of unpacked layers.
+    pub(super) shelf: Shelf,
     engine: OnceCell<Engine>,
 }
 
@@ -37,7 +44,19 @@ impl World {
     pub fn of_host(rebuild: bool) -> Self {
         let mirrors = Mirrors::of_host();
         let sources = Sources::embedded(&mirrors.sources_list(), &host::certificates());
-        Self { state: state(), sources, mirrors, rebuild, engine: OnceCell::new() }
+        let state = state();
+        let shelf = Shelf::of(&state);
+        Self { state, sources, mirrors, rebuild, shelf, engine: OnceCell::new() }
+    }
+
+    /// The same with other volumes of layers.
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf, ..self }
+    }
+
+    /// Who looks at volumes of layers.
+    pub(super) async fn sealer(&self) -> Result<Sealer<'_>, SetupError> {
+        Ok(Sealer { host: self.engine().await?, image: LAB_IMAGE, binary: Path::new("/proc/self/exe") })
     }
 
     /// The host's engine; looked for until it answers.
