@@ -26,6 +26,7 @@ use crate::exec::container::Container;
 use crate::exec::local::Local;
 use crate::exec::{Cmd, Shell, ShellExt};
 use crate::owner::{KEEP, Owner};
+use crate::stack::Spot;
 
 /// Where our own executable lies in a lab.
 pub const BINARY: &str = "/usr/local/bin/imparcial";
@@ -157,6 +158,17 @@ impl Lab {
             tokio::join!(Engine::over(shell.clone()), agents.lab(), address(host, &id, &spec.network));
         agent?;
         Ok(Up { id, address: address?, left_out, engine: engine?, shell, agents })
+    }
+
+    /// The lab as a stack knows it.
+    pub fn spot(&self) -> Spot {
+        Spot {
+            node: None,
+            engine: self.engine.clone(),
+            shell: self.shell(),
+            agents: self.agents.clone(),
+            address: self.address.clone(),
+        }
     }
 
     /// Runs commands in the lab.

@@ -43,7 +43,7 @@ pub(super) async fn tables<const N: usize>(
     let mut paths: Vec<String> = names.iter().map(|name| path(name)).collect();
     // Read last: a process id that was given away before is another container's by then.
     paths.push(path("cgroup"));
-    match look(&stack.agents.lab().await?, Look::Files { paths }, timeout).await? {
+    match look(&stack.ground.agents.lab().await?, Look::Files { paths }, timeout).await? {
         Sight::Files { mut contents } => {
             if !contents.get(&path("cgroup")).is_some_and(|groups| groups.contains(&container.id)) {
                 let pid = container.pid;
@@ -67,7 +67,9 @@ pub(super) async fn path(
     timeout: Duration,
 ) -> Result<Option<PathSeen>, ProbeError> {
     let root = Root::Process { pid: container.pid, container: container.id.clone() };
-    match look(&stack.agents.lab().await?, Look::Path { root, path: path.to_owned(), max_bytes }, timeout).await? {
+    match look(&stack.ground.agents.lab().await?, Look::Path { root, path: path.to_owned(), max_bytes }, timeout)
+        .await?
+    {
         Sight::Path { seen } => Ok(seen),
         Sight::No { message, .. } => Err(ProbeError::ours(
             format!("could not read {path}: {message}"),
@@ -120,7 +122,7 @@ pub(super) async fn disks(
     container: &Container,
     timeout: Duration,
 ) -> Result<Vec<Disk>, ProbeError> {
-    let lab = stack.agents.lab().await?;
+    let lab = stack.ground.agents.lab().await?;
     let mut all = Vec::new();
     for given in &node.disks {
         let (device, behind) = (&given.device, &given.behind);
