@@ -311,8 +311,7 @@ mod tests {
         assert!(!read("shutdown", "running").running(), "it is on its way out");
         assert!(!read("running", "preparing").running());
         let of = SwarmService { id: "s1".into(), replicas: Some(3), ..SwarmService::default() };
-        let swarm =
-            Swarm { tasks: vec![read("running", "running"), read("shutdown", "failed")], ..Swarm::default() };
+        let swarm = Swarm { tasks: vec![read("running", "running"), read("shutdown", "failed")], ..Swarm::default() };
         assert_eq!(swarm.replicas(&of), (1, 3));
         assert_eq!(swarm.replicas(&SwarmService { replicas: None, ..of }), (1, 1), "on every node that takes it");
     }

@@ -24,6 +24,7 @@ pub mod page;
 pub mod policy;
 pub mod round_trip;
 pub mod store;
+pub mod swarm;
 pub mod tcp;
 pub mod visit;
 
@@ -66,6 +67,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &machines::service::KIND,
     &machines::process::KIND,
     &machines::port::KIND,
+    &swarm::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 
 use crate::docker::swarm::{Membership, Swarm};
 use crate::docker::{Container, Engine};
-use crate::exec::container::Container as InContainer;
 use crate::exec::Shell;
+use crate::exec::container::Container as InContainer;
 use crate::probe::ProbeError;
 use crate::probe::common::Found;
 use crate::probe::machines::{On, chosen, up};
@@ -69,8 +69,7 @@ pub(super) async fn reach(stack: &Stack) -> Result<Found<Reached>, ProbeError> {
 
 async fn ask(stack: &Stack, node: &Node) -> Result<Machine, ProbeError> {
     let name = crate::sanitize::line(node.name(), 60);
-    let mut machine =
-        Machine { name, container: None, engine: None, membership: Membership::default(), why: None };
+    let mut machine = Machine { name, container: None, engine: None, membership: Membership::default(), why: None };
     match up(stack, node).await? {
         Found::Absent(why) => machine.why = Some(why),
         Found::Here(container) => {
@@ -89,7 +88,8 @@ async fn ask(stack: &Stack, node: &Node) -> Result<Machine, ProbeError> {
 
 /// The engine of a machine: as the stack has it, else asked for.
 async fn engine(stack: &Stack, node: &Node, container: &Container) -> Result<Found<Engine>, ProbeError> {
-    let known = std::iter::once(&stack.home).chain(&stack.others).find(|spot| spot.node.as_deref() == Some(node.name()));
+    let known =
+        std::iter::once(&stack.home).chain(&stack.others).find(|spot| spot.node.as_deref() == Some(node.name()));
     if let Some(spot) = known {
         return Ok(Found::Here(spot.engine.clone()));
     }

@@ -16,10 +16,8 @@ pub(super) fn facts(swarm: &Swarm, service: Option<&SwarmService>, name: &str) -
             ("running".to_owned(), json!(0)),
             ("spread".to_owned(), json!(0)),
         ]);
-        let why = Text::new(
-            format!("{name} is no service of the swarm"),
-            format!("{name} no es un servicio del swarm"),
-        );
+        let why =
+            Text::new(format!("{name} is no service of the swarm"), format!("{name} no es un servicio del swarm"));
         return (facts, Some(why));
     };
     let (running, desired) = swarm.replicas(service);
