@@ -89,7 +89,8 @@ struct SwarmProbe {
 }
 
 fn decode(d: &mut Decoder<'_>) -> Option<SwarmProbe> {
-    let role = d.role("role");
+    // Asked for either way, so that a mistyped key is told what it may be.
+    let role = if d.has("role") { d.role("role") } else { d.node("role").and(None) };
     let (scale, port) = (d.bool_or("scale", false), d.port("port"));
     for (key, there) in [("scale", scale), ("port", port.is_some())] {
         if there && role.is_none() {
