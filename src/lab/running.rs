@@ -20,7 +20,7 @@ use super::left_out::NotCopied;
 use super::removal::Removal;
 use super::send::{send_binary, send_submission};
 use super::{LabError, cgroups, layers, watch};
-use crate::agent::{AgentShell, Agents};
+use crate::agent::{AgentShell, Agents, BINARY};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
 use crate::exec::container::Container;
 use crate::exec::local::Local;
@@ -28,8 +28,6 @@ use crate::exec::{Cmd, Shell, ShellExt};
 use crate::owner::{KEEP, Owner};
 use crate::stack::Spot;
 
-/// Where our own executable lies in a lab.
-pub const BINARY: &str = "/usr/local/bin/imparcial";
 /// Where a submission's copies lie in a lab.
 pub(super) const WORK: &str = "/work";
 /// The copy that is brought up.

@@ -162,6 +162,11 @@ pub async fn collect(stack: &Stack) -> Vec<(String, Vec<u8>)> {
 
 /// Takes the services down, volumes included.
 pub async fn down(stack: &Stack) -> Result<(), BackendError> {
+    if stack.swarm {
+        let remove = Cmd::new(["docker", "stack", "rm", &stack.project]).timeout(Duration::from_secs(60));
+        stack.home.shell.must(&remove).await?;
+        return Ok(());
+    }
     let tool = tool_of(stack).await?;
     tool.down().await?;
     Ok(())

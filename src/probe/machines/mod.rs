@@ -6,8 +6,8 @@
 pub mod ansible;
 pub mod disk;
 mod each;
-mod from_outside;
-mod kernel;
+pub(super) mod from_outside;
+pub(super) mod kernel;
 pub mod machine;
 pub mod mount;
 pub mod package;
