@@ -126,6 +126,11 @@ pub trait Probe: Send + Sync {
         SERVICES
     }
 
+    /// A further layer that it cannot do without: a plan that does not bring that up leaves it out too.
+    fn also(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The roles that it looks at: a failure behind a stand-in in one of them may be the stand-in's.
     fn roles(&self) -> Vec<String> {
         Vec::new()
