@@ -6,6 +6,8 @@ pub mod disk;
 pub mod getting;
 pub mod log;
 pub mod origin;
+pub mod serving;
+pub mod swarm;
 pub mod vagrant;
 
 use std::collections::{BTreeMap, BTreeSet};

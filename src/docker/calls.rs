@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep};
 
 use super::container::{self, Container, PROJECT, epoch};
+use super::swarm::NAMESPACE;
 use super::{Engine, EngineError, EngineErrorKind};
 
 /// How long a container may take to go, and when to ask again meanwhile.
@@ -24,7 +25,16 @@ impl Engine {
     /// Every container of a compose project's services, dead ones included, in the order of their names. What `run` of the
     /// tool made for one command is none: it says nothing of the service.
     pub async fn project_containers(&self, project: &str) -> Result<Vec<Container>, EngineError> {
-        let labels = vec![format!("{PROJECT}={project}")];
+        self.containers_labelled(PROJECT, project).await
+    }
+
+    /// Every container that this engine has of a stack's tasks, dead ones included.
+    pub async fn stack_containers(&self, stack: &str) -> Result<Vec<Container>, EngineError> {
+        self.containers_labelled(NAMESPACE, stack).await
+    }
+
+    async fn containers_labelled(&self, label: &str, project: &str) -> Result<Vec<Container>, EngineError> {
+        let labels = vec![format!("{label}={project}")];
         let options =
             ListContainersOptionsBuilder::new().all(true).filters(&HashMap::from([("label", labels)])).build();
         let listed = self

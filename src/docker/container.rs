@@ -6,6 +6,8 @@ use bollard::models::{
     ContainerInspectResponse, HealthConfig, HealthStatusEnum, HealthcheckResult, RestartPolicyNameEnum,
 };
 
+use super::swarm;
+
 /// The label that both generations of compose give: the project.
 pub const PROJECT: &str = "com.docker.compose.project";
 /// And the service.
@@ -105,7 +107,12 @@ impl Container {
         let id = inspect.id.unwrap_or_default();
         let name = inspect.name.unwrap_or_default().trim_start_matches('/').to_owned();
         let mut labels = config.labels.unwrap_or_default();
-        let service = labels.remove(SERVICE).unwrap_or_default();
+        let task = task(&labels);
+        let (service, called) = match (labels.remove(SERVICE), &task) {
+            (Some(service), _) => (service, Vec::new()),
+            (None, Some(task)) => (task.service.clone(), task.names()),
+            (None, None) => Default::default(),
+        };
         let one_off = labels.get(ONE_OFF).is_some_and(|value| value.eq_ignore_ascii_case("true"));
 
         let mut links: BTreeSet<(String, String)> = host.links.iter().flatten().filter_map(|l| link(l)).collect();
@@ -116,6 +123,7 @@ impl Container {
             }
         };
         add(&service);
+        called.iter().for_each(|name| add(name));
         let mut addresses = BTreeMap::new();
         let mut gateways = Vec::new();
         for (net, endpoint) in network.networks.unwrap_or_default() {
@@ -156,7 +164,9 @@ impl Container {
             oom_killed: state.oom_killed.unwrap_or_default(),
             error: state.error.unwrap_or_default(),
             restarts: inspect.restart_count.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
-            restart_policy: match host.restart_policy.and_then(|p| p.name) {
+            restart_policy: match host.restart_policy.filter(|_| task.is_none()).and_then(|p| p.name) {
+                // A swarm puts another in the place of a task that ended.
+                None if task.is_some() => "always".to_owned(),
                 None | Some(RestartPolicyNameEnum::EMPTY) => "no".to_owned(),
                 Some(policy) => policy.to_string(),
             },
@@ -184,6 +194,50 @@ impl Container {
             names,
         }
     }
+}
+
+/// Whose task a container is, by what a swarm labels it with.
+struct Task {
+    /// As the stack's file names it.
+    service: String,
+    full: String,
+}
+
+impl Task {
+    /// Names that every service of the stack has for it, besides those of its networks.
+    fn names(&self) -> Vec<String> {
+        vec![self.full.clone(), format!("tasks.{}", self.service), format!("tasks.{}", self.full)]
+    }
+}
+
+fn task(labels: &std::collections::HashMap<String, String>) -> Option<Task> {
+    let full = labels.get(swarm::SERVICE_NAME)?;
+    let stack = labels.get(swarm::NAMESPACE).map(String::as_str).unwrap_or_default();
+    Some(Task { service: swarm::short(full, stack).to_owned(), full: full.clone() })
+}
+
+/// Of a stack's containers those that are: the newest of each task's place, which a swarm gives to one after the other.
+/// What was there before it counts as its restarts.
+pub(crate) fn in_their_places(containers: Vec<Container>) -> Vec<Container> {
+    let mut places: BTreeMap<String, Container> = BTreeMap::new();
+    for container in containers {
+        // `stack_app.2.n4o6a1541lbg`, or the node instead of the number where the service is on each.
+        let place = container.name.rsplit_once('.').map_or(container.name.as_str(), |(place, _)| place).to_owned();
+        match places.get_mut(&place) {
+            None => {
+                places.insert(place, container);
+            }
+            Some(known) => {
+                let newer = (container.running(), container.started_at) > (known.running(), known.started_at);
+                let restarts = known.restarts + 1;
+                if newer {
+                    *known = container;
+                }
+                known.restarts = restarts;
+            }
+        }
+    }
+    places.into_values().collect()
 }
 
 /// The shortest time between two health checks, in seconds.
@@ -263,6 +317,35 @@ mod tests {
         assert_eq!(app.namespace, "5f2d8a1b9c3e");
         assert_eq!(app.health_checks, [(1_795_550_401.0, 1_795_550_402.0)]);
         assert_eq!(app.links, [("x_db_1".to_owned(), "mysql".to_owned())]);
+    }
+
+    #[test]
+    fn a_task_is_its_services_container() {
+        let task = read(serde_json::json!({
+            "Id": "aa", "Name": "/x_db.1.k2", "HostConfig": {"RestartPolicy": {"Name": ""}},
+            "Config": {"Labels": {swarm::SERVICE_NAME: "x_db", swarm::NAMESPACE: "x"}}
+        }));
+        assert_eq!(task.service, "db");
+        assert_eq!(task.names, ["db", "x_db", "tasks.db", "tasks.x_db", "x_db.1.k2"]);
+        assert!(!Container { state: "exited".into(), ..task }.exited_for_good(), "another takes its place");
+    }
+
+    #[test]
+    fn the_newest_is_in_a_tasks_place() {
+        let at = |name: &str, state: &str, started_at| Container {
+            name: name.into(),
+            state: state.into(),
+            started_at,
+            ..Container::default()
+        };
+        let all = vec![
+            at("x_app.1.a", "exited", 9.0),
+            at("x_app.1.b", "running", 5.0),
+            at("x_app.2.c", "exited", 1.0),
+            at("x_app.2.d", "exited", 2.0),
+        ];
+        let left: Vec<(String, u64)> = in_their_places(all).into_iter().map(|c| (c.name, c.restarts)).collect();
+        assert_eq!(left, [("x_app.1.b".to_owned(), 1), ("x_app.2.d".to_owned(), 1)]);
     }
 
     #[test]

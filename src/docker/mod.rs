@@ -6,6 +6,7 @@ pub mod container;
 mod error;
 pub mod exec;
 mod lines;
+pub mod swarm;
 mod transport;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::place::Place;
@@ -13,7 +14,7 @@ use crate::lab::catalogue::Catalogue;
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
 use crate::scenario::On;
-use crate::stack::LeftOut;
+use crate::stack::{LeftOut, Spot};
 use crate::stack::machines::Machines;
 use crate::text::Text;
 
@@ -32,14 +33,14 @@ pub(super) async fn bring_up(
     let (machines, services) = if on_a_machine(plan) {
         let began = Instant::now();
         let machines = machines(plan, options, site, before).await?;
-        let (site, notice) = home(plan, site, &machines.machines).await;
+        let (site, others, notice) = home(plan, site, &machines.machines).await;
         let after = began.elapsed().as_secs_f64();
-        let mut services = services(plan, options, lab, &site, as_of).await?;
+        let mut services = services(plan, options, lab, &site, others, as_of).await?;
         services.phases.iter_mut().for_each(|(_, at, _)| *at += after);
         services.notices.extend(notice);
         (machines, services)
     } else {
-        tokio::try_join!(machines(plan, options, site, before), services(plan, options, lab, site, as_of))?
+        tokio::try_join!(machines(plan, options, site, before), services(plan, options, lab, site, Vec::new(), as_of))?
     };
     let backend::Up { mut stack, mut notices, mut evidence, mut phases } = services;
     stack.machines = machines.machines;
@@ -57,8 +58,8 @@ fn on_a_machine(plan: &Plan) -> bool {
 }
 
 /// The machine that the services are to run on. Where it cannot have them they are brought up beside the machines, so that all
-/// that can be decided of them is; the notice says so.
-async fn home(plan: &Plan, site: &Site, machines: &Machines) -> (Site, Option<Notice>) {
+/// that can be decided of them is; the notice says so. The other machines with an engine come with it.
+async fn home(plan: &Plan, site: &Site, machines: &Machines) -> (Site, Vec<Spot>, Option<Notice>) {
     let node = match &plan.scenario.serving.on {
         On::Named(name) => machines.node(name),
         _ => machines.nodes.first(),
@@ -68,7 +69,14 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> (Site, Option<No
         None => Err(Text::new("there is no such machine", "no hay tal máquina")),
     };
     match spot {
-        Ok(spot) => (Site::new(spot, site.ground.clone(), site.workdir.clone(), None), None),
+        Ok(spot) => {
+            let rest = machines.nodes.iter().filter(|other| Some(other.name()) != spot.node.as_deref());
+            let rest = join_all(rest.map(|other| vagrant::spot::spot(&site.ground, other))).await;
+            let others = rest.into_iter().filter_map(|other| {
+                other.inspect_err(|error| tracing::debug!(%error, "a machine runs no services")).ok()
+            });
+            (Site::new(spot, site.ground.clone(), site.workdir.clone(), None), others.collect(), None)
+        }
         Err(why) => {
             let text = Text::new(
                 format!("the services were brought up in the lab, beside the machines: {}", why.en),
@@ -76,7 +84,7 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> (Site, Option<No
             );
             let notice =
                 Notice { id: "services.in_lab".to_owned(), level: Level::Warning, text, at: None, service: None };
-            (site.clone(), Some(notice))
+            (site.clone(), Vec::new(), Some(notice))
         }
     }
 }
@@ -120,6 +128,7 @@ async fn services(
     options: &RunOptions,
     lab: &Place,
     site: &Site,
+    others: Vec<Spot>,
     as_of: Option<Arc<backend::compose::as_of::AsOf>>,
 ) -> Result<backend::Up, Text> {
     let absent = nothing_to_serve(plan);
@@ -170,7 +179,7 @@ async fn services(
     let up = if attached {
         backend::compose::attached::look(site, &request).await
     } else {
-        backend::compose::up(site, &request).await
+        backend::serving::up(site, others, plan.scenario.serving.with, &request).await
     };
     up.map_err(|e| e.text())
 }

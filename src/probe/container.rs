@@ -123,7 +123,7 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         return Err(hosts(&name, "killed for memory, and it has no limit of its own"));
     }
     let age = container.age().unwrap_or(0.0);
-    let built = stack.services.get(&name).and_then(|s| s.image.built.clone());
+    let built = stack.services.get(&name).map(|service| &service.image);
     // On the host's own engine a stand-in runs under its own name.
     let named = container.image_name.starts_with("imparcial/");
     let asked = stack.services.get(&name).filter(|s| named && s.image.stand_in.is_some());
@@ -135,7 +135,7 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         ("restarts".to_owned(), json!(container.restarts)),
         ("exit_code".to_owned(), json!(container.exit_code)),
         ("oom_killed".to_owned(), json!(container.oom_killed)),
-        ("built_from_submission".to_owned(), json!(built.is_some_and(|id| id == container.image))),
+        ("built_from_submission".to_owned(), json!(built.is_some_and(|image| image.is_built(&container.image)))),
         ("image".to_owned(), json!(image)),
         ("health".to_owned(), container.health.as_ref().map_or(Value::Null, |h| json!(h))),
         ("published".to_owned(), json!(published)),

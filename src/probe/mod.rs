@@ -25,6 +25,7 @@ pub mod page;
 pub mod policy;
 pub mod round_trip;
 pub mod store;
+pub mod swarm;
 pub mod tcp;
 pub mod visit;
 
@@ -67,6 +68,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &machines::service::KIND,
     &machines::process::KIND,
     &machines::port::KIND,
+    &swarm::KIND,
     &cluster::gluster::KIND,
     &cluster::replicate::KIND,
     &cluster::volume::KIND,

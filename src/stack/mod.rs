@@ -36,6 +36,8 @@ pub struct Stack {
     pub others: Vec<Spot>,
     /// The compose project's name, or the stack's.
     pub project: String,
+    /// Whether it is a stack of a swarm, whose tasks may be on every node.
+    pub swarm: bool,
     /// The submission's copy on that machine.
     pub workdir: String,
     /// The folder and file that the compose tool was run with there.
@@ -111,11 +113,20 @@ pub struct ImageState {
     pub reference: String,
     /// Built from the submission in this run: the image's id.
     pub built: Option<String>,
+    /// The ids that the same build has on other machines.
+    pub built_elsewhere: Vec<String>,
     /// The stand-in that serves it, or the base that it was built on.
     pub stand_in: Option<StandIn>,
     pub missing: Option<LeftOut>,
     /// Log of its build or pull, for evidence and for telling whose fault a failure is.
     pub log: String,
+}
+
+impl ImageState {
+    /// Whether an image is what was built from the submission in this run, on whichever machine.
+    pub fn is_built(&self, id: &str) -> bool {
+        self.built.iter().chain(&self.built_elsewhere).any(|built| built == id)
+    }
 }
 
 /// A stand-in in use: which image it serves for, and what it really is.

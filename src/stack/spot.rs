@@ -27,12 +27,26 @@ impl Stack {
     /// # Errors
     /// Where an engine does not say.
     pub async fn containers(&self) -> Result<Vec<Container>, EngineError> {
+        if self.swarm {
+            return self.tasks().await;
+        }
         let mut all = self.home.engine.project_containers(&self.project).await?;
         for (number, spot) in self.others.iter().enumerate() {
             let there = spot.engine.project_containers(&self.project).await?;
             all.extend(there.into_iter().map(|container| Container { spot: number + 1, ..container }));
         }
         Ok(all)
+    }
+
+    /// The containers of a stack's tasks, each in its place, on whichever node that is.
+    async fn tasks(&self) -> Result<Vec<Container>, EngineError> {
+        let spots: Vec<&Spot> = std::iter::once(&self.home).chain(&self.others).collect();
+        let there = spots.iter().map(|spot| spot.engine.stack_containers(&self.project));
+        let mut all = Vec::new();
+        for (number, containers) in futures_util::future::join_all(there).await.into_iter().enumerate() {
+            all.extend(containers?.into_iter().map(|container| Container { spot: number, ..container }));
+        }
+        Ok(crate::docker::container::in_their_places(all))
     }
 
     /// Where a container runs.

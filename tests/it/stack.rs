@@ -216,6 +216,7 @@ pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Su
         overrides: Vec::new(),
         doubts: Vec::new(),
         made: Vec::new(),
+        swarm: false,
         first_up: None,
         no_services: None,
         machines: Default::default(),

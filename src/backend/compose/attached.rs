@@ -164,7 +164,11 @@ async fn inspect(engine: &Engine, name: &str) -> Result<Option<ImageInspect>, Ba
 }
 
 /// The limits in force, and why it cannot be told whether the service lives within them.
-async fn limits(site: &Site, service: &ServiceDef, container: Option<&Container>) -> (AsWritten, Option<Text>) {
+pub(in crate::backend) async fn limits(
+    site: &Site,
+    service: &ServiceDef,
+    container: Option<&Container>,
+) -> (AsWritten, Option<Text>) {
     let Some(container) = container else {
         return (AsWritten::default(), service.memory.is_some().then(|| unlived(&service.name)));
     };

@@ -76,6 +76,12 @@ pub fn changes(file: &ComposeFile, hits: &[Hit]) -> Vec<Change> {
     changes
 }
 
+/// The same of a file for a swarm, which has what only a swarm has.
+pub fn changes_in_swarm(file: &ComposeFile, hits: &[Hit]) -> Vec<Change> {
+    let everywhere = |change: &Change| matches!(change.what, What::Stripped(_) | What::LogDriver(_));
+    changes(file, hits).into_iter().filter(everywhere).collect()
+}
+
 /// Writes the changed copy of the resolved file beside the submission's, and points the tool at it.
 pub async fn write(
     resolved: &str,

@@ -100,7 +100,7 @@ pub fn nothing(site: &Site, request: &Request, why: Option<LeftOut>) -> Up {
 
 /// What the compose tool makes of the file, judged and bound: the stack before anything of it is there. No file, and the
 /// reason in the stack, where the tool refuses it.
-async fn read(
+pub(in crate::backend) async fn read(
     site: &Site,
     request: &Request,
     own: &ComposeFile,
@@ -162,6 +162,11 @@ pub async fn collect(stack: &Stack) -> Vec<(String, Vec<u8>)> {
 
 /// Takes the services down, volumes included.
 pub async fn down(stack: &Stack) -> Result<(), BackendError> {
+    if stack.swarm {
+        let remove = Cmd::new(["docker", "stack", "rm", &stack.project]).timeout(Duration::from_secs(60));
+        stack.home.shell.must(&remove).await?;
+        return Ok(());
+    }
     let tool = tool_of(stack).await?;
     tool.down().await?;
     Ok(())
@@ -235,6 +240,7 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         home: site.spot(),
         others: Vec::new(),
         project: tool.project.clone(),
+        swarm: false,
         workdir: site.workdir.clone(),
         compose_dir: tool.dir.clone(),
         compose_file: tool.file.clone(),
@@ -282,7 +288,7 @@ pub fn refused_role(stack: &Stack) -> bool {
     stack.policy.iter().any(|hit| stack.is_stopped_by(hit))
 }
 
-fn up_with(stack: Stack, log: Log) -> Up {
+pub(in crate::backend) fn up_with(stack: Stack, log: Log) -> Up {
     let Gathered { notices, evidence, phases } = log.end();
     Up { stack, notices, evidence, phases }
 }

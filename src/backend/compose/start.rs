@@ -81,7 +81,7 @@ const NAMESPACES: &str = "/var/run/docker/netns";
 
 /// Hears what the services ask for and dial from before their first processes on. Where that cannot be, nothing here
 /// depends on it: whoever asks what was heard is told.
-pub(super) async fn listen(site: &Site) {
+pub(in crate::backend) async fn listen(site: &Site) {
     let look = Look::Listen { folder: NAMESPACES.to_owned() };
     let begun = match site.agents.lab().await {
         Ok(agent) => agent.look(look, Duration::from_secs(10)).await.map_err(|e| e.to_string()),

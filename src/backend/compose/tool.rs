@@ -35,6 +35,11 @@ impl Tool {
         Ok(Self { shell, program: program.iter().map(|&w| w.to_owned()).collect(), dir, file, project })
     }
 
+    /// The same, on another machine that has the same folder.
+    pub fn on(&self, shell: Arc<dyn Shell>) -> Self {
+        Self { shell, ..self.clone() }
+    }
+
     /// The same, on another file of the same folder.
     pub fn with_file(&self, file: String) -> Self {
         Self { file, ..self.clone() }
