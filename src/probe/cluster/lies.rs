@@ -56,6 +56,12 @@ fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
+/// What an image declares to be a volume, and nobody mounts anything at, is given one by the engine.
+fn nameless(path: &str) -> bool {
+    let named = path.strip_suffix("/_data").and_then(|path| path.rsplit_once("/volumes/"));
+    named.is_some_and(|(_, name)| name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
 impl Lies {
     pub(super) fn path(&self) -> Option<&str> {
         match self {
@@ -95,14 +101,25 @@ impl Lies {
                     ),
                 )
             }
+            Self::Local { path, .. } if nameless(path) => {
+                let path = clean(path);
+                Text::new(
+                    format!(
+                        "nothing is mounted at the data's folder, so that the container engine of {machine} keeps it in a volume without a name, {path}: a new container does not find it"
+                    ),
+                    format!(
+                        "no hay nada montado en la carpeta de los datos, así que el motor de contenedores de {machine} los guarda en un volumen sin nombre, {path}: un contenedor nuevo no los encuentra"
+                    ),
+                )
+            }
             Self::Local { path, at, filesystem } => {
                 let (path, at, filesystem) = (clean(path), clean(at), clean(filesystem));
                 Text::new(
                     format!(
-                        "the data is in {path} of {machine}, a folder of that machine alone: what is mounted there, at {at}, is its {filesystem} and no distributed volume"
+                        "the data is in {path} of {machine}, a folder of that machine alone: it lies on what is mounted at {at} ({filesystem}), which is no distributed volume"
                     ),
                     format!(
-                        "los datos están en {path} de {machine}, una carpeta solo de esa máquina: lo que está montado allí, en {at}, es su {filesystem} y no un volumen distribuido"
+                        "los datos están en {path} de {machine}, una carpeta solo de esa máquina: está en lo que hay montado en {at} ({filesystem}), que no es un volumen distribuido"
                     ),
                 )
             }
@@ -164,8 +181,14 @@ mod tests {
     fn a_folder_of_the_machine_is_no_volume_whatever_its_name() {
         let bind = "701 700 0:154 /mnt/volumen2 /var/lib/mysql rw,relatime - overlay overlay rw,lowerdir=/l/A\n";
         assert_eq!(of(bind), local("/mnt/volumen2", "/", "overlay"));
+        let named_of = |line: &str| of(line).say("master").en;
         let named = "701 700 254:0 /var/lib/docker/volumes/a8fb/_data/volumes/volumen/_data /var/lib/mysql rw - ext4 /dev/vda rw\n";
         assert_eq!(of(named), local("/var/lib/docker/volumes/volumen/_data", "/var/lib/docker", "ext4"));
+        assert!(named_of(named).contains("a folder of that machine alone"), "{}", named_of(named));
+        let own = "6e41c99c707b77ff3acb0cf073ae96ec6c2e392c83ea9871b1ad8cb072d28e22";
+        assert!(
+            named_of(&named.replace("volumes/volumen", &format!("volumes/{own}"))).contains("a volume without a name")
+        );
         let disk = "701 700 7:1 /datos /var/lib/mysql rw,relatime - xfs /dev/sdb rw\n";
         assert_eq!(of(disk), local("/gluster/brick/datos", "/gluster/brick", "xfs"));
         let nfs = "701 700 0:300 / /var/lib/mysql rw,relatime - nfs4 nas:/datos rw\n";
