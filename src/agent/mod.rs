@@ -28,6 +28,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Where our own executable lies in a lab, and in its machines.
+pub const BINARY: &str = "/usr/local/bin/imparcial";
+
 /// One look. `timeout_ms` bounds it inside the agent; the caller bounds it again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {

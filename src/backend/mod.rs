@@ -17,7 +17,7 @@ use crate::agent::client::Agents;
 use crate::docker::Engine;
 use crate::exec::{RunError, Shell};
 use crate::notice::Notice;
-use crate::stack::{Stack, StandIn};
+use crate::stack::{Spot, Stack, StandIn};
 use crate::submission::Submission;
 use crate::submission::bind::RoleSpec;
 use crate::submission::policy::Action;
@@ -35,6 +35,29 @@ pub struct Site {
     pub workdir: String,
     /// On the host's own engine, what a run there has to mark and to keep apart.
     pub hosting: Option<Hosting>,
+    /// The lab or the host, where the site is one of its machines.
+    pub ground: Spot,
+    /// The machine's name then.
+    pub node: Option<String>,
+}
+
+impl Site {
+    /// A machine with a copy of the submission on it; `ground` is the lab or the host that it is in, or itself.
+    pub fn new(spot: Spot, ground: Spot, workdir: String, hosting: Option<Hosting>) -> Self {
+        let Spot { node, engine, shell, agents, address } = spot;
+        Self { engine, shell, agents, address, workdir, hosting, ground, node }
+    }
+
+    /// As the stack knows it.
+    pub fn spot(&self) -> Spot {
+        Spot {
+            node: self.node.clone(),
+            engine: self.engine.clone(),
+            shell: self.shell.clone(),
+            agents: self.agents.clone(),
+            address: self.address.clone(),
+        }
+    }
 }
 
 /// What tells a run's things from the user's own, where both are on one engine.

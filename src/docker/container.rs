@@ -20,6 +20,8 @@ pub struct Container {
     pub id: String,
     pub name: String,
     pub service: String,
+    /// Which of the stack's machines it runs on: 0 is where the services were brought up.
+    pub spot: usize,
     /// Made by `run` of the tool for one command: none of the service's own.
     pub one_off: bool,
     /// `created`, `running`, `restarting`, `exited`, `dead`, `paused`.
@@ -174,6 +176,7 @@ impl Container {
             id,
             name,
             service,
+            spot: 0,
             one_off,
             ports,
             addresses,

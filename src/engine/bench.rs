@@ -184,7 +184,7 @@ impl<'a> Bench<'a> {
     async fn measure(&self, stack: &Arc<Stack>, folder: &Path, pairs: usize) -> Result<Ready, Text> {
         let host = Engine::host().await.map_err(|e| e.text())?;
         let lab = host.container(&self.lab.name()).await.map_err(|e| e.text())?;
-        let containers = stack.engine.project_containers(&stack.project).await.map_err(|e| e.text())?;
+        let containers = stack.containers().await.map_err(|e| e.text())?;
         let named = |role: &str| {
             let service = stack.roles.get(role).and_then(|b| b.service.as_ref());
             containers.iter().find(|c| Some(&c.service) == service).map(|c| c.name.clone()).unwrap_or_default()

@@ -1,14 +1,18 @@
-//! Bringing both layers up, side by side: neither needs the other.
+//! Bringing both layers up: side by side where neither needs the other, one after the other where the services are to run on
+//! a machine.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::place::Place;
 use super::{Progress, RunOptions, sources};
 use crate::backend::{self, Request, Site, vagrant};
 use crate::lab::catalogue::Catalogue;
-use crate::notice::{Level, Reason};
+use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
+use crate::scenario::On;
 use crate::stack::LeftOut;
 use crate::stack::machines::Machines;
 use crate::text::Text;
@@ -25,8 +29,18 @@ pub(super) async fn bring_up(
     as_of: Option<Arc<backend::compose::as_of::AsOf>>,
     before: Option<Machines>,
 ) -> Result<backend::Up, Text> {
-    let (machines, services) =
-        tokio::try_join!(machines(plan, options, site, before), services(plan, options, lab, site, as_of))?;
+    let (machines, services) = if on_a_machine(plan) {
+        let began = Instant::now();
+        let machines = machines(plan, options, site, before).await?;
+        let (site, notice) = home(plan, site, &machines.machines).await;
+        let after = began.elapsed().as_secs_f64();
+        let mut services = services(plan, options, lab, &site, as_of).await?;
+        services.phases.iter_mut().for_each(|(_, at, _)| *at += after);
+        services.notices.extend(notice);
+        (machines, services)
+    } else {
+        tokio::try_join!(machines(plan, options, site, before), services(plan, options, lab, site, as_of))?
+    };
     let backend::Up { mut stack, mut notices, mut evidence, mut phases } = services;
     stack.machines = machines.machines;
     notices.extend(machines.notices);
@@ -34,6 +48,37 @@ pub(super) async fn bring_up(
     phases.extend(machines.phases);
     phases.sort_by(|(_, one, _), (_, two, _)| one.total_cmp(two));
     Ok(backend::Up { stack, notices, evidence, phases })
+}
+
+/// Whether the services are to run on a machine, and there are to be some.
+fn on_a_machine(plan: &Plan) -> bool {
+    let wanted = plan.wants("machines") && plan.wants("services") && plan.options.place == plan::Place::Lab;
+    wanted && plan.options.provider == vagrant::Provider::Docker && plan.scenario.serving.on != On::Lab
+}
+
+/// The machine that the services are to run on. Where it cannot have them they are brought up beside the machines, so that all
+/// that can be decided of them is; the notice says so.
+async fn home(plan: &Plan, site: &Site, machines: &Machines) -> (Site, Option<Notice>) {
+    let node = match &plan.scenario.serving.on {
+        On::Named(name) => machines.node(name),
+        _ => machines.nodes.first(),
+    };
+    let spot = match node {
+        Some(node) => vagrant::spot::spot(&site.ground, node).await.map_err(|error| error.text()),
+        None => Err(Text::new("there is no such machine", "no hay tal máquina")),
+    };
+    match spot {
+        Ok(spot) => (Site::new(spot, site.ground.clone(), site.workdir.clone(), None), None),
+        Err(why) => {
+            let text = Text::new(
+                format!("the services were brought up in the lab, beside the machines: {}", why.en),
+                format!("los servicios se levantaron en el laboratorio, junto a las máquinas: {}", why.es),
+            );
+            let notice =
+                Notice { id: "services.in_lab".to_owned(), level: Level::Warning, text, at: None, service: None };
+            (site.clone(), Some(notice))
+        }
+    }
 }
 
 async fn machines(

@@ -134,7 +134,7 @@ impl Live<'_> {
 
     /// Whether a service of any role stands on a full disk, or lost a process to a host without memory.
     async fn host_trouble(&self) -> Option<Text> {
-        let containers = self.stack.engine.project_containers(&self.stack.project).await.ok()?;
+        let containers = self.stack.containers().await.ok()?;
         for service in self.stack.roles.values().filter_map(|b| b.service.as_ref()) {
             let Some(container) = containers.iter().find(|c| &c.service == service) else { continue };
             // At a limit of its own it is the limit's doing.
@@ -147,7 +147,7 @@ impl Live<'_> {
             // Anybody can print such a line, and a service can fill a disk of its own.
             let log = self.log_since_start(container).await;
             if let Some(line) = blame::disk_line(&log)
-                && disk::full(self.stack.shell.as_ref()).await
+                && disk::full(self.stack.spot_of(container).shell.as_ref()).await
             {
                 let line = crate::sanitize::line(line, 200);
                 return Some(Text::new(
@@ -178,7 +178,7 @@ impl Live<'_> {
 
     /// A service's log since its last start, or all of it where it is not up.
     async fn log_of(&self, service: &str) -> String {
-        let Ok(containers) = self.stack.engine.project_containers(&self.stack.project).await else {
+        let Ok(containers) = self.stack.containers().await else {
             return String::new();
         };
         match containers.iter().find(|c| c.service == service) {
@@ -189,7 +189,7 @@ impl Live<'_> {
 
     async fn log_since_start(&self, container: &Container) -> String {
         let since = container.running().then_some(container.started_at);
-        self.stack.engine.logs(&container.id, since, Some(400)).await.unwrap_or_default()
+        self.stack.spot_of(container).engine.logs(&container.id, since, Some(400)).await.unwrap_or_default()
     }
 }
 

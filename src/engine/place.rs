@@ -13,6 +13,7 @@ use crate::lab::left_out::NotCopied;
 use crate::lab::{self, Lab, LabError, LabSpec, OnHost};
 use crate::notice::Notice;
 use crate::plan;
+use crate::stack::Spot;
 use crate::text::Text;
 use crate::time::Clock;
 
@@ -39,22 +40,21 @@ impl Place {
 
     pub(super) fn site(&self) -> Site {
         match self {
-            Self::Lab(lab) => Site {
-                engine: lab.engine().clone(),
-                shell: lab.shell(),
-                agents: lab.agents().clone(),
-                address: lab.address().to_owned(),
-                workdir: lab.workdir(),
-                hosting: None,
-            },
-            Self::Host(host) => Site {
-                engine: host.engine().clone(),
-                shell: host.shell(),
-                agents: host.agents().clone(),
-                address: host.address().to_owned(),
-                workdir: host.workdir(),
-                hosting: Some(Hosting { labels: host.labels(), project: host.project() }),
-            },
+            Self::Lab(lab) => {
+                let spot = lab.spot();
+                Site::new(spot.clone(), spot, lab.workdir(), None)
+            }
+            Self::Host(host) => {
+                let spot = Spot {
+                    node: None,
+                    engine: host.engine().clone(),
+                    shell: host.shell(),
+                    agents: host.agents().clone(),
+                    address: host.address().to_owned(),
+                };
+                let hosting = Hosting { labels: host.labels(), project: host.project() };
+                Site::new(spot.clone(), spot, host.workdir(), Some(hosting))
+            }
         }
     }
 

@@ -23,11 +23,12 @@ mod upload;
 pub mod vagrantfile;
 mod watch;
 
+pub use crate::agent::BINARY;
 pub use error::LabError;
 pub use guard::Guard;
 pub use layers::Shelf;
 pub use on_host::OnHost;
 pub use registry::ensure_in_registry;
-pub use running::{BINARY, Lab, LabSpec};
+pub use running::{Lab, LabSpec};
 pub use sealing::dispatched;
 pub use sweep::sweep;

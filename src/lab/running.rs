@@ -22,17 +22,16 @@ use super::removal::Removal;
 use super::sealing::Sealer;
 use super::send::{send_binary, send_submission};
 use super::{LabError, cgroups, setup, watch};
-use crate::agent::{AgentShell, Agents};
+use crate::agent::{AgentShell, Agents, BINARY};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
 use crate::exec::container::Container;
 use crate::exec::local::Local;
 use crate::exec::{Cmd, Shell, ShellExt};
 use crate::notice::Notice;
 use crate::owner::{KEEP, Owner};
+use crate::stack::Spot;
 use crate::text::Text;
 
-/// Where our own executable lies in a lab.
-pub const BINARY: &str = "/usr/local/bin/imparcial";
 /// Where a submission's copies lie in a lab.
 pub(super) const WORK: &str = "/work";
 /// The copy that is brought up.
@@ -170,6 +169,17 @@ impl Lab {
             tokio::join!(Engine::over(shell.clone()), agents.lab(), address(host, &id, &spec.network));
         agent?;
         Ok(Up { id, address: address?, left_out, engine: engine?, shell, agents })
+    }
+
+    /// The lab as a stack knows it.
+    pub fn spot(&self) -> Spot {
+        Spot {
+            node: None,
+            engine: self.engine.clone(),
+            shell: self.shell(),
+            agents: self.agents.clone(),
+            address: self.address.clone(),
+        }
     }
 
     /// Runs commands in the lab.

@@ -14,9 +14,9 @@ use tokio::time::timeout;
 
 use super::LabError;
 use super::layers::{SHELF, mount};
-use super::running::BINARY;
 use super::seal::Seal;
 use super::send::send_binary;
+use crate::agent::BINARY;
 use crate::docker::Engine;
 use crate::owner::Owner;
 use crate::text::Text;

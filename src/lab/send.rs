@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use super::LabError;
 use super::copy::{self, CopyError, ToStream};
 use super::left_out::NotCopied;
-use super::running::{BINARY, COPY, LabSpec, WORK};
+use super::running::{COPY, LabSpec, WORK};
+use crate::agent::BINARY;
 use crate::docker::{Engine, EngineError};
 
 /// Unpacks into a folder of a container what `pack` writes as a tar. Gives what became of the packing, and of the sending.

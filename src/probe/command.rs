@@ -19,8 +19,8 @@ use crate::exec::Cmd;
 use crate::exec::capture::Capture;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::tree::Decoder;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Spot, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -111,7 +111,7 @@ impl Looks for Command {
         container: &Container,
         timeout: Duration,
     ) -> Result<Seen, ProbeError> {
-        Ok(match run_in(stack, container, &called(node), &self.spec, timeout).await? {
+        Ok(match run_in(&stack.ground, container, &called(node), &self.spec, timeout).await? {
             Found::Here(ran) => Seen::from(observation(&ran)),
             Found::Absent(why) => Seen::default().because(why),
         })
@@ -132,7 +132,7 @@ pub(super) async fn asked(
 ) -> Result<Found<Ran>, ProbeError> {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     let spec = ExecSpec { argv, user: Some("root".to_owned()), ..ExecSpec::default() };
-    run_in(stack, container, &called(node), &spec, timeout).await
+    run_in(&stack.ground, container, &called(node), &spec, timeout).await
 }
 
 fn absent(why: Text) -> Result<Observation, ProbeError> {
@@ -185,19 +185,19 @@ pub(super) async fn run(
     };
     let service = &container.service;
     let name = Text::new(format!("service {service}"), format!("el servicio {service}"));
-    run_in(stack, &container, &name, spec, timeout).await
+    run_in(stack.spot_of(&container), &container, &name, spec, timeout).await
 }
 
 /// The same in a container that runs, called so.
 async fn run_in(
-    stack: &Stack,
+    spot: &Spot,
     container: &Container,
     name: &Text,
     spec: &ExecSpec,
     timeout: Duration,
 ) -> Result<Found<Ran>, ProbeError> {
     let started = Instant::now();
-    let mut exec = match stack.engine.exec(&container.id, spec).await {
+    let mut exec = match spot.engine.exec(&container.id, spec).await {
         Ok(Ok(exec)) => exec,
         Ok(Err(why)) => return Ok(Found::Here(Ran { not_started: Some(why), ..Ran::default() })),
         Err(error) => {
@@ -207,12 +207,12 @@ async fn run_in(
     };
     let (mut out, mut err) = (Capture::with_caps(HEAD, TAIL), Capture::with_caps(HEAD, TAIL));
     let ended = drain(&mut exec, &mut out, &mut err, started + timeout).await;
-    let mut state = stack.engine.exec_state(&exec.id).await?;
+    let mut state = spot.engine.exec_state(&exec.id).await?;
     let timed_out = !ended && state.running;
     if timed_out {
-        kill(stack, container, name, state.pid).await?;
+        kill(spot, container, name, state.pid).await?;
         drain(&mut exec, &mut out, &mut err, Instant::now() + LAST_WORDS).await;
-        state = stack.engine.exec_state(&exec.id).await?;
+        state = spot.engine.exec_state(&exec.id).await?;
     }
     let mut ran = Ran {
         status: state.status.filter(|_| !timed_out),
@@ -242,7 +242,7 @@ async fn drain(exec: &mut Exec, out: &mut Capture, err: &mut Capture, until: Ins
 }
 
 /// Kills the command and what it started: an engine gives it a process group of its own, and has no way to end it.
-async fn kill(stack: &Stack, container: &Container, name: &Text, pid: i64) -> Result<(), ProbeError> {
+async fn kill(spot: &Spot, container: &Container, name: &Text, pid: i64) -> Result<(), ProbeError> {
     let unable = |why: String| {
         ProbeError::ours(
             format!("a command in {} did not end in time and could not be killed: {why}", name.en),
@@ -254,7 +254,7 @@ async fn kill(stack: &Stack, container: &Container, name: &Text, pid: i64) -> Re
     }
     // A number that was given to another process since then is not ours to kill.
     let path = format!("/proc/{pid}/cgroup");
-    let sight = look(&stack.agents.lab().await?, Look::Files { paths: vec![path.clone()] }, LAST_WORDS).await?;
+    let sight = look(&spot.agents.lab().await?, Look::Files { paths: vec![path.clone()] }, LAST_WORDS).await?;
     let Sight::Files { contents } = sight else { return Err(unable(format!("{sight:?}"))) };
     match contents.get(&path) {
         None => return Ok(()),
@@ -262,7 +262,7 @@ async fn kill(stack: &Stack, container: &Container, name: &Text, pid: i64) -> Re
         Some(_) => {}
     }
     let cmd = Cmd::new(["kill", "-KILL", "--", &format!("-{pid}"), &pid.to_string()]).timeout(LAST_WORDS);
-    stack.shell.run(&cmd).await.map_err(|e| unable(e.to_string()))?;
+    spot.shell.run(&cmd).await.map_err(|e| unable(e.to_string()))?;
     Ok(())
 }
 

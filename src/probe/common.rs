@@ -105,7 +105,7 @@ pub async fn player(stack: &Stack, role: &str) -> Result<Found<Container>, Probe
         Found::Here(service) => service,
         Found::Absent(why) => return Ok(Found::Absent(why)),
     };
-    let all = stack.engine.project_containers(&stack.project).await?;
+    let all = stack.containers().await?;
     let mut ours = all.into_iter().filter(|c| c.service == service).collect::<Vec<_>>();
     // Of several replicas, one that runs.
     ours.sort_by_key(|c| !c.running());
@@ -146,8 +146,8 @@ pub fn role_of(stack: &Stack, service: &str) -> String {
 /// Where a probe stands, ready to look.
 pub async fn observer(stack: &Stack, from: &Stand) -> Result<Found<Agent>, ProbeError> {
     Ok(match from {
-        Stand::Host => Found::Here(stack.agents.host()),
-        Stand::Lab => Found::Here(stack.agents.lab().await?),
+        Stand::Host => Found::Here(stack.ground.agents.host()),
+        Stand::Lab => Found::Here(stack.ground.agents.lab().await?),
         Stand::Inside(role) => match player(stack, role).await? {
             Found::Absent(why) => Found::Absent(why),
             Found::Here(container) => inside(stack, &container).await?,
@@ -158,12 +158,12 @@ pub async fn observer(stack: &Stack, from: &Stand) -> Result<Found<Agent>, Probe
 
 /// An agent inside a container. That it stopped meanwhile is a fact.
 pub async fn inside(stack: &Stack, container: &Container) -> Result<Found<Agent>, ProbeError> {
-    match stack.agents.inside(container).await {
+    match stack.spot_of(container).agents.inside(container).await {
         Ok(agent) => Ok(Found::Here(agent)),
         Err(AgentError::NotRunning { .. }) => Ok(Found::Absent(not_running(container))),
         Err(error) => {
             // It may have stopped, or started anew, while the agent went in.
-            let now = stack.engine.container(&container.id).await?;
+            let now = stack.spot_of(container).engine.container(&container.id).await?;
             if !now.running() {
                 return Ok(Found::Absent(not_running(&now)));
             }
@@ -187,7 +187,7 @@ pub(super) fn now() -> f64 {
     time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9
 }
 
-/// A TCP port of the stack's machine that leads to a container.
+/// A TCP port of one of the stack's machines that leads to a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     pub service: String,
@@ -195,6 +195,15 @@ pub struct Published {
     pub host: u16,
     /// Only at 127.0.0.1.
     pub loopback: bool,
+    /// Which of the stack's machines it is a port of.
+    pub spot: usize,
+}
+
+impl Published {
+    /// Where it is reached.
+    pub fn address<'a>(&self, stack: &'a Stack) -> &'a str {
+        if self.loopback { "127.0.0.1" } else { &stack.spot(self.spot).address }
+    }
 }
 
 /// What the containers publish over TCP.
@@ -208,7 +217,7 @@ pub fn published(containers: &[Container]) -> Vec<Published> {
             let wanted = |(ip, host): &&(String, u16)| *host != 0 && !(four && ip.contains(':'));
             for (ip, host) in bindings.iter().filter(wanted) {
                 let loopback = ip.starts_with("127.") || ip == "::1";
-                match out.iter_mut().find(|p| p.host == *host) {
+                match out.iter_mut().find(|p| p.host == *host && p.spot == container.spot) {
                     Some(known) => known.loopback &= loopback,
                     None => {
                         out.push(Published {
@@ -216,6 +225,7 @@ pub fn published(containers: &[Container]) -> Vec<Published> {
                             container: inner,
                             host: *host,
                             loopback,
+                            spot: container.spot,
                         });
                     }
                 }
@@ -296,8 +306,13 @@ mod tests {
             dead,
         ];
         let found = published(&all);
-        let p =
-            |service: &str, container, host, loopback| Published { service: service.into(), container, host, loopback };
+        let p = |service: &str, container, host, loopback| Published {
+            service: service.into(),
+            container,
+            host,
+            loopback,
+            spot: 0,
+        };
         assert_eq!(found, [p("app", 5000, 5000, false), p("db", 3306, 32000, true), p("chosen", 80, 32907, false)]);
     }
 

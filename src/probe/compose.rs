@@ -125,11 +125,11 @@ async fn first_up(stack: &Stack) -> Result<Observation, ProbeError> {
     if healed.is_empty() {
         return Ok(observation);
     }
-    let containers = stack.engine.project_containers(&stack.project).await?;
+    let containers = stack.containers().await?;
     for container in containers.iter().filter(|c| healed.contains(&c.service)) {
         let service = stack.services.get(&container.service);
         let Some(stand_in) = service.and_then(|s| s.image.stand_in.as_ref()) else { continue };
-        let log = stack.engine.logs(&container.id, None, None).await?;
+        let log = stack.spot_of(container).engine.logs(&container.id, None, None).await?;
         if let Some(line) = blame::version_line(&log) {
             let (name, version, line) = (&container.service, &stand_in.version, crate::sanitize::line(line, 200));
             return Err(ProbeError {
@@ -159,7 +159,7 @@ async fn second_up(stack: &Arc<Stack>) -> Result<Observation, ProbeError> {
         ),
     };
     let running = || async {
-        let containers = stack.engine.project_containers(&stack.project).await.map_err(|e| error(e.to_string()))?;
+        let containers = stack.containers().await.map_err(|e| error(e.to_string()))?;
         Ok::<BTreeMap<String, String>, ProbeError>(
             containers.into_iter().filter(|c| c.running()).map(|c| (c.name, c.id)).collect(),
         )

@@ -100,7 +100,7 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
     if let Some(left) = stack.services.get(&name).and_then(|s| s.left_out.clone()) {
         return left_out(left, facts, all);
     }
-    let containers = stack.engine.project_containers(&stack.project).await?;
+    let containers = stack.containers().await?;
     let Some(container) = containers.into_iter().find(|c| c.service == name) else {
         let up = stack.first_up.as_ref().map(|f| f.output.as_str()).unwrap_or_default();
         if let Some(line) = blame::host_line(up) {
@@ -200,7 +200,7 @@ async fn quiet_start(stack: &Stack, container: &Seen, age: f64, all: &mut Observ
 
 /// What it printed before it ended, as far as one line says it: the last that names an error, else the last.
 async fn last_words(stack: &Stack, container: &Seen) -> String {
-    let log = stack.engine.logs(&container.id, None, Some(LAST_LINES)).await.unwrap_or_default();
+    let log = stack.spot_of(container).engine.logs(&container.id, None, Some(LAST_LINES)).await.unwrap_or_default();
     said_last(&log).map(|line| format!(": `{line}`")).unwrap_or_default()
 }
 

@@ -13,7 +13,7 @@ use crate::agent::{Look, Sight};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::notice::Reason;
-use crate::stack::Stack;
+use crate::stack::{Spot, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -123,7 +123,7 @@ async fn try_out(stack: &Stack, container: &Container, timeout: Duration) -> Res
         return Ok((facts, Some(why)));
     };
     let bytes = limit * 2 + OVER;
-    if limit > MOST || available(stack).await? < bytes + SPARE {
+    if limit > MOST || available(stack.spot_of(container)).await? < bytes + SPARE {
         let mib = limit >> 20;
         return Err(ProbeError::new(
             Reason::NotHere,
@@ -131,9 +131,9 @@ async fn try_out(stack: &Stack, container: &Container, timeout: Duration) -> Res
             format!("el límite de {service}, {mib} MiB, es demasiado grande para probarlo en esta máquina"),
         ));
     }
-    let ended = stack.agents.allocate(&group.folder, bytes, timeout).await?;
+    let ended = stack.spot_of(container).agents.allocate(&group.folder, bytes, timeout).await?;
     tokio::time::sleep(AFTER).await;
-    let after = stack.engine.container(&container.id).await?;
+    let after = stack.spot_of(container).engine.container(&container.id).await?;
     let same = after.running() && after.started_at == container.started_at && after.pid == container.pid;
     // A service that died took its group with it.
     let kills = match (same, group.kills) {
@@ -185,8 +185,8 @@ fn meaning(service: &str, killed: bool, unharmed: bool, bytes: u64) -> Option<Te
     }
 }
 
-async fn files(stack: &Stack, paths: Vec<String>) -> Result<std::collections::BTreeMap<String, String>, ProbeError> {
-    match look(&stack.agents.lab().await?, Look::Files { paths }, READ).await? {
+async fn files(spot: &Spot, paths: Vec<String>) -> Result<std::collections::BTreeMap<String, String>, ProbeError> {
+    match look(&spot.agents.lab().await?, Look::Files { paths }, READ).await? {
         Sight::Files { contents } => Ok(contents),
         other => {
             Err(ProbeError::ours(format!("unexpected answer: {other:?}"), format!("respuesta inesperada: {other:?}")))
@@ -203,11 +203,12 @@ async fn group(stack: &Stack, container: &Container) -> Result<Group, ProbeError
             format!("no se encontró el grupo de control de {service} en su máquina"),
         )
     };
+    let spot = stack.spot_of(container);
     let map = format!("/proc/{}/cgroup", container.pid);
-    let contents = files(stack, vec![map.clone()]).await?;
+    let contents = files(spot, vec![map.clone()]).await?;
     let folder = folder(contents.get(&map).map_or("", String::as_str), &container.id).ok_or_else(unknown)?;
     let names = ["memory.max", "memory.events", "memory.limit_in_bytes", "memory.oom_control"];
-    let contents = files(stack, names.iter().map(|name| format!("{folder}/{name}")).collect()).await?;
+    let contents = files(spot, names.iter().map(|name| format!("{folder}/{name}")).collect()).await?;
     read(folder, &contents).ok_or_else(unknown)
 }
 
@@ -241,9 +242,9 @@ fn read(folder: String, contents: &std::collections::BTreeMap<String, String>) -
 }
 
 /// Memory that the machine has left, in bytes.
-async fn available(stack: &Stack) -> Result<u64, ProbeError> {
+async fn available(spot: &Spot) -> Result<u64, ProbeError> {
     let path = "/proc/meminfo".to_owned();
-    let contents = files(stack, vec![path.clone()]).await?;
+    let contents = files(spot, vec![path.clone()]).await?;
     let line = contents.get(&path).and_then(|text| text.lines().find_map(|l| l.strip_prefix("MemAvailable:")));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     Ok(kib.unwrap_or_default() * 1024)

@@ -105,7 +105,7 @@ impl Probe for File {
         let seen = match &self.target {
             None => {
                 let root = Root::Folder(stack.submission.root.clone());
-                see(&stack.agents.host(), root, &self.path, MAX_CONTENT, attempt.timeout).await?
+                see(&stack.ground.agents.host(), root, &self.path, MAX_CONTENT, attempt.timeout).await?
             }
             Some(Target::Role(role)) => {
                 here!(in_container(stack, role, &self.path, MAX_CONTENT, attempt.timeout).await?, unseen)
@@ -126,7 +126,7 @@ impl Looks for File {
         timeout: Duration,
     ) -> Result<Seen, ProbeError> {
         let root = Root::Process { pid: container.pid, container: container.id.clone() };
-        let looked = see(&stack.agents.lab().await?, root, &self.path, MAX_CONTENT, timeout).await;
+        let looked = see(&stack.ground.agents.lab().await?, root, &self.path, MAX_CONTENT, timeout).await;
         Ok(match or_ended(looked, stack, node, container).await? {
             Found::Here(seen) => Seen::from(observed(&self.path, seen.as_ref())),
             Found::Absent(why) => Seen::default().because(why),
@@ -166,11 +166,11 @@ pub(super) async fn in_container(
         Found::Absent(why) => return Ok(Found::Absent(why)),
     };
     let root = Root::Process { pid: container.pid, container: container.id.clone() };
-    match see(&stack.agents.lab().await?, root, path, max_bytes, timeout).await {
+    match see(&stack.spot_of(&container).agents.lab().await?, root, path, max_bytes, timeout).await {
         Ok(seen) => Ok(Found::Here(seen)),
         Err(error) => {
             // It may have stopped, or started anew, while it was looked into.
-            let now = stack.engine.container(&container.id).await?;
+            let now = stack.spot_of(&container).engine.container(&container.id).await?;
             if now.started_at == container.started_at && now.running() {
                 return Err(error);
             }

@@ -116,7 +116,7 @@ impl Probe for Http {
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let until = Instant::now() + attempt.timeout;
         let agent = here!(observer(stack, &self.from).await?, absent);
-        let containers = stack.engine.project_containers(&stack.project).await?;
+        let containers = stack.containers().await?;
         let ports: Vec<u16> = super::common::published(&containers).iter().map(|p| p.host).collect();
         let mut urls = Vec::new();
         match &self.role {
@@ -124,7 +124,7 @@ impl Probe for Http {
             Some(role) => {
                 here!(player(stack, role).await?, absent);
                 let doors = doors(stack, role, &containers);
-                urls.extend(doors.iter().map(|d| fill(&self.url, role, &format!("{}:{}", stack.address, d.host))));
+                urls.extend(doors.iter().map(|d| fill(&self.url, role, &format!("{}:{}", d.address(stack), d.host))));
                 if urls.is_empty() {
                     return absent(Text::new(
                         format!("{role} publishes no port: there is nowhere to ask"),
@@ -133,7 +133,7 @@ impl Probe for Http {
                 }
             }
         }
-        let origins = Origins { address: &stack.address, ports: &ports };
+        let origins = Origins { address: &stack.home.address, ports: &ports };
         let mut last = None;
         for url in urls {
             let url = Url::parse(&url).map_err(|e| ProbeError::ours(format!("{url}: {e}"), format!("{url}: {e}")))?;

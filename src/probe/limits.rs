@@ -153,7 +153,7 @@ async fn in_force(stack: &Stack, service: &str) -> Result<AsWritten, ProbeError>
     if seen.refused.is_some() || seen.memory_bytes > 0 || seen.cpus > 0.0 || !stack.overrides.is_empty() {
         return Ok(seen);
     }
-    let containers = stack.engine.project_containers(&stack.project).await?;
+    let containers = stack.containers().await?;
     if let Some(container) = containers.iter().find(|c| c.service == service) {
         seen.memory_bytes = container.memory_bytes;
         seen.cpus = container.cpus();

@@ -90,7 +90,7 @@ impl Probe for Log {
 
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let service = here!(service_of(stack, &self.role)?, absent);
-        let containers = stack.engine.project_containers(&stack.project).await?;
+        let containers = stack.containers().await?;
         let ours: Vec<Container> = containers.into_iter().filter(|c| c.service == service).collect();
         if ours.is_empty() {
             return absent(Text::new(
@@ -122,7 +122,7 @@ impl Log {
         let start = (!self.from_creation).then_some(container.started_at);
         let young = self.within.map(|within| now() - within.as_secs_f64());
         let since = start.into_iter().chain(young).reduce(f64::max);
-        let read = stack.engine.log_lines(&container.id, since, |stream, time, line| {
+        let read = stack.spot_of(container).engine.log_lines(&container.id, since, |stream, time, line| {
             if self.stream.is_none_or(|only| only == stream) {
                 let matches = self.matches.as_ref().is_none_or(|regex| regex.is_match(line));
                 tally.add(matches, time - container.started_at, line);

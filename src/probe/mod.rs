@@ -3,6 +3,7 @@
 //! Adding a kind: one file with its `KIND`, a `mod` line and a row in [`PROBES`]. Decoding with places, matchers, waiting,
 //! points, documentation and the JSON schema follow from the row.
 
+pub mod cluster;
 pub mod command;
 pub mod common;
 pub mod compose;
@@ -68,6 +69,9 @@ pub static PROBES: &[&ProbeKind] = &[
     &machines::service::KIND,
     &machines::process::KIND,
     &machines::port::KIND,
+    &cluster::gluster::KIND,
+    &cluster::replicate::KIND,
+    &cluster::volume::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {

@@ -29,6 +29,7 @@ pub fn schema(kinds: &[&ProbeKind]) -> Value {
             "title": {"$ref": "#/$defs/text"},
             "points": {"type": "number", "minimum": 0, "description": "what the points of checks and criteria add up to"},
             "layers": {"description": "what is brought up", "$ref": "#/$defs/layers"},
+            "services": serving(),
             "budgets": budgets(),
             "policy": actions(),
             "roles": roles(),
@@ -50,6 +51,21 @@ pub fn schema(kinds: &[&ProbeKind]) -> Value {
                        "description": "in the order of the report; `needs` and `explained_by` decide the order of running"}
         },
         "$defs": with_layers(definitions)
+    })
+}
+
+fn serving() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "description": "where the services are brought up where there are machines as well, and by what",
+        "properties": {
+            "on": {"type": "string", "description": "`lab` (beside the machines), `first` (the first machine that is defined), or a machine's name"},
+            "with": {
+                "enum": crate::scenario::With::ALL.map(|(name, _)| name),
+                "description": "`auto`: what the playbook started is taken as it is; else a Swarm file is deployed where the machine manages a swarm, and any other is brought up by compose"
+            }
+        }
     })
 }
 

@@ -13,6 +13,7 @@ mod manual;
 mod parts;
 mod raw;
 mod read;
+mod serving;
 pub mod tree;
 pub mod units;
 
@@ -32,6 +33,7 @@ pub use locate::locate;
 pub use manual::{LevelSpec, ManualSpec, ScaleSpec};
 pub use parts::CONDITIONS;
 pub use read::{LAYERS, Read, read, read_text};
+pub use serving::{On, Serving, With};
 pub use tree::{Node, Problem, sorted};
 
 /// Points, in integers of 1/1000.
@@ -44,6 +46,8 @@ pub struct Scenario {
     pub title: Text,
     pub points: Milli,
     pub layers: Vec<String>,
+    /// Where the services are brought up where there are machines as well.
+    pub serving: Serving,
     pub budgets: Budgets,
     pub policy: PolicySpec,
     pub roles: Vec<RoleSpec>,

@@ -9,6 +9,7 @@ use super::check::{self, CheckDecoder};
 use super::decoder::Decoder;
 use super::manual;
 use super::parts;
+use super::serving;
 use super::tree::{self, Node, Problem, Yaml};
 use super::units;
 use super::{Budgets, CheckSpec, Milli, Patience, Scenario};
@@ -80,6 +81,7 @@ fn decode(node: &Node, path: &Path, kinds: &[&str], problems: &mut Vec<Problem>)
         None => None,
     };
     let layers = layers(&mut top);
+    let serving = top.map("services", serving::serving).unwrap_or_default();
     let budgets = top.map("budgets", |d| Some(budgets(d))).unwrap_or_default();
     let policy = parts::policy(&mut top);
     let roles = parts::roles(&mut top);
@@ -103,6 +105,7 @@ fn decode(node: &Node, path: &Path, kinds: &[&str], problems: &mut Vec<Problem>)
         title,
         points: points.unwrap_or_default(),
         layers,
+        serving,
         budgets,
         policy,
         roles,

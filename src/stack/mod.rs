@@ -5,6 +5,7 @@
 pub mod attached;
 pub mod declared;
 pub mod machines;
+mod spot;
 pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,29 +15,26 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::agent::client::Agents;
-use crate::docker::Engine;
-use crate::exec::Shell;
 use crate::notice::Reason;
 use crate::submission::{ComposeFile, Submission, policy};
 use crate::text::Text;
 
 pub use crate::submission::bind::Binding;
 pub use attached::Doubt;
+pub use spot::Spot;
 
 /// How long a service must have lived since its last start when all looking is over.
 pub const LIVE_FOR: Duration = Duration::from_secs(15);
 
 /// Everything that a probe may look at.
 pub struct Stack {
-    /// The engine that runs the services (the lab's, or the host's).
-    pub engine: Engine,
-    /// The machine of that engine.
-    pub shell: Arc<dyn Shell>,
-    pub agents: Agents,
-    /// A non-loopback address of that machine, where published ports are judged.
-    pub address: String,
-    /// The compose project's name.
+    /// The lab, or the host: what has everything in it, and from where machines are looked at.
+    pub ground: Spot,
+    /// Where the services were brought up: the ground itself, or one of the machines.
+    pub home: Spot,
+    /// The other machines that may run containers of theirs.
+    pub others: Vec<Spot>,
+    /// The compose project's name, or the stack's.
     pub project: String,
     /// The submission's copy on that machine.
     pub workdir: String,

@@ -228,8 +228,7 @@ async fn a_lab_sees_into_its_nodes() {
 /// What was not as it should be.
 async fn in_a_lab(lab: &Lab, root: &Path, id: &str, disk: &str) -> Vec<String> {
     let mut stack = with_machines(lab.engine().clone(), root, id, disk).await;
-    stack.shell = lab.shell();
-    stack.agents = lab.agents().clone();
+    stack.ground = lab.spot();
     let stack = Arc::new(stack);
     let fact = async |kind: &str, params: &str, name: &str| {
         let seen = look(&stack, kind, params).await;

@@ -56,7 +56,7 @@ async fn a_database_is_reached_by_name_and_compared_with_its_scripts() {
     let missing = fact(&seen, "missing_rows");
     assert!(missing[0].as_str().unwrap().starts_with("reserva.aves: (2, Cóndor de los Andes,"), "{missing}");
 
-    let left = world.stack.engine.container(&format!("imparcial-scratch-{}", world.stack.project)).await;
+    let left = world.stack.home.engine.container(&format!("imparcial-scratch-{}", world.stack.project)).await;
     assert!(left.unwrap_err().is_missing(), "the scratch server was not removed");
 }
 

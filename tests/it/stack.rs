@@ -14,7 +14,7 @@ use imparcial::exec::local::Local;
 use imparcial::expect::Facts;
 use imparcial::probe::{self, Attempt, Observation, ProbeError};
 use imparcial::scenario::tree::{self, Decoder};
-use imparcial::stack::{Binding, Config, ImageState, Service, Stack, StandIn};
+use imparcial::stack::{Binding, Config, ImageState, Service, Spot, Stack, StandIn};
 use imparcial::submission::{ReadOptions, Submission};
 use testcontainers::core::{ContainerPort, Mount};
 use testcontainers::runners::AsyncRunner;
@@ -186,12 +186,18 @@ pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Su
         image: ImageState { stand_in, ..ImageState::default() },
         left_out: None,
     };
-    Stack {
+    let home = Spot {
+        node: None,
         engine,
         agents: Agents::new(shell.clone(), env!("CARGO_BIN_EXE_imparcial")),
         shell,
         // Where the engine publishes, seen from its containers.
         address: "172.17.0.1".into(),
+    };
+    Stack {
+        ground: home.clone(),
+        home,
+        others: Vec::new(),
         project,
         workdir: root.display().to_string(),
         compose_dir: root.display().to_string(),

@@ -46,6 +46,9 @@ pub struct PathSeen {
     /// The name that the root's own `/etc/passwd` has for the user.
     pub owner: Option<String>,
     pub size_bytes: u64,
+    /// The numbers of the file system that it lies on, as the kernel's tables of mounts have them: `7:7`.
+    #[serde(default)]
+    pub device: String,
     /// Of a block device: its numbers, `7:7`.
     #[serde(default)]
     pub block: Option<String>,
@@ -97,6 +100,7 @@ fn see(root: &Root, path: &str, max_bytes: usize) -> Result<Option<PathSeen>, St
         gid: data.gid(),
         owner: owner(&root, data.uid()),
         size_bytes: data.len(),
+        device: numbers(data.dev()),
         block: data.file_type().is_block_device().then(|| numbers(data.rdev())),
         ..PathSeen::default()
     };
@@ -108,8 +112,8 @@ fn see(root: &Root, path: &str, max_bytes: usize) -> Result<Option<PathSeen>, St
     Ok(Some(seen))
 }
 
-fn numbers(rdev: u64) -> String {
-    format!("{}:{}", nix::sys::stat::major(rdev), nix::sys::stat::minor(rdev))
+fn numbers(device: u64) -> String {
+    format!("{}:{}", nix::sys::stat::major(device), nix::sys::stat::minor(device))
 }
 
 /// The beginning is kept, all of it hashed where it is not too much.
@@ -211,7 +215,8 @@ mod tests {
         assert_eq!((seen.owner.as_deref(), seen.content.as_slice()), (Some("ana"), &b"print('h"[..]));
         let whole = Sha256::digest(b"print('hola')\n");
         assert_eq!(seen.sha256, Some(whole.iter().map(|b| format!("{b:02x}")).collect()));
-        assert_eq!(at(dir.path(), "etc").unwrap().kind, "folder");
+        let folder = at(dir.path(), "etc").unwrap();
+        assert_eq!((folder.kind.as_str(), folder.device), ("folder", seen.device));
         assert_eq!(at(dir.path(), "/none"), None);
         assert_eq!(at(dir.path(), "/app.py/x"), None);
     }

@@ -146,12 +146,12 @@ async fn read(
 /// Evidence before the stack goes: every service's log and what the engine says of its container.
 pub async fn collect(stack: &Stack) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    let Ok(containers) = stack.engine.project_containers(&stack.project).await else { return files };
+    let Ok(containers) = stack.containers().await else { return files };
     for container in containers {
-        if let Ok(log) = stack.engine.logs(&container.id, None, Some(2000)).await {
+        if let Ok(log) = stack.spot_of(&container).engine.logs(&container.id, None, Some(2000)).await {
             files.push((format!("service-{}.log", container.service), log.into_bytes()));
         }
-        if let Ok(inspect) = stack.engine.docker().inspect_container(&container.id, None).await
+        if let Ok(inspect) = stack.spot_of(&container).engine.docker().inspect_container(&container.id, None).await
             && let Ok(json) = serde_json::to_vec_pretty(&inspect)
         {
             files.push((format!("service-{}.inspect.json", container.service), json));
@@ -181,9 +181,13 @@ pub async fn start_over(site: &Site, stack: &Stack) -> Result<(), BackendError> 
 
 /// The tool as it was used for this stack.
 pub async fn tool_of(stack: &Stack) -> Result<Tool, BackendError> {
-    let tool =
-        Tool::find(stack.shell.clone(), stack.compose_dir.clone(), stack.compose_file.clone(), stack.project.clone())
-            .await?;
+    let tool = Tool::find(
+        stack.home.shell.clone(),
+        stack.compose_dir.clone(),
+        stack.compose_file.clone(),
+        stack.project.clone(),
+    )
+    .await?;
     Ok(tool)
 }
 
@@ -227,10 +231,9 @@ fn readable(request: &Request) -> Result<(), BackendError> {
 
 fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
     Stack {
-        engine: site.engine.clone(),
-        shell: site.shell.clone(),
-        agents: site.agents.clone(),
-        address: site.address.clone(),
+        ground: site.ground.clone(),
+        home: site.spot(),
+        others: Vec::new(),
         project: tool.project.clone(),
         workdir: site.workdir.clone(),
         compose_dir: tool.dir.clone(),

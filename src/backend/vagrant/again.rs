@@ -13,13 +13,6 @@ pub async fn again(stack: &Stack, within: Duration) -> Result<Provisioned, Backe
     let Some(file) = &stack.submission.vagrantfile else {
         return Err(BackendError::Other(Text::new("there is no Vagrantfile", "no hay Vagrantfile")));
     };
-    let site = Site {
-        engine: stack.engine.clone(),
-        shell: stack.shell.clone(),
-        agents: stack.agents.clone(),
-        address: stack.address.clone(),
-        workdir: stack.workdir.clone(),
-        hosting: None,
-    };
+    let site = Site::new(stack.ground.clone(), stack.ground.clone(), stack.workdir.clone(), None);
     provision::run(&Ground::of(&site, file), &stack.submission, &stack.machines.nodes, true, within).await
 }

@@ -10,6 +10,7 @@ pub mod nodes;
 pub mod output;
 pub mod provision;
 pub mod run;
+pub mod spot;
 mod virtualbox;
 
 use std::collections::BTreeMap;

@@ -35,9 +35,9 @@ pub(in crate::probe) async fn hear(
     if app.namespace.is_empty() || app.namespace == "default" || shared {
         return Ok(None);
     }
-    let agent = stack.agents.lab().await?;
+    let agent = stack.spot_of(app).agents.lab().await?;
     // Those of our own looks that have begun by now.
-    let mut not_the_app = stack.agents.visits(&app.id);
+    let mut not_the_app = stack.spot_of(app).agents.visits(&app.id);
     let hosts = look(&agent, Look::Files { paths: vec![app.hosts_path.clone()] }, timeout).await?;
     let hosts = match &hosts {
         Sight::Files { contents } => contents.get(&app.hosts_path).map_or("", String::as_str),
@@ -66,7 +66,7 @@ async fn checked(stack: &Stack, app: &Container) -> Result<Health, ProbeError> {
     if app.health_every.is_none() {
         return Ok(Health::default());
     }
-    let now = stack.engine.project_containers(&stack.project).await?;
+    let now = stack.containers().await?;
     Ok(Health::of(now.iter().find(|c| c.id == app.id).unwrap_or(app)))
 }
 
@@ -87,7 +87,13 @@ fn scene(stack: &Stack, app: &Container, store: &Container, containers: &[Contai
         names,
         addresses: addresses(store),
         published: doors.filter(|p| p.container == port).map(|p| p.host).collect(),
-        machine: stack.address.parse().into_iter().chain(app.gateways.iter().filter_map(|g| g.parse().ok())).collect(),
+        machine: stack
+            .spot_of(store)
+            .address
+            .parse()
+            .into_iter()
+            .chain(app.gateways.iter().filter_map(|g| g.parse().ok()))
+            .collect(),
         others: others.map(|c| (c.service.clone(), addresses(c))).collect(),
         own: addresses(app),
         hosts: Vec::new(),

@@ -107,7 +107,7 @@ impl Probe for DialsProbe {
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let app = here!(player(stack, &self.role).await?, absent);
         let store = here!(player(stack, &self.store).await?, absent);
-        let containers = stack.engine.project_containers(&stack.project).await?;
+        let containers = stack.containers().await?;
         let listen = || hear(stack, &app, &store, &containers, self.port, attempt.timeout);
         let mut heard = listen().await?;
         let mut answered = false;
@@ -120,7 +120,7 @@ impl Probe for DialsProbe {
             answered = visit(stack, &self.role, &containers, links, attempt).await?;
             heard = listen().await?;
             // What our own looks hide proves nothing: there will be another visit.
-            answered &= !watched_by_us(&stack.agents.visits(&app.id), began, OffsetDateTime::now_utc());
+            answered &= !watched_by_us(&stack.spot_of(&app).agents.visits(&app.id), began, OffsetDateTime::now_utc());
             if !answered {
                 break;
             }
@@ -209,7 +209,7 @@ async fn visit(
     links: usize,
     attempt: Attempt,
 ) -> Result<bool, ProbeError> {
-    let agent = stack.agents.lab().await?;
+    let agent = stack.home.agents.lab().await?;
     let mut walk = Walk::new(stack, role, containers, &agent, Instant::now() + attempt.timeout);
     let reach = Reach { redirects: true, links, paths: Vec::new() };
     Ok(walk.has_doors() && walk.walk(&[], &reach).await?.page.is_some())

@@ -110,7 +110,11 @@ impl Ask {
                         all.push('\n');
                     }
                 };
-                stack.engine.log_lines(&container.id, since.or(Some(container.started_at)), keep).await?;
+                stack
+                    .spot_of(&container)
+                    .engine
+                    .log_lines(&container.id, since.or(Some(container.started_at)), keep)
+                    .await?;
                 Ok(Said::Answer(all))
             }
         }

@@ -194,8 +194,8 @@ impl LogsCollected {
         if let Found::Absent(why) = player(stack, &self.emitter).await? {
             return Ok(Err(why));
         }
-        let containers = stack.engine.project_containers(&stack.project).await?;
-        let agent = stack.agents.lab().await?;
+        let containers = stack.containers().await?;
+        let agent = stack.home.agents.lab().await?;
         let role = &self.emitter;
         let mut last = Text::new(
             format!("{role} publishes no port: there is nowhere to ask"),
@@ -204,7 +204,7 @@ impl LogsCollected {
         let path = self.path.trim_start_matches('/');
         let and = if path.contains('?') { '&' } else { '?' };
         for door in doors(stack, role, &containers) {
-            let url = format!("http://{}:{}/{path}{and}from={}", stack.address, door.host, self.nonce);
+            let url = format!("http://{}:{}/{path}{and}from={}", door.address(stack), door.host, self.nonce);
             let question = Look::Http { method: "GET".to_owned(), url, headers: Vec::new(), max_bytes: 1 << 16 };
             match look(&agent, question, until.saturating_duration_since(Instant::now())).await? {
                 Sight::Http { .. } => return Ok(Ok(())),
@@ -284,7 +284,7 @@ impl LogsCollected {
                 lines.pop_front();
             }
         };
-        stack.engine.log_lines(&container.id, Some(sent.at), keep).await.ok()?;
+        stack.spot_of(&container).engine.log_lines(&container.id, Some(sent.at), keep).await.ok()?;
         Some(lines.into())
     }
 

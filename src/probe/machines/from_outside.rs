@@ -12,7 +12,7 @@ use crate::stack::Stack;
 use crate::stack::machines::{Node, NodeDisk};
 use crate::text::Text;
 
-pub(super) fn unexpected(sight: &Sight) -> ProbeError {
+pub(in crate::probe) fn unexpected(sight: &Sight) -> ProbeError {
     ProbeError::ours(format!("unexpected answer: {sight:?}"), format!("respuesta inesperada: {sight:?}"))
 }
 
@@ -33,7 +33,7 @@ pub(in crate::probe) async fn or_ended<T>(
 }
 
 /// The kernel's tables of a machine's first process, by their names below `/proc/PID`; one that there is not is empty.
-pub(super) async fn tables<const N: usize>(
+pub(in crate::probe) async fn tables<const N: usize>(
     stack: &Stack,
     container: &Container,
     names: [&str; N],
@@ -43,7 +43,7 @@ pub(super) async fn tables<const N: usize>(
     let mut paths: Vec<String> = names.iter().map(|name| path(name)).collect();
     // Read last: a process id that was given away before is another container's by then.
     paths.push(path("cgroup"));
-    match look(&stack.agents.lab().await?, Look::Files { paths }, timeout).await? {
+    match look(&stack.ground.agents.lab().await?, Look::Files { paths }, timeout).await? {
         Sight::Files { mut contents } => {
             if !contents.get(&path("cgroup")).is_some_and(|groups| groups.contains(&container.id)) {
                 let pid = container.pid;
@@ -59,7 +59,7 @@ pub(super) async fn tables<const N: usize>(
 }
 
 /// What is at a path of a machine, as its first process sees it.
-pub(super) async fn path(
+pub(in crate::probe) async fn path(
     stack: &Stack,
     container: &Container,
     path: &str,
@@ -67,7 +67,9 @@ pub(super) async fn path(
     timeout: Duration,
 ) -> Result<Option<PathSeen>, ProbeError> {
     let root = Root::Process { pid: container.pid, container: container.id.clone() };
-    match look(&stack.agents.lab().await?, Look::Path { root, path: path.to_owned(), max_bytes }, timeout).await? {
+    match look(&stack.ground.agents.lab().await?, Look::Path { root, path: path.to_owned(), max_bytes }, timeout)
+        .await?
+    {
         Sight::Path { seen } => Ok(seen),
         Sight::No { message, .. } => Err(ProbeError::ours(
             format!("could not read {path}: {message}"),
@@ -79,20 +81,20 @@ pub(super) async fn path(
 
 /// An extra disk of a machine: what the lab gave it, and what its device holds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Disk {
-    pub(super) given: NodeDisk,
-    pub(super) seen: BlockSeen,
+pub(in crate::probe) struct Disk {
+    pub(in crate::probe) given: NodeDisk,
+    pub(in crate::probe) seen: BlockSeen,
 }
 
 impl Disk {
     /// The disk and whatever lies on it: partitions, volumes.
-    pub(super) fn parts(&self) -> impl Iterator<Item = &BlockSeen> {
+    pub(in crate::probe) fn parts(&self) -> impl Iterator<Item = &BlockSeen> {
         std::iter::once(&self.seen).chain(&self.seen.parts)
     }
 
     /// The part that a mount is of. A file system that spans devices has a number of its own there (btrfs): it is known by
     /// the device that the kernel was told to mount.
-    pub(super) fn part_of(&self, mount: &Mount) -> Option<&BlockSeen> {
+    pub(in crate::probe) fn part_of(&self, mount: &Mount) -> Option<&BlockSeen> {
         self.parts().find(|part| {
             let node = self.in_node(part);
             part.number == mount.number
@@ -101,7 +103,7 @@ impl Disk {
     }
 
     /// A part's device as the machine calls it: `/dev/sdb1` of `loop7p1`.
-    pub(super) fn in_node(&self, part: &BlockSeen) -> String {
+    pub(in crate::probe) fn in_node(&self, part: &BlockSeen) -> String {
         match part.name.strip_prefix(&format!("{}p", self.seen.name)) {
             Some(number) => format!("{}{number}", self.given.device),
             None if part.name == self.seen.name => self.given.device.clone(),
@@ -114,13 +116,13 @@ impl Disk {
 ///
 /// # Errors
 /// Where one that the lab gave it is not there, or not that one: nothing of a submission takes a device away.
-pub(super) async fn disks(
+pub(in crate::probe) async fn disks(
     stack: &Stack,
     node: &Node,
     container: &Container,
     timeout: Duration,
 ) -> Result<Vec<Disk>, ProbeError> {
-    let lab = stack.agents.lab().await?;
+    let lab = stack.ground.agents.lab().await?;
     let mut all = Vec::new();
     for given in &node.disks {
         let (device, behind) = (&given.device, &given.behind);
@@ -149,7 +151,11 @@ pub(super) async fn disks(
 }
 
 /// The machine's mounts, as the kernel has them.
-pub(super) async fn mounted(stack: &Stack, container: &Container, timeout: Duration) -> Result<Vec<Mount>, ProbeError> {
+pub(in crate::probe) async fn mounted(
+    stack: &Stack,
+    container: &Container,
+    timeout: Duration,
+) -> Result<Vec<Mount>, ProbeError> {
     let [table] = tables(stack, container, ["mountinfo"], timeout).await?;
     let all = mounts(&table);
     if all.is_empty() {
@@ -159,6 +165,6 @@ pub(super) async fn mounted(stack: &Stack, container: &Container, timeout: Durat
 }
 
 /// A sentence for a machine that stopped while it was looked at, as its only news.
-pub(super) fn only(why: Text, facts: crate::expect::Facts) -> super::Seen {
+pub(in crate::probe) fn only(why: Text, facts: crate::expect::Facts) -> super::Seen {
     super::Seen { facts, why: Some(why), ..super::Seen::default() }
 }

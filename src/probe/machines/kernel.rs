@@ -4,20 +4,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A line of `/proc/PID/mountinfo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mount {
+pub(in crate::probe) struct Mount {
     /// Of the device: `7:5`.
-    pub(super) number: String,
+    pub(in crate::probe) number: String,
     /// Which folder of the file system is mounted: `/`, or that of a bind.
-    pub(super) root: String,
-    pub(super) at: String,
+    pub(in crate::probe) root: String,
+    pub(in crate::probe) at: String,
     /// Of the mount and of its file system.
-    pub(super) options: Vec<String>,
-    pub(super) kind: String,
-    pub(super) source: String,
+    pub(in crate::probe) options: Vec<String>,
+    pub(in crate::probe) kind: String,
+    pub(in crate::probe) source: String,
 }
 
 /// In the kernel's order: of two at one place, the later one lies above.
-pub(super) fn mounts(text: &str) -> Vec<Mount> {
+pub(in crate::probe) fn mounts(text: &str) -> Vec<Mount> {
     text.lines().filter_map(mount).collect()
 }
 
@@ -43,7 +43,7 @@ fn mount(line: &str) -> Option<Mount> {
 }
 
 /// Spaces and the like are written in octal there: `\040`. So are they in `fstab`.
-pub(super) fn unescape(text: &str) -> String {
+pub(in crate::probe) fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -57,20 +57,20 @@ pub(super) fn unescape(text: &str) -> String {
 }
 
 /// A path as mounts have it: without a slash at its end, or two in a row.
-pub(super) fn plain(path: &str) -> String {
+pub(in crate::probe) fn plain(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     format!("/{}", parts.join("/"))
 }
 
 /// Whether a `fstab` mounts something there.
-pub(super) fn in_fstab(text: &str, path: &str) -> bool {
+pub(in crate::probe) fn in_fstab(text: &str, path: &str) -> bool {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let places = lines.filter_map(|line| line.split_whitespace().nth(1));
     places.map(unescape).any(|at| at.starts_with('/') && plain(&at) == plain(path))
 }
 
 /// The machine's own addresses in `/proc/PID/net/fib_trie`, without its loopback's.
-pub(super) fn addresses(text: &str) -> Vec<Ipv4Addr> {
+pub(in crate::probe) fn addresses(text: &str) -> Vec<Ipv4Addr> {
     let mut all: Vec<Ipv4Addr> = Vec::new();
     let mut last = None;
     for line in text.lines().map(str::trim) {
@@ -88,12 +88,12 @@ pub(super) fn addresses(text: &str) -> Vec<Ipv4Addr> {
 }
 
 /// The state of a socket that listens, in the kernel's tables.
-pub(super) const TCP_LISTENS: &str = "0A";
+pub(in crate::probe) const TCP_LISTENS: &str = "0A";
 /// One of UDP that is bound and connected to nobody.
-pub(super) const UDP_BOUND: &str = "07";
+pub(in crate::probe) const UDP_BOUND: &str = "07";
 
 /// Where sockets of a table such as `/proc/PID/net/tcp` are in that state.
-pub(super) fn sockets(text: &str, state: &str) -> Vec<(IpAddr, u16)> {
+pub(in crate::probe) fn sockets(text: &str, state: &str) -> Vec<(IpAddr, u16)> {
     let socket = |line: &str| {
         let mut fields = line.split_whitespace().skip(1);
         let (local, _, is) = (fields.next()?, fields.next()?, fields.next()?);

@@ -134,7 +134,7 @@ struct Outside {
 }
 
 async fn from_outside(stack: &Stack, container: &Container, timeout: Duration) -> Result<Outside, ProbeError> {
-    let lab = stack.agents.lab().await?;
+    let lab = stack.ground.agents.lab().await?;
     let named = Look::Hostname { pid: container.pid, container: container.id.clone() };
     let hostname = match look(&lab, named, timeout).await? {
         Sight::Hostname { name } => name,

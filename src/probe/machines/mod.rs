@@ -6,8 +6,8 @@
 pub mod ansible;
 pub mod disk;
 mod each;
-mod from_outside;
-mod kernel;
+pub(super) mod from_outside;
+pub(super) mod kernel;
 pub mod machine;
 pub mod mount;
 pub mod package;
@@ -231,7 +231,7 @@ pub(super) async fn up(stack: &Stack, node: &Node) -> Result<Found<Container>, P
             format!("la máquina {name} no se levantó, y nada dice por qué"),
         ));
     };
-    match stack.engine.container(id).await {
+    match stack.ground.engine.container(id).await {
         Ok(container) if container.running() && container.pid > 0 => Ok(Found::Here(container)),
         // A virtual machine has a swap and a kernel of its own, and comes back from a restart: an ended node proves nothing.
         Ok(container) => Err(ProbeError { reason: Reason::StandIn, text: not_running(node, &container) }),
@@ -271,7 +271,7 @@ pub(super) async fn inside(stack: &Stack, name: &str) -> Result<Found<Agent>, Pr
         Found::Here(container) => container,
         Found::Absent(why) => return Ok(Found::Absent(why)),
     };
-    match stack.agents.inside(&container).await {
+    match stack.ground.agents.inside(&container).await {
         Ok(agent) => Ok(Found::Here(agent)),
         Err(AgentError::NotRunning { .. }) => Ok(Found::Absent(not_running(node, &container))),
         Err(error) => match ended(stack, node, &container).await? {
@@ -283,7 +283,7 @@ pub(super) async fn inside(stack: &Stack, name: &str) -> Result<Found<Agent>, Pr
 
 /// That a machine ended, or started anew, while it was looked at.
 pub(super) async fn ended(stack: &Stack, node: &Node, container: &Container) -> Result<Option<Text>, ProbeError> {
-    let now = stack.engine.container(&container.id).await?;
+    let now = stack.ground.engine.container(&container.id).await?;
     if !now.running() {
         return Ok(Some(not_running(node, &now)));
     }

@@ -64,7 +64,7 @@ impl Looks for Process {
     ) -> Result<Seen, ProbeError> {
         let looked = async {
             let ask = Look::Processes { pid: container.pid, container: container.id.clone() };
-            match look(&stack.agents.lab().await?, ask, timeout).await? {
+            match look(&stack.ground.agents.lab().await?, ask, timeout).await? {
                 Sight::Processes { all } => Ok(all),
                 other => Err(unexpected(&other)),
             }

@@ -22,8 +22,8 @@ use crate::owner::RUN;
 use crate::probe::common::{Found, look, service_of};
 use crate::probe::store::{self, schema};
 use crate::probe::{ProbeError, greeting};
-use crate::stack::Stack;
 use crate::stack::declared::Declaration;
+use crate::stack::{Spot, Stack};
 use crate::submission::sql::{self, ENTRYPOINT, Scripts};
 use crate::text::Text;
 
@@ -54,7 +54,7 @@ async fn try_declare(stack: &Arc<Stack>, role: &str) -> Result<Declaration, Prob
         Some(compose) => sql::scripts_for(&stack.submission, compose, &service),
         None => Scripts::default(),
     };
-    let containers = stack.engine.project_containers(&stack.project).await?;
+    let containers = stack.containers().await?;
     let Some(store) = containers.into_iter().find(|c| c.service == service) else {
         return Ok(Declaration::Unknown {
             reason: Reason::NotHere,
@@ -66,7 +66,7 @@ async fn try_declare(stack: &Arc<Stack>, role: &str) -> Result<Declaration, Prob
             ),
         });
     };
-    let model = inspect(&stack.engine, &store.id).await?;
+    let model = inspect(&stack.spot_of(&store).engine, &store.id).await?;
     // Where our own reader could not read the file, the container itself shows that something is given to it.
     let mounted = stack.submission.compose.is_none()
         && model
@@ -88,7 +88,7 @@ async fn try_declare(stack: &Arc<Stack>, role: &str) -> Result<Declaration, Prob
     };
     let mut refused = String::new();
     for fed in tries {
-        let scratch = Scratch { stack, model: &model, fed: &fed };
+        let scratch = Scratch { stack, spot: stack.spot_of(&store), model: &model, fed: &fed };
         match scratch.run().await? {
             Ran::Tables(tables) => {
                 let used = if given { &scripts.given } else { &fed };
@@ -137,6 +137,8 @@ enum Ran {
 
 struct Scratch<'a> {
     stack: &'a Arc<Stack>,
+    /// Where the store runs.
+    spot: &'a Spot,
     /// The store's own container.
     model: &'a ContainerInspectResponse,
     /// Scripts that nobody gives to the store, given to this one.
@@ -217,7 +219,7 @@ impl Scratch<'_> {
     }
 
     async fn run(&self) -> Result<Ran, ProbeError> {
-        let engine = &self.stack.engine;
+        let engine = &self.spot.engine;
         // A project that was there already may be looked at by two runs at a time.
         let name = format!("{NAME}-{}", self.stack.labels.get(RUN).unwrap_or(&self.stack.project));
         // Of a run of this name that was killed.
@@ -236,14 +238,14 @@ impl Scratch<'_> {
     }
 
     async fn serve(&self, name: &str) -> Result<Ran, ProbeError> {
-        let engine = &self.stack.engine;
+        let engine = &self.spot.engine;
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let made = engine.docker().create_container(Some(options), self.body(name)).await;
         let id = made.map_err(|e| engine.explain("make the scratch server", &e))?.id;
         let started = engine.docker().start_container(&id, None::<StartContainerOptions>).await;
         started.map_err(|e| engine.explain("start the scratch server", &e))?;
         let until = Instant::now() + PATIENCE;
-        let lab = self.stack.agents.lab().await?;
+        let lab = self.spot.agents.lab().await?;
         loop {
             let container = engine.container(&id).await?;
             if !container.running() && container.state != "created" {

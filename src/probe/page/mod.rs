@@ -120,8 +120,8 @@ impl Probe for PageProbe {
             Ok(Found::Here(tables)) => tables.as_slice(),
             _ => &[],
         };
-        let containers = stack.engine.project_containers(&stack.project).await?;
-        let agent = stack.agents.lab().await?;
+        let containers = stack.containers().await?;
+        let agent = stack.home.agents.lab().await?;
         let mut walk = Walk::new(stack, &self.role, &containers, &agent, until);
         if !walk.has_doors() {
             let service = &app.service;
@@ -144,10 +144,11 @@ impl Probe for PageProbe {
                     let seen = PageText::seen(&page.response.body, page.response.content_type());
                     Some(trouble::sentence(&seen).unwrap_or(error))
                 }
-                None => trouble::in_log(&stack.engine.logs(&app.id, None, Some(LOG_LINES)).await?),
+                None => trouble::in_log(&stack.spot_of(&app).engine.logs(&app.id, None, Some(LOG_LINES)).await?),
             };
             // What it printed before or prints later is not about this page.
-            observation.printed = stack.engine.logs(&app.id, Some(since), Some(LOG_LINES)).await.unwrap_or_default();
+            observation.printed =
+                stack.spot_of(&app).engine.logs(&app.id, Some(since), Some(LOG_LINES)).await.unwrap_or_default();
             if let Found::Here(store) = player(stack, &self.rows_of).await? {
                 // What was heard of it names the cause; what it says itself is a help, and may be missing.
                 let heard = dials::hear(stack, &app, &store, &containers, STORE_PORT, attempt.timeout).await;

@@ -78,16 +78,19 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// `agent` stands where published ports are; none of the role's may be: then there are no roots.
     pub fn new(stack: &'a Stack, role: &str, containers: &[Container], agent: &'a Agent, until: Instant) -> Self {
-        let address = stack.address.as_str();
         let roots = doors(stack, role, containers)
             .iter()
-            .filter_map(|door| {
-                let host = if door.loopback { "127.0.0.1" } else { address };
-                Url::parse(&format!("http://{host}:{}/", door.host)).ok()
-            })
+            .filter_map(|door| Url::parse(&format!("http://{}:{}/", door.address(stack), door.host)).ok())
             .collect();
         let ports = published(containers).iter().map(|p| p.host).collect();
-        Self { visitor: Visitor::new(agent), address, ports, roots, named: &stack.submission.pages, until }
+        Self {
+            visitor: Visitor::new(agent),
+            address: stack.home.address.as_str(),
+            ports,
+            roots,
+            named: &stack.submission.pages,
+            until,
+        }
     }
 
     pub fn has_doors(&self) -> bool {

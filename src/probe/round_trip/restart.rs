@@ -15,16 +15,16 @@ const STOP_WITHIN_S: i32 = 2;
 
 /// Restarts the running containers of all services but `store`. That one does not come up again is a fact.
 pub(super) async fn all_but(stack: &Arc<Stack>, store: &str) -> Result<Found<()>, ProbeError> {
-    let engine = &stack.engine;
-    let containers = engine.project_containers(&stack.project).await?;
+    let containers = stack.containers().await?;
     let others: Vec<_> = containers.into_iter().filter(|c| c.running() && c.service != store).collect();
     let restarts = others.iter().map(|container| {
         let options = RestartContainerOptionsBuilder::new().t(STOP_WITHIN_S).build();
-        engine.docker().restart_container(&container.id, Some(options))
+        stack.spot_of(container).engine.docker().restart_container(&container.id, Some(options))
     });
     for (container, restarted) in others.iter().zip(join_all(restarts).await) {
         if let Err(error) = restarted {
-            let error = engine.explain(format!("restart container {}", container.name), &error);
+            let error =
+                stack.spot_of(container).engine.explain(format!("restart container {}", container.name), &error);
             if error.is_gone() {
                 return Err(error.into());
             }

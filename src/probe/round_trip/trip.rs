@@ -77,7 +77,7 @@ pub(super) async fn run(stack: &Arc<Stack>, db: &str, app: &str, restart: bool) 
             "no hay ninguna tabla en la que escribir una fila nueva",
         ));
     }
-    let agent = stack.agents.lab().await?;
+    let agent = stack.home.agents.lab().await?;
     let mut eyes = match Eyes::open(stack, app, &agent, &tables).await? {
         Found::Here(eyes) => eyes,
         Found::Absent(why) => return Ok(Trip { why: Some(why), ..Trip::default() }),
@@ -235,7 +235,7 @@ impl<'a> Eyes<'a> {
         agent: &'a Agent,
         tables: &[Table],
     ) -> Result<Found<Self>, ProbeError> {
-        let containers = stack.engine.project_containers(&stack.project).await?;
+        let containers = stack.containers().await?;
         let mut eyes = Self { stack, app, agent, urls: Vec::new(), doors: Vec::new(), shown: Vec::new() };
         let mut walk = Walk::new(stack, app, &containers, agent, Instant::now() + ATTEMPT);
         if !walk.has_doors() {
@@ -314,7 +314,7 @@ impl<'a> Eyes<'a> {
     }
 
     async fn find_doors_again(&mut self) -> Result<(), ProbeError> {
-        let now = published(&self.stack.engine.project_containers(&self.stack.project).await?);
+        let now = published(&self.stack.containers().await?);
         for (url, door) in self.urls.iter_mut().zip(&self.doors) {
             let same =
                 |d: &&Published| door.as_ref().is_some_and(|o| (&d.service, d.container) == (&o.service, o.container));

@@ -56,7 +56,7 @@ pub async fn enter(stack: &Stack, container: &Container, timeout: Duration) -> R
         Some(login) => vec![login],
         None => candidates(stack, container, timeout).await?,
     };
-    let lab = stack.agents.lab().await?;
+    let lab = stack.spot_of(container).agents.lab().await?;
     let own = container.addresses.values().next().map(|address| (lab, address.clone()));
     let mut denied = String::new();
     if let Some((agent, host)) = own {
@@ -136,7 +136,7 @@ async fn candidates(stack: &Stack, container: &Container, timeout: Duration) -> 
     let hints = login::hints(&container.env);
     let mut files = Vec::new();
     if !hints.files.is_empty() {
-        let lab = stack.agents.lab().await?;
+        let lab = stack.spot_of(container).agents.lab().await?;
         let path = |inner: &str| format!("/proc/{}/root/{}", container.pid, inner.trim_start_matches('/'));
         let paths = hints.files.iter().map(|(_, inner)| path(inner)).collect();
         if let Sight::Files { contents } = look(&lab, Look::Files { paths }, timeout).await? {
@@ -144,7 +144,11 @@ async fn candidates(stack: &Stack, container: &Container, timeout: Duration) -> 
             files = hints.files.iter().filter_map(found).collect();
         }
     }
-    let log = if hints.random { stack.engine.logs(&container.id, None, None).await? } else { String::new() };
+    let log = if hints.random {
+        stack.spot_of(container).engine.logs(&container.id, None, None).await?
+    } else {
+        String::new()
+    };
     Ok(login::logins(&container.env, &files, login::generated(&log)))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::common::{look, published, role_of};
+use super::super::common::{Published, look, published, role_of};
 use super::super::greeting::{self, Greeting};
 use super::super::{Attempt, Observation, ProbeError};
 use super::MYSQL;
@@ -117,8 +117,10 @@ impl View<'_> {
         let apart = inside || matches!(self.from, From::Node(_));
         let by_address = self.containers.iter().find(|c| c.addresses.values().any(|a| a == address));
         let by_port = || {
-            let there = (!inside && address == self.stack.address) || (!apart && address.starts_with("127."));
-            published(self.containers).into_iter().find(|p| there && p.host == port)
+            let there = |p: &Published| {
+                (!inside && address == self.stack.spot(p.spot).address) || (!apart && address.starts_with("127."))
+            };
+            published(self.containers).into_iter().find(|p| there(p) && p.host == port)
         };
         let (service, inner) = match by_address {
             Some(container) => (container.service.clone(), port),
@@ -140,7 +142,7 @@ impl View<'_> {
         let Some(Greeting::Handshake { version, connection }) = greeted else { return Ok(None) };
         for container in self.containers.iter().filter(|c| c.running()) {
             let Some(address) = container.addresses.values().next() else { continue };
-            let lab = self.stack.agents.lab().await?;
+            let lab = self.stack.spot_of(container).agents.lab().await?;
             let own = dial(&lab, address, MYSQL, true, self.attempt).await?;
             let Sight::Tcp { greeting, .. } = &own.sight else { continue };
             // The number that was seen was given a moment ago; others may have connected since, but not many.

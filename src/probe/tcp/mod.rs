@@ -156,7 +156,7 @@ impl Probe for Tcp {
             Target::Names { role, port } => self.by_name(stack, role, *port, attempt).await,
             Target::Host { host, port } => {
                 let agent = here!(observer(stack, &self.from).await?, absent);
-                let containers = stack.engine.project_containers(&stack.project).await?;
+                let containers = stack.containers().await?;
                 let dialled = dial(&agent, host, *port, *port == MYSQL, attempt).await?;
                 let view = View { stack, containers: &containers, from: &self.from, attempt };
                 view.observation(dialled, *port).await
@@ -203,7 +203,7 @@ impl Tcp {
         attempt: Attempt,
     ) -> Result<Observation, ProbeError> {
         let container = here!(player(stack, role).await?, absent);
-        let containers = stack.engine.project_containers(&stack.project).await?;
+        let containers = stack.containers().await?;
         let agent = here!(observer(stack, &self.from).await?, absent);
         let all = published(&containers);
         let own = all.iter().filter(|p| p.service == container.service);
@@ -225,8 +225,10 @@ impl Tcp {
         let view = View { stack, containers: &containers, from: &self.from, attempt };
         let mut last = None;
         for door in doors {
-            let address = if door.loopback { "127.0.0.1" } else { stack.address.as_str() };
-            let dialled = dial(&agent, address, door.host, door.container == MYSQL, attempt).await?;
+            // Only its own machine reaches what is published on a loopback address.
+            let near = if door.loopback && self.from == From::Lab { stack.spot(door.spot) } else { &stack.ground };
+            let agent = if door.loopback && self.from == From::Lab { near.agents.lab().await? } else { agent.clone() };
+            let dialled = dial(&agent, door.address(stack), door.host, door.container == MYSQL, attempt).await?;
             let connected = dialled.connected();
             let mut observation = view.observation(dialled, door.host).await?;
             is_published(&mut observation, true);
@@ -262,7 +264,7 @@ impl Tcp {
             From::Inside(role) => Some(here!(player(stack, role).await?, absent)),
             _ => None,
         };
-        let containers = stack.engine.project_containers(&stack.project).await?;
+        let containers = stack.containers().await?;
         let names = names::names(&agent, asking.as_ref(), &target, attempt.timeout).await?;
         // At once: a name that nobody knows may take a resolver its whole time.
         let dialled = join_all(names.iter().map(|name| dial(&agent, name, port, port == MYSQL, attempt))).await;
