@@ -141,7 +141,8 @@ async fn access(stack: &Stack, container: &Container, family: Family) -> Result<
     let paths: Vec<String> = names.iter().filter_map(path).collect();
     let mut files = std::collections::BTreeMap::new();
     if !paths.is_empty()
-        && let Sight::Files { contents } = look(&stack.agents.lab().await?, Look::Files { paths }, WITHIN).await?
+        && let Sight::Files { contents } =
+            look(&stack.spot_of(container).agents.lab().await?, Look::Files { paths }, WITHIN).await?
     {
         files = contents;
     }
