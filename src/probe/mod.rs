@@ -25,6 +25,7 @@ pub mod page;
 pub mod policy;
 pub mod round_trip;
 pub mod store;
+pub mod stores;
 pub mod swarm;
 pub mod tcp;
 pub mod visit;
@@ -47,6 +48,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &dns::KIND,
     &dials::KIND,
     &mysql::KIND,
+    &stores::KIND,
     &page::KIND,
     &round_trip::KIND,
     &compose::KIND,

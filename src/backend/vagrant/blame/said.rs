@@ -148,6 +148,10 @@ pub(super) static SERVICE: LazyLock<Regex> = LazyLock::new(|| {
         r"Could not find the requested service (\S+)|Unit (?:file )?(\S+?)(?:\.service)? (?:could not be found|not found|does not exist|not loaded)|(\S+): unrecognized service",
     )
 });
+/// Peers of a volume that had not met yet, as busy machines do late; of one that nobody invited Gluster says something else.
+pub(super) static NOT_MET: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"Host \S+ (is )?not connected|Another transaction is in progress|Locking failed on|Unlocking failed on")
+});
 /// A process that the node's limit of memory ended, or kept from growing.
 pub(super) static KILLED: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"rc=137\b|"rc": 137\b|\bKilled\b|MemoryError|Cannot allocate memory|Out of memory"#));

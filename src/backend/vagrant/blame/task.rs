@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::said::{
-    ABSENT, ABSENT_FILE, CONTAINED, DISK, FACT, FETCHES, FETCHING, KILLED, LIBRARY, NO_PROGRAM, OF_A_SYSTEM, OF_CENTOS,
-    PARAMETERS, PARTITIONS, PROGRAMS, REMOVED, SERVICE, STARTING, SYNCED, UNDEFINED, UNFETCHED, URL, WRITTEN_WRONG,
+    ABSENT, ABSENT_FILE, CONTAINED, DISK, FACT, FETCHES, FETCHING, KILLED, LIBRARY, NO_PROGRAM, NOT_MET, OF_A_SYSTEM,
+    OF_CENTOS, PARAMETERS, PARTITIONS, PROGRAMS, REMOVED, SERVICE, STARTING, SYNCED, UNDEFINED, UNFETCHED, URL,
+    WRITTEN_WRONG,
 };
 use super::{Seen, Verdict};
 use crate::backend::blame;
@@ -217,6 +218,12 @@ fn system(task: &Task, all: &str, seen: &Seen<'_>) -> Option<Verdict> {
     }
     if blame::host_line(said).or_else(|| blame::disk_line(said)).is_some() {
         let why = Text::new("these are the host's limits", "son los límites del anfitrión");
+        return Some(Verdict::undecided(Reason::Host, why));
+    }
+    if NOT_MET.is_match(said) {
+        let en = "the machines of the volume had not met yet: on a busy host they take longer";
+        let why =
+            Text::new(en, "las máquinas del volumen aún no se habían encontrado: en un anfitrión ocupado tardan más");
         return Some(Verdict::undecided(Reason::Host, why));
     }
     let runs = matches!(task.short_module(), "command" | "shell" | "raw" | "script");

@@ -287,6 +287,10 @@ fn what_is_the_hosts_or_a_modules_own() {
     assert_eq!(failed("ansible.builtin.copy", "[Errno 28] No space left on device"), Some(Reason::Host));
     let joined = "rpc error: code = DeadlineExceeded desc = context deadline exceeded";
     assert_eq!(failed("community.docker.docker_swarm", joined), Some(Reason::Host));
+    let gluster =
+        |why: &str| failed("gluster.gluster.gluster_volume", &format!("(rc=1): volume create: v: failed: {why}"));
+    let not_met = gluster("Staging failed on 192.168.56.12. Error: Host 192.168.56.13 not connected");
+    assert_eq!((not_met, gluster("Host w3 is not in 'Peer in Cluster' state")), (Some(Reason::Host), None));
     let broke = "MODULE FAILURE\nSee stdout/stderr for the exact error\nAttributeError: module 'docker' has no attribute 'types'";
     assert_eq!(failed("community.docker.docker_image", broke), Some(Reason::StandIn));
     assert_eq!(failed("ansible.builtin.shell", "AttributeError: module 'docker' has no attribute 'types'"), None);
