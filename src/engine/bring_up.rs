@@ -14,8 +14,8 @@ use crate::lab::catalogue::Catalogue;
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
 use crate::scenario::On;
-use crate::stack::{LeftOut, Spot};
 use crate::stack::machines::Machines;
+use crate::stack::{LeftOut, Spot};
 use crate::text::Text;
 
 /// The image of container nodes, as the labs' registry has it.

@@ -13,7 +13,7 @@ const WITHOUT_MUTANT: &[(&str, &str)] =
     &[("memory-effective", "compose puts every limit that it accepts in force: declared and effective do not part")];
 
 /// The scenarios that have mutants.
-const SCENARIOS: [&str; 2] = ["seed", "parcial-2-2019"];
+const SCENARIOS: [&str; 3] = ["seed", "parcial-2-2019", "parcial-3-2018"];
 
 fn folder(scenario: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(scenario)
