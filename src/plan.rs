@@ -173,7 +173,8 @@ pub fn plan(
         checks.retain(|check| wanted.contains(&check.spec.id));
     }
     if !options.layers.is_empty() {
-        checks.retain(|check| options.layers.iter().any(|layer| layer == check.probe.layer()));
+        let wanted = |layer: &str| options.layers.iter().any(|name| name == layer);
+        checks.retain(|check| wanted(check.probe.layer()) && check.probe.also().is_none_or(wanted));
     }
     if checks.is_empty() && !options.only.is_empty() && !options.layers.is_empty() {
         let message = "no check of `--only` is of these `--layers`";

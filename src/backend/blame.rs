@@ -40,6 +40,9 @@ const VERSION: &[&str] = &[
     r"Invalid command '|Cannot load modules/|AH00526|unknown directive",
     r"Bad directive or wrong number of arguments|FATAL CONFIG FILE ERROR",
     r#"unrecognized configuration parameter|type "\S+" does not exist"#,
+    r"(ERROR|FATAL):\s+(syntax error at or near|function .+ does not exist|operator does not exist|invalid value for parameter)",
+    r#"(ERROR|FATAL):\s+((collation|access method|language|option) "[^"]+" does not exist|extension "[^"]+" is not available)"#,
+    r"database files are incompatible with server",
 ];
 
 /// Lines that look like it and are the same with every version: an extension that no image of PHP brings by itself.

@@ -1,8 +1,8 @@
 //! `imparcial bench`: what the harness costs over the same steps typed by hand, in the same lab, one after the other.
 //!
 //! By hand: `docker-compose up -d`, ask until the first 200, wait the same seconds of quiet, `down -t 0 -v`. Ours: the same, with
-//! every look of the scenario besides. Machines: `vagrant up` against the backend, until all are ready. Images are fetched and built before, for both. Exercises are timed apart. Then single
-//! looks at a ready stack, by kind, and the same checks written for other tools.
+//! every look of the scenario besides. Machines: `vagrant up` against the backend, until all are ready. Images are fetched and built before, for both. Exercises are timed apart. The whole exam: both layers and the second
+//! provisioning, each side in a lab of its own. Then single looks at a ready stack, by kind, and the same checks written for other tools.
 
 mod table;
 
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::planning::Planning;
 use super::{Ctx, exit};
 use crate::engine::bench::machines::{Machines, machines};
+use crate::engine::bench::whole::{Whole, whole};
 use crate::engine::bench::{Bench, Ready, Round};
 use crate::plan::Plan;
 use crate::scenario;
@@ -38,6 +39,8 @@ struct Measured {
     /// None where no services are asked for.
     services: Option<Services>,
     machines: Option<Machines>,
+    /// Where the scenario has both layers and neither was asked for alone.
+    whole: Option<Whole>,
 }
 
 struct Services {
@@ -52,7 +55,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Ok(guard) => guard,
         Err(code) => return code,
     };
-    let mut measured = Measured { services: None, machines: None };
+    let mut measured = Measured { services: None, machines: None, whole: None };
     for layer in scenario::LAYERS {
         let layers = &args.planning.layers;
         if !layers.is_empty() && !layers.iter().any(|asked| asked == layer) {
@@ -77,6 +80,20 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         if let Err(text) = done {
             eprintln!("error: {}", text.get(ctx.lang));
             return exit::NOT_GRADED;
+        }
+    }
+    if args.planning.layers.is_empty() && measured.machines.is_some() && measured.services.is_some() {
+        let plan = match args.planning.plan_any(ctx, &guard.token()).await {
+            Ok(plan) => plan,
+            Err(code) => return code,
+        };
+        eprintln!("  the whole exam");
+        match whole(&plan, args.rounds, &guard.token()).await {
+            Ok(took) => measured.whole = Some(took),
+            Err(text) => {
+                eprintln!("error: {}", text.get(ctx.lang));
+                return exit::NOT_GRADED;
+            }
         }
     }
     print!("{}", table::show(&measured, &load()));

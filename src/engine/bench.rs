@@ -5,6 +5,7 @@ pub mod looks;
 pub mod machines;
 pub mod memory;
 pub mod peers;
+pub mod whole;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::{Event, RunOptions, items, live, schedule};
 use crate::backend::compose::tool::Tool;
 use crate::backend::{self, Site};
 use crate::docker::Engine;
-use crate::exec::Cmd;
+use crate::exec::{Cmd, Shell};
 use crate::lab::{LabSpec, registry};
 use crate::plan::Plan;
 use crate::probe::Phase;
@@ -67,14 +68,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// The lab, or the submission in it, does not come up: there is nothing to compare.
     pub async fn open(plan: &'a Plan, cancel: CancellationToken) -> Result<Self, Text> {
-        let run = format!("bench-{}", super::run_id());
-        let options = RunOptions {
-            reports: "reports".into(),
-            run,
-            cancel,
-            progress: Arc::new(|_: Event<'_>| {}),
-            watched: false,
-        };
+        let options = bench_run(cancel);
         let spec = LabSpec {
             mirrors: vec![registry::MIRROR.to_owned()],
             ..LabSpec::new(options.run.clone(), plan.submission.root.clone())
@@ -94,13 +88,7 @@ impl<'a> Bench<'a> {
         let up = bring_up(plan, options, lab, site, None, None).await?;
         let said = |e: backend::BackendError| e.text();
         let tool = backend::compose::tool_of(&up.stack).await.map_err(said)?;
-        let port = up.stack.roles.get("app").and_then(|b| b.service.clone());
-        let port = port.and_then(|s| up.stack.config.resolved.service(&s)?.ports.iter().find_map(|p| p.host));
-        let url = format!(
-            "http://{}:{}/",
-            site.address,
-            port.ok_or_else(|| Text::new("the app publishes no port", "la aplicación no publica ningún puerto"))?
-        );
+        let url = url_of(&up.stack)?;
         tool.down().await.map_err(|e| e.text())?;
         Ok((tool, url))
     }
@@ -120,17 +108,7 @@ impl<'a> Bench<'a> {
         let failed = |e: crate::exec::RunError| e.text();
         let began = Instant::now();
         self.tool.run(self.tool.cmd(["up", "-d"])).await.map_err(failed)?;
-        let ask = Cmd::new(["curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", &self.url]);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while self.site.shell.run(&ask).await.map_err(failed)?.out() != "200" {
-            if Instant::now() > deadline {
-                return Err(Text::new(
-                    format!("no 200 at {} within 60 s", self.url),
-                    format!("sin respuesta 200 en {} en 60 s", self.url),
-                ));
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        until_page(self.site.shell.as_ref(), &self.url).await?;
         let containers = self.site.engine.project_containers(&self.tool.project).await.map_err(|e| e.text())?;
         let youngest = containers.iter().filter_map(crate::docker::Container::age).fold(f64::INFINITY, f64::min);
         let quiet = crate::stack::LIVE_FOR.as_secs_f64() - youngest;
@@ -203,24 +181,8 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Runs the checks up to a phase and counts the looks; exercises stand alone, as if all that they need had passed.
     async fn look(&self, stack: &Arc<Stack>, phase: Phase) -> u32 {
-        let exercise = phase == Phase::Exercise;
-        let mut kept: Vec<usize> = Vec::new();
-        let mut all = items::items(self.plan);
-        for i in self.plan.order() {
-            if (all[i].phase == Phase::Exercise) == exercise {
-                kept.push(i);
-            }
-        }
-        for item in &mut all {
-            item.ties.needs.retain(|d| kept.contains(d));
-            item.ties.explained_by.retain(|d| kept.contains(d));
-        }
-        let looker =
-            live::Live { plan: self.plan, stack: stack.clone(), progress: self.options.progress.as_ref(), trial: None };
-        let outcomes = schedule::run(&all, &kept, &looker, Clock::start(), &self.options.cancel).await;
-        outcomes.iter().filter_map(|o| o.waited.as_ref()).map(|w| w.attempts).sum()
+        look(self.plan, stack, &self.options, phase).await
     }
 
     /// Removes the lab, and says in how many seconds.
@@ -232,4 +194,53 @@ impl<'a> Bench<'a> {
         self.lab.down().await.map_err(|e| e.text())?;
         Ok(began.elapsed().as_secs_f64())
     }
+}
+
+/// A run that nobody watches and that leaves no folder.
+fn bench_run(cancel: CancellationToken) -> RunOptions {
+    let run = format!("bench-{}", super::run_id());
+    RunOptions { reports: "reports".into(), run, cancel, progress: Arc::new(|_: Event<'_>| {}), watched: false }
+}
+
+/// What a person would open: the app's published port, on the machine where the services run.
+fn url_of(stack: &Stack) -> Result<String, Text> {
+    let service = stack.roles.get("app").and_then(|binding| binding.service.clone());
+    let port = service.and_then(|s| stack.config.resolved.service(&s)?.ports.iter().find_map(|p| p.host));
+    let none = || Text::new("the app publishes no port", "la aplicación no publica ningún puerto");
+    Ok(format!("http://{}:{}/", stack.home.address, port.ok_or_else(none)?))
+}
+
+/// Asks for a page as a person does, until it is there; in how many seconds that was.
+async fn until_page(shell: &dyn Shell, url: &str) -> Result<f64, Text> {
+    let began = Instant::now();
+    let ask = Cmd::new(["curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", url]);
+    while shell.run(&ask).await.map_err(|e| e.text())?.out() != "200" {
+        if began.elapsed() > Duration::from_secs(60) {
+            return Err(Text::new(
+                format!("no 200 at {url} within 60 s"),
+                format!("sin respuesta 200 en {url} en 60 s"),
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(began.elapsed().as_secs_f64())
+}
+
+/// Runs the checks up to a phase and counts the looks; exercises stand alone, as if all that they need had passed.
+async fn look(plan: &Plan, stack: &Arc<Stack>, options: &RunOptions, phase: Phase) -> u32 {
+    let exercise = phase == Phase::Exercise;
+    let mut kept: Vec<usize> = Vec::new();
+    let mut all = items::items(plan);
+    for i in plan.order() {
+        if (all[i].phase == Phase::Exercise) == exercise {
+            kept.push(i);
+        }
+    }
+    for item in &mut all {
+        item.ties.needs.retain(|d| kept.contains(d));
+        item.ties.explained_by.retain(|d| kept.contains(d));
+    }
+    let looker = live::Live { plan, stack: stack.clone(), progress: options.progress.as_ref(), trial: None };
+    let outcomes = schedule::run(&all, &kept, &looker, Clock::start(), &options.cancel).await;
+    outcomes.iter().filter_map(|o| o.waited.as_ref()).map(|w| w.attempts).sum()
 }

@@ -207,7 +207,10 @@ mod tests {
             "python:2",
             "php:7.2-fpm-alpine",
             "nginx:alpine",
+            // Debian has none.
+            "mongo",
             "mongo:4",
+            "postgres:15-alpine",
             "bitnami/mysql:5.7",
             "localhost:5000/python:3.6",
             "registry.example.com/python:3.6",
@@ -231,6 +234,7 @@ mod tests {
         let catalogue = Catalogue::shipped();
         assert_eq!(catalogue.family_of("mariadb:10-alpine").as_deref(), Some("mysql"));
         assert_eq!(catalogue.family_of("mysql@sha256:00").as_deref(), Some("mysql"));
+        assert_eq!(catalogue.family_of("postgres:9.6").as_deref(), Some("postgres"));
         assert_eq!(catalogue.family_of("nobody/app"), None);
     }
 

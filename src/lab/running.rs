@@ -221,6 +221,11 @@ impl Lab {
         &self.left_out
     }
 
+    /// Where the layers are that it shares with other labs.
+    pub fn shelf(&self) -> &Shelf {
+        &self.spec.shelf
+    }
+
     /// What is to be known of how it was started.
     pub fn notices(&self) -> impl Iterator<Item = &Notice> {
         self.layers.notice.iter()

@@ -25,6 +25,7 @@ pub mod page;
 pub mod policy;
 pub mod round_trip;
 pub mod store;
+pub mod stores;
 pub mod swarm;
 pub mod tcp;
 pub mod visit;
@@ -47,6 +48,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &dns::KIND,
     &dials::KIND,
     &mysql::KIND,
+    &stores::KIND,
     &page::KIND,
     &round_trip::KIND,
     &compose::KIND,
@@ -124,6 +126,11 @@ pub trait Probe: Send + Sync {
     /// The layer that it looks at, as scenarios name it: a plan that brings another up leaves it out.
     fn layer(&self) -> &'static str {
         SERVICES
+    }
+
+    /// A further layer that it cannot do without: a plan that does not bring that up leaves it out too.
+    fn also(&self) -> Option<&'static str> {
+        None
     }
 
     /// The roles that it looks at: a failure behind a stand-in in one of them may be the stand-in's.

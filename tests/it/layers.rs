@@ -112,6 +112,9 @@ async fn layers_that_a_lab_wrote_into_are_given_to_none_and_made_anew() {
     for lab in [&clean, &hostile] {
         assert_eq!(lab.notices().count(), 0);
         assert!(is_given(&host, lab).await);
+        // Whoever was there before: nothing of an image is fetched once more.
+        let pulled = out(lab, &["docker", "pull", "imparcial/debian:current"]).await;
+        assert!(pulled.contains(": Already exists") && !pulled.contains(": Pull complete"), "{pulled}");
         // To use them is not to change them.
         out(lab, &["docker", "run", "--rm", "imparcial/debian:current", "true"]).await;
         assert_eq!(lab.tampered().await.unwrap(), None);
@@ -130,6 +133,8 @@ async fn layers_that_a_lab_wrote_into_are_given_to_none_and_made_anew() {
     assert!(!is_given(&host, &next).await);
     let said: Vec<_> = next.notices().map(|notice| (notice.id.as_str(), notice.text.en.as_str())).collect();
     assert!(matches!(said[..], [("lab.layers", text)] if text.contains("are not as they were filled (overlay2/")));
+    let pulled = out(&next, &["docker", "pull", "imparcial/debian:current"]).await;
+    assert!(pulled.contains(": Pull complete"), "{pulled}");
     out(&next, &["docker", "run", "--rm", "imparcial/debian:current", "true"]).await;
     assert_eq!(next.tampered().await.unwrap(), None);
     next.down().await.unwrap();
@@ -143,4 +148,23 @@ async fn layers_that_a_lab_wrote_into_are_given_to_none_and_made_anew() {
     assert!(is_given(&host, &healed).await);
     assert_eq!(healed.notices().count(), 0);
     healed.down().await.unwrap();
+}
+
+/// The second run on a host fetches nothing: whatever a run may pull, a lab has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lab_of_this_installation_has_every_stand_in_before_it_pulls() {
+    if engine().await.is_none() {
+        return;
+    }
+    let handed_in = tempfile::tempdir().unwrap();
+    fs::write(handed_in.path().join("docker-compose.yml"), "services: {a: {image: debian}}\n").unwrap();
+    let mirrors = vec![registry::MIRROR.to_owned()];
+    let lab = Lab::start(LabSpec { mirrors, ..spec("warm", handed_in.path()) }).await.unwrap();
+    assert_eq!(lab.notices().count(), 0, "{:?}", lab.notices().collect::<Vec<_>>());
+    for image in &lab.shelf().images {
+        let pulled = out(&lab, &["docker", "pull", &format!("imparcial/{image}:current")]).await;
+        assert!(pulled.contains(": Already exists") && !pulled.contains(": Pull complete"), "{image}: {pulled}");
+    }
+    assert_eq!(lab.tampered().await.unwrap(), None);
+    lab.down().await.unwrap();
 }

@@ -27,6 +27,7 @@ mod same;
 mod shell;
 mod shipped;
 mod stack;
+mod stores;
 mod tidy;
 mod vagrantfile;
 mod words;

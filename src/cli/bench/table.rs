@@ -5,6 +5,7 @@ use crate::engine::bench::Round;
 use crate::engine::bench::looks::ROW;
 use crate::engine::bench::machines::Machines;
 use crate::engine::bench::peers::{Peer, Peers, SAME, SCENARIO};
+use crate::engine::bench::whole::{Steps, Whole};
 use crate::sanitize;
 
 /// Where the first column ends.
@@ -12,9 +13,27 @@ const WIDE: usize = 52;
 
 /// Everything that was measured.
 pub(super) fn show(measured: &Measured, load: &str) -> String {
-    let mut out = measured.machines.as_ref().map(machines).unwrap_or_default();
+    let mut out = measured.whole.as_ref().map(whole).unwrap_or_default();
+    out += &measured.machines.as_ref().map(machines).unwrap_or_default();
     out += &measured.services.as_ref().map(services).unwrap_or_default();
     out + &format!("\n{load}, at the end; build: {}\n", if cfg!(debug_assertions) { "debug" } else { "release" })
+}
+
+fn whole(took: &Whole) -> String {
+    let mut out = format!("the whole exam, medians of {} pairs, each in a lab of its own\n", took.ours.len());
+    let mut both = |name: &str, get: &dyn Fn(&Steps) -> f64| {
+        let of = |steps: &[Steps]| seconds(median(&steps.iter().map(get).collect::<Vec<_>>()));
+        out += &row(name, format!("{} {}", of(&took.by_hand), of(&took.ours)));
+    };
+    both("by hand, imparcial: machines, provisioned", &|s| s.machines);
+    both("services on a machine", &|s| s.services);
+    both("the page", &|s| s.page);
+    both("the second provisioning", &|s| s.again);
+    both("all of it gone", &|s| s.gone);
+    both("together", &Steps::common);
+    both("apart: looks", &|s| s.looks);
+    let pairs = took.ours.iter().zip(&took.by_hand).map(|(ours, hand)| (ours.common(), hand.common()));
+    out + &row("ratio, pair by pair", format!("{:>8.2} x", ratio(pairs))) + "\n"
 }
 
 fn machines(took: &Machines) -> String {
@@ -135,7 +154,7 @@ mod tests {
         let round = Round { by_hand: 10.0, ours: 12.0, down: 1.0, ..Round::default() };
         let services = Services { rounds: vec![round; 3], ready, down: Some(3.0) };
         let machines = Machines { count: 4, by_hand: vec![10.0, 20.0], ours: vec![11.0, 21.0], gone: 4.0 };
-        Measured { services: Some(services), machines: Some(machines) }
+        Measured { services: Some(services), machines: Some(machines), whole: None }
     }
 
     #[test]
@@ -148,6 +167,18 @@ mod tests {
         assert_eq!(words[3..], ["800.0", "ms", "5.0", "x", "400.0", "ms", "2.0", "x"], "{out}");
         assert!(out.contains("1.20 x") && out.contains("2.0 ms   n = 3") && out.contains("51.2 MB"), "{out}");
         assert!(out.starts_with("4 machines ready, medians of 2 pairs"), "{out}");
+    }
+
+    #[test]
+    fn the_whole_exam_is_compared_without_our_looks() {
+        let steps = |again: f64, looks: f64| Steps { machines: 20.0, again, looks, ..Steps::default() };
+        let pairs = Whole { by_hand: vec![steps(20.0, 0.0)], ours: vec![steps(22.0, 500.0)] };
+        let out = show(&Measured { whole: Some(pairs), ..measured(Vec::new()) }, "load");
+        let line =
+            |name: &str| out.lines().find(|l| l.starts_with(name)).unwrap().split_whitespace().collect::<Vec<_>>();
+        assert_eq!(line("together"), ["together", "40.00", "s", "42.00", "s"], "{out}");
+        assert!(out.starts_with("the whole exam") && out.contains("1.05 x"), "{out}");
+        assert!(out.lines().all(|l| l.chars().count() <= 100), "{out}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::probe::machines::On;
 use crate::probe::machines::from_outside::path;
 use crate::probe::machines::kernel::{self, Mount, plain};
 use crate::probe::store::{self, Store};
-use crate::probe::{Attempt, Observation, Phase, Probe, ProbeError, ProbeKind};
+use crate::probe::{Attempt, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::text::Text;
@@ -96,6 +96,10 @@ fn decode(d: &mut Decoder<'_>) -> Option<OnVolume> {
 impl Probe for OnVolume {
     fn phase(&self) -> Phase {
         Phase::Exercise
+    }
+
+    fn also(&self) -> Option<&'static str> {
+        Some(MACHINES)
     }
 
     fn roles(&self) -> Vec<String> {

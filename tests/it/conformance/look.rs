@@ -117,7 +117,7 @@ impl Look {
     /// Whether a command may be run any number of times: one that only asks.
     fn again(&self) -> bool {
         let program = self.run.as_ref().and_then(|argv| argv.first()).map(String::as_str);
-        matches!(program, Some("mysqladmin" | "redis-cli" | "cat" | "curl" | "mysql"))
+        matches!(program, Some("mysqladmin" | "psql" | "redis-cli" | "cat" | "curl" | "mysql"))
     }
 }
 

@@ -1,0 +1,2 @@
+CREATE TABLE products (name text);
+INSERT INTO products VALUES ('mate'), ('yerba');
