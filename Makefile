@@ -40,9 +40,10 @@ unit:
 mutants: build ## only the mutants: each must fail exactly its own check, pass, or stay undecided
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed --machines sample $(if $(JOBS),--jobs $(JOBS)) --patience 12s
 
-mutants-all: build ## every mutant of seed and of parcial-2-2019, at full patience
+mutants-all: build ## every mutant of seed, parcial-2-2019 and parcial-3-2018, at full patience
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed $(if $(JOBS),--jobs $(JOBS))
 	$(SUDO) $(IMPARCIAL) mutants --scenario parcial-2-2019 $(if $(JOBS),--jobs $(JOBS))
+	$(SUDO) $(IMPARCIAL) mutants --scenario parcial-3-2018 $(if $(JOBS),--jobs $(JOBS))
 
 lint: ## formatting, clippy with warnings denied, and licences where cargo-deny is installed
 	cargo fmt --check

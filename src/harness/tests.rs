@@ -174,7 +174,7 @@ fn the_environment_decides() {
 
 #[test]
 fn shipped_scenarios_are_known_without_looking_at_anything_else() {
-    for name in ["seed", "compose-basics", "parcial-2-2019"] {
+    for name in ["seed", "compose-basics", "parcial-2-2019", "parcial-3-2018"] {
         let mut asked = settings(false);
         asked.scenario = name.to_owned();
         let known = live::know(&asked).unwrap();

@@ -156,6 +156,15 @@ pub async fn observer(stack: &Stack, from: &Stand) -> Result<Found<Agent>, Probe
     })
 }
 
+/// Where a container's own address can be dialled: on its machine. That of a swarm's task is on a network which no machine
+/// is on, so that is dialled from within.
+pub async fn beside(stack: &Stack, container: &Container) -> Result<Found<Agent>, ProbeError> {
+    if stack.swarm {
+        return inside(stack, container).await;
+    }
+    Ok(Found::Here(stack.spot_of(container).agents.lab().await?))
+}
+
 /// An agent inside a container. That it stopped meanwhile is a fact.
 pub async fn inside(stack: &Stack, container: &Container) -> Result<Found<Agent>, ProbeError> {
     match stack.spot_of(container).agents.inside(container).await {

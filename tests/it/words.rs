@@ -218,7 +218,7 @@ fn what_is_printed_while_people_wait_is_in_both_languages() {
 
 #[test]
 fn shipped_scenarios_are_in_both_languages() {
-    for name in ["seed", "compose-basics", "parcial-2-2019"] {
+    for name in ["seed", "compose-basics", "parcial-2-2019", "parcial-3-2018"] {
         let file = scenario::locate(name).unwrap();
         let scenario = scenario::read(&file, &plan::names(PROBES)).scenario.unwrap();
         assert_eq!(scenario.in_one_language(), Vec::<String>::new(), "{name}");

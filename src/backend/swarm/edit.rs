@@ -7,7 +7,7 @@ use crate::submission::{ComposeFile, ServiceDef};
 use crate::text::Text;
 
 /// The services that need IP_VS as they are written.
-pub(super) fn needs_ingress(file: &ComposeFile) -> Vec<String> {
+pub fn needs_ingress(file: &ComposeFile) -> Vec<String> {
     file.services.iter().filter(|service| vip(service) || meshed(service)).map(|service| service.name.clone()).collect()
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 
+pub use self::edit::needs_ingress;
 use super::compose::tool::Tool;
 use super::compose::{self, attached, edit as changes, images, start};
 use super::log::Log;

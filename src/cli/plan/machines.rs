@@ -1,7 +1,10 @@
 //! The machines that a run of the plan would bring up: each box with what serves for it, and how much memory they have together.
 
+use crate::backend::swarm;
+use crate::backend::vagrant::Provider;
 use crate::plan::{Place, Plan};
-use crate::probe::MACHINES;
+use crate::probe::{MACHINES, SERVICES};
+use crate::scenario::On;
 use crate::scenario::units::show_bytes;
 use crate::submission::machines::boxes::{self, Served};
 use crate::submission::machines::{Loaded, MachineDef};
@@ -31,7 +34,27 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
     }
     let mut all: Vec<_> = grouped(machines).into_iter().map(|(names, node)| row(served(&names, node))).collect();
     all.extend(memory(machines).map(row));
+    all.extend(ingress(plan).map(row));
     all
+}
+
+/// What of a Swarm file this kernel cannot do, which the lab shares with this host where the engine is its own.
+fn ingress(plan: &Plan) -> Option<Text> {
+    let file = plan.submission.compose.as_ref().filter(|file| swarm::is_for_swarm(file))?;
+    let here = plan.wants(SERVICES) && plan.scenario.serving.on != On::Lab && plan.options.provider == Provider::Docker;
+    let services = swarm::needs_ingress(file);
+    if !here || services.is_empty() || std::path::Path::new("/proc/net/ip_vs").exists() {
+        return None;
+    }
+    let names = services.join(", ");
+    Some(Text::new(
+        format!(
+            "this kernel has no IP_VS: {names} would run without one address, and a port of every node, of a swarm"
+        ),
+        format!(
+            "este kernel no tiene IP_VS: {names} correría sin la dirección única, y sin el puerto de todos los nodos, de un swarm"
+        ),
+    ))
 }
 
 /// Machines of one box together, in the file's order: `centos/7`, and what serves for it.

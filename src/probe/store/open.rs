@@ -56,8 +56,11 @@ pub async fn enter(stack: &Stack, container: &Container, timeout: Duration) -> R
         Some(login) => vec![login],
         None => candidates(stack, container, timeout).await?,
     };
-    let lab = stack.spot_of(container).agents.lab().await?;
-    let own = container.addresses.values().next().map(|address| (lab, address.clone()));
+    let beside = match common::beside(stack, container).await? {
+        Found::Here(agent) => agent,
+        Found::Absent(why) => return Ok(Found::Absent(why)),
+    };
+    let own = container.addresses.values().next().map(|address| (beside, address.clone()));
     let mut denied = String::new();
     if let Some((agent, host)) = own {
         match knock(&agent, &host, &logins, container, until).await? {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::common::{Published, look, published, role_of};
+use super::super::common::{Found, Published, beside, look, published, role_of};
 use super::super::greeting::{self, Greeting};
 use super::super::{Attempt, Observation, ProbeError};
 use super::MYSQL;
@@ -142,8 +142,8 @@ impl View<'_> {
         let Some(Greeting::Handshake { version, connection }) = greeted else { return Ok(None) };
         for container in self.containers.iter().filter(|c| c.running()) {
             let Some(address) = container.addresses.values().next() else { continue };
-            let lab = self.stack.spot_of(container).agents.lab().await?;
-            let own = dial(&lab, address, MYSQL, true, self.attempt).await?;
+            let Found::Here(beside) = beside(self.stack, container).await? else { continue };
+            let own = dial(&beside, address, MYSQL, true, self.attempt).await?;
             let Sight::Tcp { greeting, .. } = &own.sight else { continue };
             // The number that was seen was given a moment ago; others may have connected since, but not many.
             if let Some(Greeting::Handshake { version: v, connection: now }) = greeting::read(greeting)
