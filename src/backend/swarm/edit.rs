@@ -36,6 +36,7 @@ pub(super) fn said(services: &[String]) -> Option<Text> {
 pub(super) fn without(mut file: Value, left_out: &[String], unmeshed: &[String]) -> Value {
     let Some(services) = file.get_mut("services").and_then(Value::as_object_mut) else { return file };
     services.retain(|name, _| !left_out.contains(name));
+    services.values_mut().for_each(cpus_as_text);
     for (_, service) in services.iter_mut().filter(|(name, _)| unmeshed.contains(name)) {
         let Some(service) = service.as_object_mut() else { continue };
         let deploy = service.entry("deploy").or_insert_with(|| Value::Object(Map::new()));
@@ -48,6 +49,16 @@ pub(super) fn without(mut file: Value, left_out: &[String], unmeshed: &[String])
         }
     }
     file
+}
+
+/// `docker stack deploy` takes a number of cpus as text only, and the copy has it as a number.
+fn cpus_as_text(service: &mut Value) {
+    for bound in ["limits", "reservations"] {
+        let path = format!("/deploy/resources/{bound}/cpus");
+        if let Some(cpus) = service.pointer_mut(&path).filter(|cpus| cpus.is_number()) {
+            *cpus = json!(cpus.to_string());
+        }
+    }
 }
 
 /// `5000:5000/tcp` as a port of the node; what is written in another way stays as it is.
@@ -100,6 +111,10 @@ mod tests {
                 {"target": 82, "published": 81, "protocol": "tcp", "mode": "host"},
                 {"target": 1, "published": 2, "mode": "host"}]}}})
         );
+        let limited =
+            json!({"services": {"app": {"deploy": {"resources": {"limits": {"cpus": 0.5, "memory": "128M"}}}}}});
+        let limits = without(limited, &[], &[])["services"]["app"]["deploy"]["resources"]["limits"].clone();
+        assert_eq!(limits, json!({"cpus": "0.5", "memory": "128M"}), "the deploy takes no number there");
         assert_eq!(on_the_node(&json!("1000-1010:1000-1010")), json!("1000-1010:1000-1010"));
         assert_eq!(on_the_node(&json!(80)), json!({"target": 80, "protocol": "tcp", "mode": "host"}));
     }

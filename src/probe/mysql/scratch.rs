@@ -88,7 +88,7 @@ async fn try_declare(stack: &Arc<Stack>, role: &str) -> Result<Declaration, Prob
     };
     let mut refused = String::new();
     for fed in tries {
-        let scratch = Scratch { stack, spot: stack.spot_of(&store), model: &model, fed: &fed };
+        let scratch = Scratch { stack, spot: stack.spot_of(&store), number: store.spot, model: &model, fed: &fed };
         match scratch.run().await? {
             Ran::Tables(tables) => {
                 let used = if given { &scripts.given } else { &fed };
@@ -139,6 +139,8 @@ struct Scratch<'a> {
     stack: &'a Arc<Stack>,
     /// Where the store runs.
     spot: &'a Spot,
+    /// Which of the stack's machines that is.
+    number: usize,
     /// The store's own container.
     model: &'a ContainerInspectResponse,
     /// Scripts that nobody gives to the store, given to this one.
@@ -247,7 +249,7 @@ impl Scratch<'_> {
         let until = Instant::now() + PATIENCE;
         let lab = self.spot.agents.lab().await?;
         loop {
-            let container = engine.container(&id).await?;
+            let container = Container { spot: self.number, ..engine.container(&id).await? };
             if !container.running() && container.state != "created" {
                 let log = engine.logs(&id, None, Some(60)).await?;
                 if let Some(trouble) = host_trouble(&container, &log) {
