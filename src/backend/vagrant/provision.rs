@@ -32,6 +32,10 @@ pub(super) async fn run(
         ("ANSIBLE_CALLBACK_PLUGINS", CALLBACKS),
         ("ANSIBLE_NOCOLOR", "1"),
         ("PYTHONUNBUFFERED", "1"),
+        // Half of a task's time goes into copying its module first, and into asking what Python a node has: all have the same,
+        // and none asks for a terminal before it lets somebody become root.
+        ("ANSIBLE_PIPELINING", "True"),
+        ("ANSIBLE_PYTHON_INTERPRETER", "/usr/bin/python3"),
     ];
     let ran = run::vagrant(ground, &["provision"], &env, budget).await?;
     let hung = ran.status.is_none().then(|| ran.text.lines().next_back().unwrap_or_default().to_owned());

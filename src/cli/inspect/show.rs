@@ -120,8 +120,8 @@ fn hit_line(hit: &HitView, lang: Lang) -> String {
 
 fn host_paths(service: &ServiceView, lang: Lang) -> String {
     let text = Text::new(
-        format!("`{}` binds paths of the machine, made empty for a run: ", service.name),
-        format!("`{}` monta rutas de la máquina, que se crean vacías al ejecutar: ", service.name),
+        format!("`{}` binds paths of the machine (one that is not there is made, empty): ", service.name),
+        format!("`{}` monta rutas de la máquina (la que no exista se crea vacía): ", service.name),
     );
     format!("{}{}", text.get(lang), service.host_paths.join(", "))
 }
@@ -224,7 +224,7 @@ mod tests {
             "  db = bd: ",
             "  given: sql/init.sql",
             "  taken out: `web` asks for the capabilities ALL [cap_add] (docker-compose.yml:7:5)",
-            "`bd` binds paths of the machine, made empty for a run: /mnt/datos",
+            "`bd` binds paths of the machine (one that is not there is made, empty): /mnt/datos",
         ] {
             assert!(en.contains(piece), "{piece}\n{en}");
         }
