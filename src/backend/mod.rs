@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::client::Agents;
+use crate::agent::client::{AgentError, Agents};
 use crate::docker::Engine;
 use crate::exec::{RunError, Shell};
 use crate::notice::Notice;
@@ -136,6 +136,8 @@ pub enum BackendError {
     Run(Box<RunError>),
     #[error(transparent)]
     Engine(#[from] crate::docker::EngineError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     #[error("{}", .0.en)]
     Other(Text),
 }
@@ -146,6 +148,7 @@ impl BackendError {
         match self {
             Self::Run(error) => error.text(),
             Self::Engine(error) => error.text(),
+            Self::Agent(error) => Text::new(format!("could not look: {error}"), format!("no se pudo mirar: {error}")),
             Self::Other(text) => text.clone(),
         }
     }

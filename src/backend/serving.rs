@@ -2,6 +2,7 @@
 
 use super::swarm::{self, started};
 use super::{BackendError, Request, Site, Up, compose};
+use crate::notice::{Level, Notice, Reason};
 use crate::scenario::With;
 use crate::stack::{LeftOut, Spot};
 use crate::text::Text;
@@ -16,40 +17,82 @@ pub async fn up(site: &Site, others: Vec<Spot>, with: With, request: &Request) -
     }
     let file = request.submission.compose.as_ref();
     let spots: Vec<Spot> = std::iter::once(site.spot()).chain(others).collect();
-    let manager = manager(&spots).await;
+    let (manager, silent) = manager(&spots).await;
     let at = |number: usize| Site::new(spots[number].clone(), site.ground.clone(), site.workdir.clone(), None);
     let besides = |number: usize| {
         let others = spots.iter().enumerate().filter(|(other, _)| *other != number);
         others.map(|(_, spot)| spot.clone()).collect::<Vec<_>>()
     };
+    let mut notices = Vec::new();
     if with != With::Stack {
         // The manager first: a stack is more than what one machine has of it.
         let first = manager.unwrap_or_default();
+        let mut untold = None;
         for number in std::iter::once(first).chain((0..spots.len()).filter(|n| *n != first)) {
-            if let Some(started) = started::find(&at(number), file).await? {
-                return started::take(&at(number), besides(number), request, &started).await;
+            match started::find(&at(number), file).await {
+                Ok(None) => {}
+                Ok(Some(started)) => {
+                    let mut up = started::take(&at(number), besides(number), request, &started).await?;
+                    up.notices.extend(notices);
+                    return Ok(up);
+                }
+                // Where the services would go it must be known that nothing runs: twice the same, they would be in each other's way.
+                Err(error) if number == first || with == With::Playbook => {
+                    untold.get_or_insert_with(|| unknown(&error.text()));
+                }
+                Err(error) => notices.push(skipped(&spots[number], &error.text())),
             }
         }
-    }
-    match (with, manager) {
-        (With::Playbook, _) => Ok(compose::nothing(site, request, Some(nothing_started()))),
-        (With::Stack, None) => Ok(compose::nothing(site, request, Some(no_manager()))),
-        (With::Stack, Some(manager)) => swarm::up(&at(manager), besides(manager), request).await,
-        (_, Some(manager)) if file.is_some_and(swarm::is_for_swarm) => {
-            swarm::up(&at(manager), besides(manager), request).await
+        if untold.is_some() {
+            return Ok(compose::nothing(site, request, untold));
         }
-        _ => compose::up(site, request).await,
     }
+    let for_swarm = with == With::Stack || file.is_some_and(swarm::is_for_swarm);
+    let mut up = match (with, manager, silent) {
+        (With::Playbook, ..) => compose::nothing(site, request, Some(nothing_started())),
+        (_, Some(manager), _) if for_swarm => swarm::up(&at(manager), besides(manager), request).await?,
+        (_, None, Some(why)) if for_swarm => compose::nothing(site, request, Some(unknown(&why))),
+        (With::Stack, ..) => compose::nothing(site, request, Some(no_manager())),
+        _ => compose::up(site, request).await?,
+    };
+    up.notices.extend(notices);
+    Ok(up)
 }
 
-/// The first that manages a swarm.
-async fn manager(spots: &[Spot]) -> Option<usize> {
+/// The first that manages a swarm; and of one that did not say, why, which may be the one.
+async fn manager(spots: &[Spot]) -> (Option<usize>, Option<Text>) {
+    let mut silent = None;
     for (number, spot) in spots.iter().enumerate() {
-        if spot.engine.membership().await.is_ok_and(|membership| membership.manager) {
-            return Some(number);
+        match spot.engine.membership().await {
+            Ok(membership) if membership.manager => return (Some(number), silent),
+            Ok(_) => {}
+            Err(error) => silent = Some(error.text()),
         }
     }
-    None
+    (None, silent)
+}
+
+/// An engine or a swarm that does not answer may have what is looked for.
+fn unknown(why: &Text) -> LeftOut {
+    let text = Text::new(
+        format!("it cannot be told what runs on the machines: {}", why.en),
+        format!("no se puede saber qué corre en las máquinas: {}", why.es),
+    );
+    LeftOut { reason: Some(Reason::Host), text }
+}
+
+fn skipped(spot: &Spot, why: &Text) -> Notice {
+    let name = crate::sanitize::line(spot.node.as_deref().unwrap_or("-"), 60);
+    Notice {
+        id: "services.machine_silent".to_owned(),
+        level: Level::Warning,
+        text: Text::new(
+            format!("machine {name} does not say what runs on it: {}", why.en),
+            format!("la máquina {name} no dice qué corre en ella: {}", why.es),
+        ),
+        at: None,
+        service: None,
+    }
 }
 
 fn nothing_started() -> LeftOut {

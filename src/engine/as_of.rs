@@ -119,13 +119,16 @@ impl Trial {
             known.insert(service.to_owned(), then);
         }
         let then = known.get(service).unwrap_or(&Then::Nothing);
-        if matches!(then, Then::Other(..)) && self.with.is_none() {
-            self.again.cancel();
-        }
         let with = self.with.as_ref().map(|with| with.contains(service));
         match judge(then, origin, with) {
             Judged::No => Answer::No,
-            Judged::TryAgain => Answer::TryAgain,
+            // A stack goes in its own time, and its volumes and nets are on every node: another would start on its ruins. What
+            // the provisioning started nobody would start again.
+            Judged::TryAgain if stack.swarm || stack.provisioned => Answer::Undecided(self.said(service, line, None)),
+            Judged::TryAgain => {
+                self.again.cancel();
+                Answer::TryAgain
+            }
             Judged::Undecided(more) => Answer::Undecided(self.said(service, line, more.as_ref())),
         }
     }

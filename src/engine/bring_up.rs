@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::place::Place;
 use super::{Progress, RunOptions, sources};
-use crate::backend::{self, Request, Site, vagrant};
+use crate::backend::{self, BackendError, Request, Site, vagrant};
 use crate::lab::catalogue::Catalogue;
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
 use crate::scenario::On;
-use crate::stack::machines::Machines;
+use crate::stack::machines::{Machines, Node};
 use crate::stack::{LeftOut, Spot};
 use crate::text::Text;
 
@@ -30,17 +30,28 @@ pub(super) async fn bring_up(
     as_of: Option<Arc<backend::compose::as_of::AsOf>>,
     before: Option<Machines>,
 ) -> Result<backend::Up, Text> {
+    let attached = matches!(plan.options.place, plan::Place::Attached(_));
+    if as_of.is_none() && !attached && plan.wants("services") && nothing_to_serve(plan).is_none() {
+        backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
+    }
     let (machines, services) = if on_a_machine(plan) {
         let began = Instant::now();
         let machines = machines(plan, options, site, before).await?;
-        let (site, others, notice) = home(plan, site, &machines.machines).await;
+        // Machines can write into the copy; what is brought up is what was handed in.
+        if nothing_to_serve(plan).is_none() {
+            backend::compose::fresh_copy(site).await.map_err(|e| e.text())?;
+        }
+        let Home { site, others, notice, unable } = home(plan, site, &machines.machines).await;
         let after = began.elapsed().as_secs_f64();
-        let mut services = services(plan, options, lab, &site, others, as_of).await?;
+        let mut services = services(plan, options, lab, &site, others, unable, as_of).await?;
         services.phases.iter_mut().for_each(|(_, at, _)| *at += after);
         services.notices.extend(notice);
         (machines, services)
     } else {
-        tokio::try_join!(machines(plan, options, site, before), services(plan, options, lab, site, Vec::new(), as_of))?
+        tokio::try_join!(
+            machines(plan, options, site, before),
+            services(plan, options, lab, site, Vec::new(), None, as_of)
+        )?
     };
     let backend::Up { mut stack, mut notices, mut evidence, mut phases } = services;
     stack.machines = machines.machines;
@@ -57,36 +68,66 @@ fn on_a_machine(plan: &Plan) -> bool {
     wanted && plan.options.provider == vagrant::Provider::Docker && plan.scenario.serving.on != On::Lab
 }
 
+/// Where the services go.
+struct Home {
+    site: Site,
+    /// The other machines with an engine.
+    others: Vec<Spot>,
+    notice: Option<Notice>,
+    /// The host's trouble, for which they go nowhere.
+    unable: Option<LeftOut>,
+}
+
 /// The machine that the services are to run on. Where it cannot have them they are brought up beside the machines, so that all
 /// that can be decided of them is; the notice says so. The other machines with an engine come with it.
-async fn home(plan: &Plan, site: &Site, machines: &Machines) -> (Site, Vec<Spot>, Option<Notice>) {
+async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
     let node = match &plan.scenario.serving.on {
         On::Named(name) => machines.node(name),
         _ => machines.nodes.first(),
     };
-    let spot = match node {
-        Some(node) => vagrant::spot::spot(&site.ground, node).await.map_err(|error| error.text()),
-        None => Err(Text::new("there is no such machine", "no hay tal máquina")),
+    let home = match node {
+        Some(node) => spot(&site.ground, node).await,
+        None => Err(BackendError::Other(Text::new("there is no such machine", "no hay tal máquina"))),
     };
-    match spot {
-        Ok(spot) => {
-            let rest = machines.nodes.iter().filter(|other| Some(other.name()) != spot.node.as_deref());
-            let rest = join_all(rest.map(|other| vagrant::spot::spot(&site.ground, other))).await;
-            let others = rest.into_iter().filter_map(|other| {
-                other.inspect_err(|error| tracing::debug!(%error, "a machine runs no services")).ok()
-            });
-            (Site::new(spot, site.ground.clone(), site.workdir.clone(), None), others.collect(), None)
+    let beside = |notice, unable| Home { site: site.clone(), others: Vec::new(), notice, unable };
+    match home {
+        Ok(home) => {
+            let rest = machines.nodes.iter().filter(|other| Some(other.name()) != home.node.as_deref());
+            let mut others = Vec::new();
+            for other in join_all(rest.map(|other| spot(&site.ground, other))).await {
+                match other {
+                    Ok(other) => others.push(other),
+                    // That it is down, or has no engine, is for the checks to say.
+                    Err(BackendError::Other(_)) => {}
+                    Err(error) => return beside(None, Some(host_trouble(&error))),
+                }
+            }
+            let site = Site::new(home, site.ground.clone(), site.workdir.clone(), None);
+            Home { site, others, notice: None, unable: None }
         }
-        Err(why) => {
+        Err(BackendError::Other(why)) => {
             let text = Text::new(
                 format!("the services were brought up in the lab, beside the machines: {}", why.en),
                 format!("los servicios se levantaron en el laboratorio, junto a las máquinas: {}", why.es),
             );
             let notice =
                 Notice { id: "services.in_lab".to_owned(), level: Level::Warning, text, at: None, service: None };
-            (site.clone(), Vec::new(), Some(notice))
+            beside(Some(notice), None)
         }
+        Err(error) => beside(None, Some(host_trouble(&error))),
     }
+}
+
+/// A machine as a place for services; what does not answer in time is asked once more.
+async fn spot(ground: &Spot, node: &Node) -> Result<Spot, BackendError> {
+    match vagrant::spot::spot(ground, node).await {
+        known @ (Ok(_) | Err(BackendError::Other(_))) => known,
+        Err(_) => vagrant::spot::spot(ground, node).await,
+    }
+}
+
+fn host_trouble(error: &BackendError) -> LeftOut {
+    LeftOut { reason: Some(Reason::Host), text: error.text() }
 }
 
 async fn machines(
@@ -129,9 +170,10 @@ async fn services(
     lab: &Place,
     site: &Site,
     others: Vec<Spot>,
+    unable: Option<LeftOut>,
     as_of: Option<Arc<backend::compose::as_of::AsOf>>,
 ) -> Result<backend::Up, Text> {
-    let absent = nothing_to_serve(plan);
+    let absent = nothing_to_serve(plan).map(|(reason, text)| LeftOut { reason, text }).or(unable);
     let serves = absent.is_none() && plan.wants("services");
     let references = sources::references(&plan.submission);
     let attached = matches!(plan.options.place, plan::Place::Attached(_));
@@ -140,9 +182,6 @@ async fn services(
     } else if attached {
         sources::possible(&references)
     } else {
-        if as_of.is_none() {
-            backend::compose::keep_pristine(site).await.map_err(|e| e.text())?;
-        }
         sources::find(&references, plan.options.images, lab.shell().as_ref(), site.hosting.is_none()).await?
     };
     let progress = options.progress.clone();
@@ -173,8 +212,7 @@ async fn services(
         watched: options.watched,
     };
     if !serves {
-        let why = absent.map(|(reason, text)| LeftOut { reason, text });
-        return Ok(backend::compose::nothing(site, &request, why));
+        return Ok(backend::compose::nothing(site, &request, absent));
     }
     let up = if attached {
         backend::compose::attached::look(site, &request).await

@@ -80,13 +80,16 @@ impl Place {
         }
     }
 
-    /// Why what was seen in it proves nothing; where that cannot be told, it is no reason to doubt it.
+    /// Why what was seen in it proves nothing. That the layers cannot be looked at is a reason as well: who wrote into them
+    /// could see to that. A lab that was given none is never asked.
     pub(super) async fn tampered(&self) -> Option<Text> {
         let Self::Lab(lab) = self else { return None };
-        lab.tampered().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "whether the layers were changed meanwhile was not looked at");
-            None
-        })
+        let mut seen = lab.tampered().await;
+        if let Err(error) = &seen {
+            tracing::warn!(%error, "whether the layers were changed meanwhile is looked at once more");
+            seen = lab.tampered().await;
+        }
+        seen.unwrap_or_else(|error| Some(not_proven(&error.text())))
     }
 
     /// Waits for as long as the place is there. The host is as long as we are; its engine's failures are told by each look.
@@ -161,4 +164,17 @@ impl Place {
             ),
         )
     }
+}
+
+fn not_proven(why: &Text) -> Text {
+    Text::new(
+        format!(
+            "that nobody wrote into the unpacked layers that this run stood on could not be proven, so what was seen proves nothing. That may be this host's doing, or that of who wrote into them: {}",
+            why.en
+        ),
+        format!(
+            "no se pudo demostrar que nadie escribió en las capas desempaquetadas sobre las que corría esta ejecución, así que lo visto no prueba nada. Puede deberse a este equipo, o a quien escribió en ellas: {}",
+            why.es
+        ),
+    )
 }

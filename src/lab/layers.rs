@@ -127,6 +127,9 @@ impl Shelf {
         let found = by.host.docker().inspect_volume(volume).await;
         let found = found.map_err(|e| by.host.explain(format!("look at the volume {volume}"), &e))?;
         let seal = by.seal(volume, &found.mountpoint).await?;
+        if let Some(part) = seal.beyond() {
+            return Err(not_seen_whole(volume, part));
+        }
         // Whole or not at all.
         let (path, beside) = (self.path(volume), self.seals.join(format!("{volume}.new")));
         let written = fs::create_dir_all(&self.seals)
@@ -235,6 +238,13 @@ fn changed_meanwhile(volume: &str, parts: &[String]) -> Text {
             "en las capas desempaquetadas del volumen {volume}, sobre las que corría esta ejecución, se escribió mientras corría ({parts}): lo hizo esta entrega, otra que corría a la vez, o alguien en este equipo. Lo visto no prueba nada; la próxima ejecución no las usa, e `imparcial setup` las vuelve a hacer"
         ),
     )
+}
+
+fn not_seen_whole(volume: &str, part: &str) -> LabError {
+    LabError::Place(Text::new(
+        format!("{part} in the volume {volume} is too deep or has too many files to be sealed"),
+        format!("{part} del volumen {volume} es demasiado profundo o tiene demasiados archivos para sellarlo"),
+    ))
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> LabError {

@@ -19,8 +19,8 @@ use crate::stack::StandIn;
 pub const NAME: &str = "imparcial-registry";
 /// What labs are given as their engine's mirror.
 pub const MIRROR: &str = "http://imparcial-registry:5000";
-/// The port inside its container.
-pub(crate) const PORT: &str = "5000/tcp";
+/// The port inside its container that can be written to: it is published on this host's loopback. Labs read at another.
+pub(crate) const PORT: &str = "5001/tcp";
 /// The tag that stands for an image itself, whatever it is served as.
 const CURRENT: &str = "current";
 

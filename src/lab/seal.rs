@@ -5,14 +5,19 @@
 //! of the small ones that say what layers there are. It is kept outside of every lab.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
-use std::io;
+use std::ffi::OsString;
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
 use super::upload::hex;
@@ -23,23 +28,36 @@ const FORMAT: &str = "imparcial seal 1";
 const FILES: &str = "diff";
 /// What says what layers there are is small; more than this is taken by what the kernel says of it.
 const CONTENT: u64 = 64 << 10;
+/// No layer of ours comes near these. Who wrote something into one so that it cannot be looked at, by folders that lie deeper
+/// than a path or a stack bears or by more files than there is time for, has changed it.
+const DEEPEST: usize = 100;
+const LONGEST: usize = 3500;
+const MOST: usize = 1_000_000;
+/// Layers in a folder of them.
+const MOST_PARTS: usize = 20_000;
+/// The seal of a part beyond these: it is like none, not even like itself.
+const BEYOND: &str = "beyond";
 
 /// What was seen of a folder, part by part: a layer is one, so that a difference can be named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seal(BTreeMap<String, String>);
 
 impl Seal {
-    /// Looks at everything below `root`. Takes as long as it takes to ask the kernel for each file.
-    pub(super) fn of(root: &Path) -> io::Result<Self> {
+    /// Looks at everything below `root`: asks the kernel for each file.
+    ///
+    /// # Errors
+    /// Where something cannot be looked at, or it takes longer than `within`: threads that go on would keep our end waiting.
+    pub(super) fn of(root: &Path, within: Duration) -> io::Result<Self> {
+        let until = Instant::now() + within;
         let parts = parts(root)?;
         let seals = Mutex::new(BTreeMap::new());
         let next = AtomicUsize::new(0);
         let work = || -> io::Result<()> {
             while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let mut hasher = Sha256::new();
-                walk(&root.join(&part.path), part.deep, false, &mut hasher)?;
+                let mut walk = Walk { until, left: MOST, hasher: Sha256::new() };
+                let whole = walk.down(&root.join(&part.path), part.deep, false, 0)?;
                 let name = part.path.to_string_lossy().into_owned();
-                let seal = hex(&hasher.finalize());
+                let seal = if whole { hex(&walk.hasher.finalize()) } else { BEYOND.to_owned() };
                 seals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name, seal);
             }
             Ok(())
@@ -60,7 +78,13 @@ impl Seal {
     pub(super) fn differs<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
         let (a, b) = (&self.0, &other.0);
         let names = a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)));
-        names.filter(|name| a.get(*name) != b.get(*name)).map(String::as_str).collect()
+        let differs = |name: &String| a.get(name) != b.get(name) || a.get(name).is_some_and(|seal| seal == BEYOND);
+        names.filter(|name| differs(name)).map(String::as_str).collect()
+    }
+
+    /// A part that no seal can vouch for.
+    pub(super) fn beyond(&self) -> Option<&str> {
+        self.0.iter().find(|(_, seal)| *seal == BEYOND).map(|(part, _)| part.as_str())
     }
 
     pub(super) fn written(&self) -> String {
@@ -85,11 +109,12 @@ struct Part {
 /// The folder itself, all that is in it, and in the layers' folder each layer.
 fn parts(root: &Path) -> io::Result<Vec<Part>> {
     let mut parts = vec![Part { path: PathBuf::new(), deep: false }];
-    for name in names(root)? {
+    let many = || io::Error::other("there are more folders than any layers have");
+    for name in names(root, MOST_PARTS)?.ok_or_else(many)? {
         let below = Path::new(&name);
         if name == "overlay2" && fs::symlink_metadata(root.join(below))?.is_dir() {
             parts.push(Part { path: below.to_owned(), deep: false });
-            let layers = names(&root.join(below))?;
+            let layers = names(&root.join(below), MOST_PARTS)?.ok_or_else(many)?;
             parts.extend(layers.into_iter().map(|layer| Part { path: below.join(layer), deep: true }));
         } else {
             parts.push(Part { path: below.to_owned(), deep: true });
@@ -98,29 +123,65 @@ fn parts(root: &Path) -> io::Result<Vec<Part>> {
     Ok(parts)
 }
 
-fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
-    let mut names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+/// None where there are more than so many.
+fn names(folder: &Path, most: usize) -> io::Result<Option<Vec<OsString>>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        if names.len() == most {
+            return Ok(None);
+        }
+        names.push(entry?.file_name());
+    }
     names.sort_unstable();
-    Ok(names)
+    Ok(Some(names))
 }
 
-fn walk(path: &Path, deep: bool, in_layer: bool, hasher: &mut Sha256) -> io::Result<()> {
-    let seen = fs::symlink_metadata(path)?;
-    let name = path.file_name().unwrap_or_default();
-    known(name.as_bytes(), &seen, hasher);
-    let kind = seen.file_type();
-    if kind.is_symlink() {
-        said(fs::read_link(path)?.as_os_str().as_bytes(), hasher);
-    } else if kind.is_file() && !in_layer && seen.len() <= CONTENT {
-        said(&fs::read(path)?, hasher);
-    } else if kind.is_dir() && deep {
-        let below = names(path)?;
-        hasher.update((below.len() as u64).to_le_bytes());
-        for entry in below {
-            walk(&path.join(&entry), true, in_layer || name == FILES, hasher)?;
+/// One part's.
+struct Walk {
+    until: Instant,
+    /// How many more files it may have.
+    left: usize,
+    hasher: Sha256,
+}
+
+impl Walk {
+    /// False where there is more than is looked at.
+    fn down(&mut self, path: &Path, deep: bool, in_layer: bool, depth: usize) -> io::Result<bool> {
+        if depth > DEEPEST || path.as_os_str().len() > LONGEST {
+            return Ok(false);
         }
+        if Instant::now() >= self.until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let seen = fs::symlink_metadata(path)?;
+        let name = path.file_name().unwrap_or_default();
+        known(name.as_bytes(), &seen, &mut self.hasher);
+        let kind = seen.file_type();
+        if kind.is_symlink() {
+            said(fs::read_link(path)?.as_os_str().as_bytes(), &mut self.hasher);
+        } else if kind.is_file() && !in_layer && seen.len() <= CONTENT {
+            said(&content(path)?, &mut self.hasher);
+        } else if kind.is_dir() && deep {
+            let Some(below) = names(path, self.left)? else { return Ok(false) };
+            self.left -= below.len();
+            self.hasher.update((below.len() as u64).to_le_bytes());
+            for entry in below {
+                if !self.down(&path.join(&entry), true, in_layer || name == FILES, depth + 1)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
-    Ok(())
+}
+
+/// Who may write there may put a pipe or a file that never ends in its place at any time.
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let mut bytes = Vec::new();
+    file.take(CONTENT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What the kernel knows of a file, without when it was last read and on which device it lies: these change by themselves.
@@ -182,11 +243,13 @@ mod tests {
         while written() == first {}
     }
 
+    const WITHIN: Duration = Duration::from_secs(60);
+
     fn changed(root: &Path, change: impl Fn(&Path)) -> Vec<String> {
-        let before = Seal::of(root).unwrap();
+        let before = Seal::of(root, WITHIN).unwrap();
         tick();
         change(root);
-        let after = Seal::of(root).unwrap();
+        let after = Seal::of(root, WITHIN).unwrap();
         after.differs(&before).into_iter().map(str::to_owned).collect()
     }
 
@@ -195,7 +258,7 @@ mod tests {
         let shelf = shelf();
         let python = |root: &Path| root.join("overlay2/aa/diff/usr/bin/python");
         assert!(changed(shelf.path(), |root| drop(fs::read(python(root)).unwrap())).is_empty());
-        let seal = Seal::of(shelf.path()).unwrap();
+        let seal = Seal::of(shelf.path(), WITHIN).unwrap();
         assert_eq!(Seal::read(&seal.written()), Some(seal));
         assert_eq!(Seal::read("imparcial seal 0\naa bb\n"), None);
         assert_eq!(Seal::read(""), None);
@@ -232,5 +295,30 @@ mod tests {
         assert_eq!(seen, ["overlay2", "overlay2/cc"]);
         let seen = changed(shelf.path(), |root| fs::remove_dir(root.join("overlay2/cc")).unwrap());
         assert_eq!(seen, ["overlay2", "overlay2/cc"]);
+    }
+    #[test]
+    fn what_lies_deeper_than_anybody_can_look_is_a_change_and_never_like_itself() {
+        let shelf = shelf();
+        let seen = changed(shelf.path(), |root| {
+            let deep: PathBuf = std::iter::repeat_n("d", DEEPEST + 5).collect();
+            fs::create_dir_all(root.join("overlay2/bb/diff").join(deep)).unwrap();
+        });
+        assert_eq!(seen, ["overlay2/bb"]);
+        let seal = Seal::of(shelf.path(), WITHIN).unwrap();
+        assert_eq!((seal.differs(&seal), seal.beyond()), (vec!["overlay2/bb"], Some("overlay2/bb")));
+        let long = tempfile::tempdir().unwrap();
+        let path: PathBuf = std::iter::repeat_n("n".repeat(200), 15).collect();
+        fs::create_dir_all(long.path().join("overlay2/aa").join(&path)).unwrap();
+        assert_eq!(Seal::of(long.path(), WITHIN).unwrap().beyond(), None);
+        let longer: PathBuf = std::iter::repeat_n("n".repeat(200), 18).collect();
+        fs::create_dir_all(long.path().join("overlay2/aa").join(longer)).unwrap();
+        assert_eq!(Seal::of(long.path(), WITHIN).unwrap().beyond(), Some("overlay2/aa"));
+        assert_eq!(names(&long.path().join("overlay2"), 0).unwrap(), None);
+    }
+
+    #[test]
+    fn who_is_late_has_no_seal() {
+        let error = Seal::of(shelf().path(), Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -40,14 +40,12 @@ impl Sealer<'_> {
         let root = PathBuf::from(mountpoint);
         // What lies there is all root's: who may read some of it may read all.
         let ours = root.is_absolute() && nix::unistd::geteuid().is_root() && root.is_dir();
-        let looking = async {
-            if ours {
-                let looked = tokio::task::spawn_blocking(move || Seal::of(&root)).await;
-                return looked.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| unread(volume, &e));
-            }
-            self.in_container(volume).await
-        };
-        timeout(WITHIN, looking).await.unwrap_or_else(|_| Err(unread(volume, &io::ErrorKind::TimedOut.into())))
+        if !ours {
+            return self.in_container(volume).await;
+        }
+        // Its threads end by themselves.
+        let looked = tokio::task::spawn_blocking(move || Seal::of(&root, WITHIN)).await;
+        looked.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| unread(volume, &e))
     }
 
     /// By a container of the labs' image: it is there wherever a lab can be.
@@ -75,9 +73,10 @@ impl Sealer<'_> {
         let options = CreateContainerOptionsBuilder::new().name(&format!("imparcial-{run}")).build();
         let created = self.host.docker().create_container(Some(options), body).await;
         let id = created.map_err(|e| self.host.explain("create what looks at the layers", &e))?.id;
-        let said = self.run(&id).await;
+        // What is late is removed too: it holds the volume.
+        let said = timeout(WITHIN, self.run(&id)).await;
         let removed = self.host.remove(&id).await;
-        let said = said?;
+        let said = said.unwrap_or_else(|_| Err(unread(volume, &io::ErrorKind::TimedOut.into())))?;
         removed?;
         Seal::read(&said).ok_or_else(|| unread(volume, &io::Error::other(crate::sanitize::line(&said, 200))))
     }
@@ -106,7 +105,8 @@ pub fn dispatched() -> Option<ExitCode> {
     if args.next()? != NAME {
         return None;
     }
-    let sealed = args.next().ok_or_else(|| io::ErrorKind::InvalidInput.into()).and_then(|of| Seal::of(of.as_ref()));
+    let sealed =
+        args.next().ok_or_else(|| io::ErrorKind::InvalidInput.into()).and_then(|of| Seal::of(of.as_ref(), WITHIN));
     // No seal reads like an error: who asked sees what it was.
     let said = sealed.as_ref().map_or_else(|error| format!("error: {error}\n"), Seal::written);
     let written = io::Write::write_all(&mut io::stdout(), said.as_bytes());

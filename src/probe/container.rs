@@ -101,7 +101,7 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         return left_out(left, facts, all);
     }
     let containers = stack.containers().await?;
-    let Some(container) = containers.into_iter().find(|c| c.service == name) else {
+    let Some(container) = followed(stack, containers, &name).await else {
         let up = stack.first_up.as_ref().map(|f| f.output.as_str()).unwrap_or_default();
         if let Some(line) = blame::host_line(up) {
             return Err(hosts(&name, line));
@@ -109,6 +109,11 @@ async fn now(stack: &Stack, role: &str, attempt: Attempt, all: &mut Observation)
         // Its image can be there all the same: a limit that the engine refuses keeps only the container from being made.
         let built = stack.services.get(&name).is_some_and(|s| s.image.built.is_some());
         facts.insert("built_from_submission".to_owned(), json!(built));
+        if stack.swarm {
+            // A task may have none yet.
+            all.explanation = Some(super::swarm::without_container(stack, &name).await?);
+            return Ok(facts);
+        }
         all.explanation = Some(Text::new(
             format!("{name} has no container: it was not created"),
             format!("{name} no tiene contenedor: no se creó"),
@@ -179,9 +184,30 @@ fn left_out(left: LeftOut, facts: Facts, all: &mut Observation) -> Result<Facts,
     Ok(facts)
 }
 
+/// A service's container. Of the several places of a stack's service, the one whose quiet start was noted, else one that runs.
+async fn followed(stack: &Stack, containers: Vec<Seen>, name: &str) -> Option<Seen> {
+    let own = containers.into_iter().filter(|c| c.service == name);
+    if !stack.swarm {
+        return own.into_iter().next();
+    }
+    let notebook = stack.notebook.lock().await;
+    chosen(own.collect(), |container| notebook.contains_key(&quiet_key(true, container)))
+}
+
+fn chosen(mut own: Vec<Seen>, noted: impl Fn(&Seen) -> bool) -> Option<Seen> {
+    own.sort_by_key(|container| (!noted(container), !container.running()));
+    own.into_iter().next()
+}
+
+/// In a swarm by its place, `x_app.2` of `x_app.2.n4o6a1541lbg`, which one task has after the other; else by its service.
+fn quiet_key(swarm: bool, container: &Seen) -> String {
+    let place = container.name.rsplit_once('.').map(|(place, _)| place).filter(|_| swarm);
+    format!("container.quiet.{}", place.unwrap_or(&container.service))
+}
+
 /// Once it has been quiet for ten seconds, its start is noted; a later start breaks it.
 async fn quiet_start(stack: &Stack, container: &Seen, age: f64, all: &mut Observation) -> bool {
-    let key = format!("container.quiet.{}", container.service);
+    let key = quiet_key(stack.swarm, container);
     let mut notebook = stack.notebook.lock().await;
     match notebook.get(&key).and_then(Value::as_f64) {
         Some(start) if (start - container.started_at).abs() > 0.001 || !container.running() => {
@@ -276,6 +302,21 @@ fn as_written(stack: &Stack, role: &str, notes: &mut Vec<Text>) -> Result<Facts,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_places_one_is_followed() {
+        let at = |name: &str, state: &str| Seen {
+            name: name.into(),
+            service: "app".into(),
+            state: state.into(),
+            ..Seen::default()
+        };
+        let all = || vec![at("x_app.1.aa", "exited"), at("x_app.2.bb", "running"), at("x_app.3.cc", "running")];
+        assert_eq!(chosen(all(), |_| false).unwrap().name, "x_app.2.bb", "one that runs");
+        let noted = |container: &Seen| quiet_key(true, container) == "container.quiet.x_app.1";
+        assert_eq!(chosen(all(), noted).unwrap().name, "x_app.1.aa", "it ran before, and that it ended shows");
+        assert_eq!(quiet_key(false, &at("x_app.1", "running")), "container.quiet.app");
+    }
 
     #[test]
     fn the_last_words_are_those_that_name_an_error() {

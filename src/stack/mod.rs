@@ -38,6 +38,10 @@ pub struct Stack {
     pub project: String,
     /// Whether it is a stack of a swarm, whose tasks may be on every node.
     pub swarm: bool,
+    /// Of a stack, the services whose ports of every node were made ports of their tasks' nodes: by us, for want of IP_VS.
+    pub unmeshed: BTreeSet<String>,
+    /// The provisioning started it: once it is down, nobody brings it up again.
+    pub provisioned: bool,
     /// The submission's copy on that machine.
     pub workdir: String,
     /// The folder and file that the compose tool was run with there.

@@ -19,9 +19,13 @@ fn reference() -> String {
 fn the_reference_is_read_whole() {
     let (code, out, err) = inspect(&[&reference()]);
     assert_eq!((code, err.as_str()), (0, ""));
-    for piece in
-        ["docker-compose.yml", "app = app: ", "db = db: ", "given: db/init.sql", "one that is not there is made, empty): /mnt/volumen/mysql"]
-    {
+    for piece in [
+        "docker-compose.yml",
+        "app = app: ",
+        "db = db: ",
+        "given: db/init.sql",
+        "one that is not there is made, empty): /mnt/volumen/mysql",
+    ] {
         assert!(out.contains(piece), "{piece}\n{out}");
     }
     let (code, out, _) = inspect(&[&reference(), "--lang", "es"]);

@@ -217,6 +217,8 @@ pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Su
         doubts: Vec::new(),
         made: Vec::new(),
         swarm: false,
+        unmeshed: Default::default(),
+        provisioned: false,
         first_up: None,
         no_services: None,
         machines: Default::default(),

@@ -49,6 +49,9 @@ pub struct PathSeen {
     /// The numbers of the file system that it lies on, as the kernel's tables of mounts have them: `7:7`.
     #[serde(default)]
     pub device: String,
+    /// Its number there.
+    #[serde(default)]
+    pub inode: u64,
     /// Of a block device: its numbers, `7:7`.
     #[serde(default)]
     pub block: Option<String>,
@@ -101,6 +104,7 @@ fn see(root: &Root, path: &str, max_bytes: usize) -> Result<Option<PathSeen>, St
         owner: owner(&root, data.uid()),
         size_bytes: data.len(),
         device: numbers(data.dev()),
+        inode: data.ino(),
         block: data.file_type().is_block_device().then(|| numbers(data.rdev())),
         ..PathSeen::default()
     };

@@ -160,7 +160,8 @@ pub async fn collect(stack: &Stack) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Takes the services down, volumes included.
+/// Takes the services down; those of a compose project with their volumes. A stack goes in its own time, and is never brought
+/// up again here.
 pub async fn down(stack: &Stack) -> Result<(), BackendError> {
     if stack.swarm {
         let remove = Cmd::new(["docker", "stack", "rm", &stack.project]).timeout(Duration::from_secs(60));
@@ -179,7 +180,7 @@ pub async fn start_over(site: &Site, stack: &Stack) -> Result<(), BackendError> 
     down(stack).await?;
     for path in &stack.made {
         let remove = Cmd::new(["rm", "-rf", "--one-file-system", "--", path]);
-        site.shell.must(&remove.timeout(Duration::from_secs(60))).await?;
+        stack.home.shell.must(&remove.timeout(Duration::from_secs(60))).await?;
     }
     fresh_copy(site).await
 }
@@ -241,6 +242,8 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         others: Vec::new(),
         project: tool.project.clone(),
         swarm: false,
+        unmeshed: Default::default(),
+        provisioned: false,
         workdir: site.workdir.clone(),
         compose_dir: tool.dir.clone(),
         compose_file: tool.file.clone(),
@@ -309,22 +312,28 @@ fn why_refused(output: &str) -> String {
     crate::sanitize::line(lines[from..].join(" ").trim_start_matches("ERROR: "), 400)
 }
 
-/// A fresh copy of the submission beside the first, for a second bring-up: an `up` leaves files behind.
+/// Puts the copy of the submission back to what was handed in: an `up` leaves files behind, and machines may write there.
 pub async fn fresh_copy(site: &Site) -> Result<(), BackendError> {
-    let pristine = format!("{}.pristine", site.workdir);
+    let (pristine, shell) = (pristine(site), site.ground.shell.as_ref());
     let bound = Duration::from_secs(60);
-    site.shell.must(&Cmd::new(["rm", "-rf", "--", &site.workdir]).timeout(bound)).await?;
-    site.shell.must(&Cmd::new(["cp", "-a", "--", &pristine, &site.workdir]).timeout(bound)).await?;
+    shell.must(&Cmd::new(["rm", "-rf", "--one-file-system", "--", &site.workdir]).timeout(bound)).await?;
+    shell.must(&Cmd::new(["cp", "-a", "-T", "--", &pristine, &site.workdir]).timeout(bound)).await?;
     Ok(())
 }
 
 /// Keeps the submission as it was sent, before anything of it runs.
 pub async fn keep_pristine(site: &Site) -> Result<(), BackendError> {
-    let pristine = format!("{}.pristine", site.workdir);
-    site.shell
-        .must(&Cmd::new(["cp", "-a", "-T", "--", &site.workdir, &pristine]).timeout(Duration::from_secs(60)))
-        .await?;
+    let copy = Cmd::new(["cp", "-a", "-T", "--", &site.workdir, &pristine(site)]).timeout(Duration::from_secs(60));
+    site.ground.shell.must(&copy).await?;
     Ok(())
+}
+
+/// In a lab, out of its machines' reach, which have the copy itself.
+fn pristine(site: &Site) -> String {
+    match site.hosting {
+        Some(_) => format!("{}.pristine", site.workdir),
+        None => "/run/imparcial/pristine".to_owned(),
+    }
 }
 
 #[cfg(test)]

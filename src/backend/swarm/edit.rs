@@ -11,6 +11,11 @@ pub fn needs_ingress(file: &ComposeFile) -> Vec<String> {
     file.services.iter().filter(|service| vip(service) || meshed(service)).map(|service| service.name.clone()).collect()
 }
 
+/// Those of them that have a port of every node.
+pub(super) fn on_the_mesh(file: &ComposeFile) -> impl Iterator<Item = String> + '_ {
+    file.services.iter().filter(|service| meshed(service)).map(|service| service.name.clone())
+}
+
 fn vip(service: &ServiceDef) -> bool {
     let mode = service.raw.get("deploy").and_then(|deploy| deploy.get("endpoint_mode")).and_then(Value::as_str);
     mode != Some("dnsrr")
@@ -96,6 +101,7 @@ mod tests {
             ..ComposeFile::default()
         };
         assert_eq!(needs_ingress(&file), ["app", "db"]);
+        assert_eq!(on_the_mesh(&file).collect::<Vec<_>>(), ["app"]);
         assert!(said(&[]).is_none());
     }
 

@@ -81,6 +81,9 @@ pub async fn up(site: &Site, others: Vec<Spot>, request: &Request) -> Result<Up,
     };
     stack.overrides.extend(stripped.iter().map(|change| change.said.clone()));
     stack.overrides.extend(edit::said(&unmeshed));
+    if !ingress {
+        stack.unmeshed.extend(edit::on_the_mesh(&file));
+    }
     if left_out.len() == file.services.len() {
         return Ok(compose::up_with(stack, log));
     }
@@ -91,16 +94,28 @@ pub async fn up(site: &Site, others: Vec<Spot>, request: &Request) -> Result<Up,
         async move { start::listen(&site).await }
     }))
     .await;
+    // Our copy is resolved and complete: what the tool minds of the file itself does not show in it.
+    if edited && let Some(said) = minds(site, &tool).await {
+        log.keep("stack-config.txt", said.clone());
+        stack.first_up = Some(FirstUp { output: said.clone(), nothing_ran: true, ..FirstUp::default() });
+        refused(&mut stack, &said, None);
+        return Ok(compose::up_with(stack, log));
+    }
     let output = images::bounded(deploy(site, &deployed, request.ready).await)?;
     log.keep("stack-deploy.txt", output.both());
     stack.compose_file.clone_from(&deployed.file);
     let mut first_up = FirstUp { output: output.both(), nothing_ran: !output.ok(), ..FirstUp::default() };
     if !output.ok() {
-        refused(&mut stack, &output, edited);
+        let reason = (edited || !of_the_loader(&output.both())).then_some(Reason::Imparcial);
+        refused(&mut stack, &output.both(), reason);
     } else {
-        let swarm = wait::until_settled(&site.engine, &stack.project, request.ready).await?;
-        log.keep("stack-tasks.txt", wait::table(&swarm, &stack.project));
-        first_up.nothing_ran = !swarm.tasks.iter().any(|task| task.running());
+        match wait::until_settled(&site.engine, &stack.project, request.ready).await {
+            Ok(swarm) => {
+                log.keep("stack-tasks.txt", wait::table(&swarm, &stack.project));
+                first_up.nothing_ran = !swarm.tasks.iter().any(|task| task.running());
+            }
+            Err(error) => silent(&mut stack, &error.text()),
+        }
     }
     stack.first_up = Some(first_up);
     as_written(site, &file, &mut stack).await?;
@@ -186,15 +201,46 @@ async fn deploy(site: &Site, tool: &Tool, budget: Duration) -> Result<Output, cr
     site.shell.run(&cmd).await
 }
 
-/// The file as it was handed in is refused: the submission's; a copy of ours that is: nobody's.
-fn refused(stack: &mut Stack, output: &Output, edited: bool) {
-    let said = crate::sanitize::line(output.both().trim(), 300).replace(".imparcial.json", "");
+/// What `docker stack` minds of the file as it was handed in; none also where its client has no such command, or cannot say.
+async fn minds(site: &Site, tool: &Tool) -> Option<String> {
+    let mut cmd = Cmd::new(["docker", "stack", "config", "--compose-file", &tool.file])
+        .cwd(&tool.dir)
+        .env("HOME", "/home/student")
+        .timeout(Duration::from_secs(30));
+    cmd.clean_env = true;
+    let output = site.shell.run(&cmd).await.ok()?;
+    let said = output.both();
+    (!output.ok() && output.status < 124 && of_the_loader(&said)).then_some(said)
+}
+
+/// Whether these are words of what reads the file: whatever else ends a deploy is a registry's, a network's or the engine's.
+fn of_the_loader(said: &str) -> bool {
+    const WORDS: [&str; 4] =
+        ["unsupported Compose file", "Additional property", "additional properties", "invalid interpolation"];
+    // A value may be missing here that the student's shell has.
+    let unset = said.contains("variable is not set");
+    let shape = said.lines().any(|line| line.contains("services.") && line.contains(" must be "));
+    WORDS.iter().any(|word| said.contains(word)) || (shape && !unset)
+}
+
+/// The swarm, or an engine of it, said nothing of what was deployed: of the machines more is known.
+fn silent(stack: &mut Stack, why: &Text) {
+    let text = Text::new(
+        format!("the swarm does not say what became of the stack: {}", why.en),
+        format!("el swarm no dice qué fue del stack: {}", why.es),
+    );
+    for service in stack.services.values_mut().filter(|service| service.left_out.is_none()) {
+        service.left_out = Some(LeftOut { reason: Some(Reason::Host), text: text.clone() });
+    }
+}
+
+/// The file as it was handed in is refused: the submission's, no reason; a copy of ours that is: nobody's.
+fn refused(stack: &mut Stack, output: &str, reason: Option<Reason>) {
+    let said = crate::sanitize::line(output.trim(), 300).replace(".imparcial.json", "");
     let text = Text::new(
         format!("`docker stack deploy` refuses the file: {said}"),
         format!("`docker stack deploy` rechaza el archivo: {said}"),
     );
-    let ours = edited || output.status >= 124 || output.both().contains("rpc error");
-    let reason = ours.then_some(Reason::Imparcial);
     for service in stack.services.values_mut().filter(|service| service.left_out.is_none()) {
         service.left_out = Some(LeftOut { reason, text: text.clone() });
     }
@@ -202,7 +248,13 @@ fn refused(stack: &mut Stack, output: &Output, edited: bool) {
 
 /// The limits of the tasks' containers, as they are in force.
 async fn as_written(site: &Site, file: &ComposeFile, stack: &mut Stack) -> Result<(), BackendError> {
-    let containers = stack.containers().await?;
+    let containers = match stack.containers().await {
+        Ok(containers) => containers,
+        Err(error) => {
+            silent(stack, &error.text());
+            return Ok(());
+        }
+    };
     for service in &file.services {
         let mut own: Vec<_> = containers.iter().filter(|c| c.service == service.name).collect();
         own.sort_by_key(|c| !c.running());
@@ -237,6 +289,27 @@ mod tests {
         let mut file = ComposeFile::default();
         file.networks.insert("net".to_owned(), json!({"driver": "overlay"}));
         assert!(is_for_swarm(&file));
+    }
+
+    #[test]
+    fn only_what_reads_the_file_blames_it() {
+        for said in [
+            "unsupported Compose file version: 2.1",
+            "services.app Additional property cap_addd is not allowed",
+            "services.app.deploy.replicas must be a integer",
+            "invalid interpolation format for services.app.image: \"${\"",
+        ] {
+            assert!(of_the_loader(said), "{said}");
+        }
+        for said in [
+            "network \"x_default\" is declared as external, but could not be found",
+            "failed to create service x_app: Error response from daemon: rpc error: code = Unknown",
+            "context deadline exceeded",
+            "unknown command: docker stack config",
+            "The \"N\" variable is not set. Defaulting to a blank string.\nservices.app.deploy.replicas must be a integer",
+        ] {
+            assert!(!of_the_loader(said), "{said}");
+        }
     }
 
     #[test]

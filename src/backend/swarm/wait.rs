@@ -12,22 +12,26 @@ const AGAIN: Duration = Duration::from_millis(300);
 /// A process that dies of something that is not there yet shows it by then.
 const MOMENT: Duration = Duration::from_secs(3);
 
-/// The swarm when every task of the stack has run for a moment, or when the time is over.
+/// The swarm when every task of the stack has run for a moment, or when the time is over. A manager that does not say now may
+/// say later: the last word counts.
 pub(super) async fn until_settled(engine: &Engine, stack: &str, budget: Duration) -> Result<Swarm, EngineError> {
     let deadline = Instant::now() + budget;
     let mut since: Option<(Vec<String>, Instant)> = None;
+    let mut known: Option<Swarm> = None;
     loop {
         let round = Instant::now();
-        let swarm = engine.swarm().await?;
-        since = match (running(&swarm, stack), since) {
+        let said = engine.swarm().await;
+        let now = said.as_ref().ok().and_then(|swarm| running(swarm, stack));
+        since = match (now, since) {
             (None, _) => None,
             (Some(now), Some((before, at))) if now == before => Some((before, at)),
             (Some(now), _) => Some((now, round)),
         };
         let settled = since.as_ref().is_some_and(|(_, at)| round.duration_since(*at) >= MOMENT);
         if settled || round >= deadline {
-            return Ok(swarm);
+            return said.or_else(|error| known.ok_or(error));
         }
+        known = said.ok().or(known);
         sleep_until(round + AGAIN).await;
     }
 }

@@ -1,9 +1,10 @@
 //! A machine as a place that services can run on: its own engine, our agent in it, and an address.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{AgentShell, Agents, BINARY};
+use crate::agent::{AgentShell, Agents, BINARY, Look, Root, Sight};
 use crate::backend::BackendError;
 use crate::docker::Engine;
 use crate::exec::container::Container;
@@ -21,6 +22,7 @@ pub async fn spot(ground: &Spot, node: &Node) -> Result<Spot, BackendError> {
     let Some(container) = node.container.as_ref().filter(|_| node.is_up()) else {
         return Err(none(format!("machine {name} is not up"), format!("la máquina {name} no está en marcha")));
     };
+    genuine(ground, name, container).await?;
     let under: Arc<dyn Shell> = Arc::new(Container::new(ground.shell.clone(), container.clone()));
     let agents = Agents::new(under.clone(), BINARY);
     let shell: Arc<dyn Shell> = Arc::new(AgentShell::new(agents.clone(), under));
@@ -35,17 +37,40 @@ pub async fn spot(ground: &Spot, node: &Node) -> Result<Spot, BackendError> {
         ));
     }
     let engine = Engine::over(shell.clone()).await?;
-    let address = match node.def.addresses.first() {
-        Some(address) => address.clone(),
+    let mut declared = node.def.addresses.iter().map(|address| address.trim().split('/').next().unwrap_or_default());
+    let address = match declared.find(|address| address.parse::<IpAddr>().is_ok()) {
+        Some(address) => address.to_owned(),
         None => own_address(shell.as_ref()).await?,
     };
     Ok(Spot { node: Some(name.to_owned()), engine, shell, agents, address })
 }
 
+/// That what the machine has under our executable's name is the lab's own: who is root there can mount something else over it.
+async fn genuine(ground: &Spot, name: &str, container: &str) -> Result<(), BackendError> {
+    let pid = ground.engine.container(container).await?.pid;
+    let lab = ground.agents.lab().await?;
+    let mut seen = Vec::new();
+    for root in [Root::Folder("/".into()), Root::Process { pid, container: container.to_owned() }] {
+        let look = Look::Path { root, path: BINARY.to_owned(), max_bytes: 0 };
+        match lab.look(look, ANSWERS_WITHIN).await? {
+            Sight::Path { seen: Some(path) } => seen.push((path.device, path.inode)),
+            _ => break,
+        }
+    }
+    if matches!(seen.as_slice(), [own, there] if own == there) {
+        return Ok(());
+    }
+    Err(none(
+        format!("machine {name} has something else where imparcial looks from"),
+        format!("la máquina {name} tiene otra cosa en el lugar desde donde mira imparcial"),
+    ))
+}
+
 /// Of a machine without a private network: the one that the lab gave it.
 async fn own_address(shell: &dyn Shell) -> Result<String, BackendError> {
     let said = shell.must(&Cmd::new(["hostname", "--all-ip-addresses"]).timeout(ANSWERS_WITHIN)).await?;
-    Ok(said.out().split_whitespace().next().unwrap_or("127.0.0.1").to_owned())
+    let first = said.out().split_whitespace().next().map(str::to_owned);
+    first.ok_or_else(|| none("the machine has no address".to_owned(), "la máquina no tiene dirección".to_owned()))
 }
 
 fn none(en: String, es: String) -> BackendError {

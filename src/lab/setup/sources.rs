@@ -92,6 +92,8 @@ const FILES: &[(&str, &str)] = files![
     "redis/redis-server",
     "registry/Dockerfile",
     "registry/config.yml",
+    "registry/read-only.yml",
+    "registry/serve",
 ];
 
 /// The files of every image, by image and path.

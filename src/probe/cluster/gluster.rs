@@ -82,7 +82,7 @@ pub static KIND: ProbeKind = ProbeKind {
     example: "{id: volume-replicated, points: 2, gluster: {}, expect: {started: true, replicated: true, bricks_on_extra_disks: true, not_mounted_on: []}}",
     schema: || {
         json!({"type": "object", "additionalProperties": false, "properties": {
-            "on": {"type": "string", "description": "which machine is asked: `first`, or a machine's name; without it, the first that knows a volume"},
+            "on": {"type": "string", "description": "which machine is asked: `first` (that the Vagrantfile defines), or a machine's name; of `others` (all but that one), and of `all` (the default), the first that knows a volume"},
             "volume": {"type": "string", "description": "its name; without it, the only volume, or of several the only one that is mounted on a machine"},
             "heal": {"type": "boolean", "description": "asks also what is still to be healed, which takes Gluster a second or more"}
         }})
@@ -125,7 +125,7 @@ impl Probe for Gluster {
                 return Ok(Observation { explanation: Some(why), conditions, ..Observation::of(facts) });
             }
         };
-        let mut picture = Picture::new(&told.volumes, volume, &members, away);
+        let mut picture = Picture::new(&told.volumes, volume, &members, &stack.machines.nodes, away);
         if let Some(why) = self.ask(stack, &told, &mut picture, timeout).await? {
             return Ok(Observation { explanation: Some(why), ..Observation::of(nothing()) });
         }

@@ -1,7 +1,7 @@
 //! Where a container's folder really lies: in its own layer, in memory, in a folder of its machine, on a brick, or on the
 //! distributed volume. Pure: both tables of mounts are the kernel's, read from outside the machine.
 
-use super::mounts::{covering, volume_of};
+use super::mounts::{below, covering, volume_of};
 use crate::probe::machines::kernel::{Mount, plain};
 use crate::text::Text;
 
@@ -48,12 +48,6 @@ pub(super) fn lies(folder: &str, container: &[Mount], machine: &[Mount], bricks:
         return Some(Lies::InBrick { path });
     }
     Some(Lies::Local { path, at: own.at.clone(), filesystem: own.kind.clone() })
-}
-
-/// What comes after it, where a path lies in a folder.
-fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
-    let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 /// What an image declares to be a volume, and nobody mounts anything at, is given one by the engine.

@@ -8,6 +8,8 @@ use futures_util::future::try_join_all;
 use super::mounts;
 use super::xml::{Brick, Running};
 use crate::docker::Container;
+use crate::exec::container::Container as InContainer;
+use crate::exec::{Cmd, Shell};
 use crate::probe::ProbeError;
 use crate::probe::common::Found;
 use crate::probe::machines::from_outside::{Disk, disks, path, tables};
@@ -21,6 +23,8 @@ const INFO: &str = "/var/lib/glusterd/glusterd.info";
 const MAX_INFO: usize = 4 << 10;
 const FSTAB: &str = "/etc/fstab";
 const MAX_FSTAB: usize = 64 << 10;
+/// Of places at which something is mounted on demand.
+const MAX_WAITING: usize = 4;
 /// Where systemd has the units that start with the machine.
 const WANTS: [&str; 3] = ["remote-fs.target.wants", "multi-user.target.wants", "local-fs.target.wants"];
 
@@ -74,17 +78,48 @@ async fn member<'a>(
     let info = path(stack, &container, INFO, MAX_INFO, timeout).await?.map(text).unwrap_or_default();
     let fstab = path(stack, &container, FSTAB, MAX_FSTAB, timeout).await?.map(text).unwrap_or_default();
     let [table, four, six] = tables(stack, &container, ["mountinfo", "net/tcp", "net/tcp6"], timeout).await?;
+    let mounts = come(stack, node, &container, kernel::mounts(&table), timeout).await?;
     let sockets = [four, six].map(|text| kernel::sockets(&text, kernel::TCP_LISTENS)).concat();
     let disks = disks(stack, node, &container, timeout).await?;
     Ok(Member {
         node,
         uuid: number(&info),
-        mounts: kernel::mounts(&table),
+        mounts,
         disks,
         fstab,
         ports: sockets.into_iter().map(|(_, port)| port).collect(),
         container,
     })
+}
+
+/// Has mounted what is mounted as soon as somebody looks there, and reads the table again. Who looks must be a process of the
+/// machine: the kernel asks the machine's own systemd, for nobody whom that does not see.
+async fn come(
+    stack: &Stack,
+    node: &Node,
+    container: &Container,
+    mounts: Vec<Mount>,
+    timeout: Duration,
+) -> Result<Vec<Mount>, ProbeError> {
+    let waiting: Vec<String> = mounts::waiting(&mounts).into_iter().take(MAX_WAITING).map(str::to_owned).collect();
+    if waiting.is_empty() {
+        return Ok(mounts);
+    }
+    let shell = InContainer::new(stack.ground.shell.clone(), &container.id);
+    for at in waiting {
+        // Whether it came is told by the table.
+        let look = Cmd::new(["ls", "-d", "--", &format!("{at}/.")]).timeout(timeout);
+        shell.run(&look).await.map_err(|error| {
+            let (name, at) = (crate::sanitize::line(node.name(), 60), crate::sanitize::line(&at, 160));
+            let error = crate::sanitize::line(&error.to_string(), 200);
+            ProbeError::ours(
+                format!("could not look at {at} on {name}, where something is mounted on demand: {error}"),
+                format!("no se pudo mirar {at} en {name}, donde se monta algo a demanda: {error}"),
+            )
+        })?;
+    }
+    let [table] = tables(stack, container, ["mountinfo"], timeout).await?;
+    Ok(kernel::mounts(&table))
 }
 
 fn number(info: &str) -> Option<String> {
@@ -95,6 +130,25 @@ fn number(info: &str) -> Option<String> {
 pub(super) fn machine_of<'a, 'm>(members: &'a [Member<'m>], brick: &Brick) -> Option<&'a Member<'m>> {
     let by_number = members.iter().find(|member| member.uuid.as_ref() == Some(&brick.uuid));
     by_number.or_else(|| members.iter().find(|member| known_as(member.node, &brick.host)))
+}
+
+/// What each brick's machine is called: a machine that is up, else one of the Vagrantfile's, else by the number of its Gluster,
+/// which is the same whatever its bricks call it.
+pub(super) fn machines_of(members: &[Member<'_>], nodes: &[Node], bricks: &[Brick]) -> Vec<String> {
+    named(bricks, |brick| {
+        let down = || nodes.iter().find(|node| known_as(node, &brick.host));
+        let name = || down().map(|node| crate::sanitize::line(node.name(), 60));
+        machine_of(members, brick).map(Member::name).or_else(name)
+    })
+}
+
+fn named(bricks: &[Brick], known: impl Fn(&Brick) -> Option<String>) -> Vec<String> {
+    let name = |brick: &Brick| {
+        let same = || bricks.iter().filter(|other| other.uuid == brick.uuid && !brick.uuid.is_empty());
+        let first = || same().next().unwrap_or(brick).host.clone();
+        known(brick).or_else(|| same().find_map(&known)).unwrap_or_else(first)
+    };
+    bricks.iter().map(name).collect()
 }
 
 fn known_as(node: &Node, host: &str) -> bool {
@@ -116,10 +170,6 @@ pub(super) fn name_of(members: &[Member<'_>], uuid: &str, names: &[String]) -> S
 pub(super) struct BrickSeen {
     /// `worker1:/data/brick`.
     pub(super) name: String,
-    /// None where it is on no machine of the Vagrantfile's that is up.
-    pub(super) machine: Option<String>,
-    /// Its folder is there.
-    pub(super) there: bool,
     /// That folder lies on an extra disk of the machine.
     pub(super) on_extra_disk: bool,
     /// Gluster says that its process runs, and something listens on the port that it names.
@@ -143,8 +193,6 @@ pub(super) async fn brick(
     let listens = of.is_some_and(|of| of.online && of.port.is_some_and(|port| member.ports.contains(&port)));
     Ok(BrickSeen {
         name: crate::sanitize::line(&format!("{}:{}", member.node.name(), brick.path), 160),
-        machine: Some(member.name()),
-        there: folder.is_some(),
         on_extra_disk: on.is_some_and(|mount| member.disks.iter().any(|disk| disk.part_of(mount).is_some())),
         online: folder.is_some() && listens,
     })
@@ -171,8 +219,10 @@ pub(super) async fn mount(
     let mut at_start = mounts::in_fstab(&member.fstab, &mount.at);
     for target in WANTS {
         if !at_start {
-            let unit = format!("/etc/systemd/system/{target}/{}", mounts::unit(&mount.at));
-            at_start = path(stack, &member.container, &unit, 0, timeout).await?.is_some();
+            for kind in ["mount", "automount"] {
+                let unit = format!("/etc/systemd/system/{target}/{}.{kind}", mounts::unit(&mount.at));
+                at_start |= path(stack, &member.container, &unit, 0, timeout).await?.is_some();
+            }
         }
     }
     Ok(MountSeen { machine: member.name(), at: Some(mount.at.clone()), at_start })
@@ -182,6 +232,18 @@ pub(super) async fn mount(
 mod tests {
     use super::*;
     use crate::submission::machines::MachineDef;
+
+    #[test]
+    fn bricks_of_one_machine_that_is_down_are_on_one_machine() {
+        let brick = |uuid: &str, host: &str| Brick { uuid: uuid.into(), host: host.into(), ..Brick::default() };
+        let bricks = [brick("1", "worker1"), brick("1", "192.168.56.11"), brick("2", "otra"), brick("", "sola")];
+        assert_eq!(named(&bricks, |_| None), ["worker1", "worker1", "otra", "sola"]);
+        let by_address = |brick: &Brick| (brick.host == "192.168.56.11").then(|| "w1".to_owned());
+        assert_eq!(named(&bricks, by_address), ["w1", "w1", "otra", "sola"]);
+        let def = MachineDef { name: "w1".into(), addresses: vec!["192.168.56.11".into()], ..MachineDef::default() };
+        let nodes = [Node { def, ..Node::default() }];
+        assert_eq!(machines_of(&[], &nodes, &bricks), ["w1", "w1", "otra", "sola"]);
+    }
 
     #[test]
     fn a_machine_is_known_by_its_number_its_name_or_its_address() {

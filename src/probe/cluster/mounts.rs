@@ -5,15 +5,16 @@ use crate::probe::machines::kernel::{Mount, plain, unescape};
 /// What the kernel calls a mount of a volume.
 const KIND: &str = "fuse.glusterfs";
 
-/// Where a path begins that a mount is at or above.
-fn below(path: &str, at: &str) -> bool {
-    at == "/" || path == at || path.strip_prefix(at).is_some_and(|rest| rest.starts_with('/'))
+/// What comes after it, where a path is a folder or lies in it.
+pub(super) fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 /// The mount that a path is seen on: the one that lies deepest, and of two at one place the later.
 pub(super) fn covering<'a>(mounts: &'a [Mount], path: &str) -> Option<&'a Mount> {
     let path = plain(path);
-    let over = mounts.iter().filter(|mount| below(&path, &mount.at));
+    let over = mounts.iter().filter(|mount| below(&path, &mount.at).is_some());
     over.max_by_key(|mount| mount.at.len())
 }
 
@@ -65,14 +66,28 @@ pub(super) fn in_fstab(text: &str, at: &str) -> bool {
         let [_, place, kind, rest @ ..] = line.as_slice() else { return false };
         let options = rest.first().copied().unwrap_or_default();
         let place = unescape(place);
-        *kind == "glusterfs"
-            && place.starts_with('/')
-            && plain(&place) == at
-            && !options.split(',').any(|o| o == "noauto")
+        *kind == "glusterfs" && place.starts_with('/') && plain(&place) == at && comes_by_itself(options)
     })
 }
 
-/// What systemd calls the unit that mounts something there.
+/// At a start, or as soon as somebody looks there.
+fn comes_by_itself(options: &str) -> bool {
+    let has = |wanted: &str| options.split(',').any(|option| option == wanted);
+    // The second is how older ones wrote it.
+    !has("noauto") || has("x-systemd.automount") || has("comment=systemd.automount")
+}
+
+/// Places that mount something as soon as a process of the machine looks there, and at which nothing was mounted yet. Not
+/// those of the kernel's own file systems.
+pub(super) fn waiting(mounts: &[Mount]) -> Vec<&str> {
+    let all = mounts.iter().filter(|mount| mount.kind == "autofs");
+    let own = all.filter(|mount| ["/proc", "/sys", "/dev"].iter().all(|folder| below(&mount.at, folder).is_none()));
+    own.filter(|mount| covering(mounts, &mount.at).is_some_and(|over| std::ptr::eq(over, *mount)))
+        .map(|mount| mount.at.as_str())
+        .collect()
+}
+
+/// What systemd calls the units that mount something there, without `.mount` or `.automount`.
 pub(super) fn unit(at: &str) -> String {
     let mut name = String::new();
     for c in at.trim_matches('/').chars() {
@@ -87,7 +102,7 @@ pub(super) fn unit(at: &str) -> String {
             }
         }
     }
-    format!("{name}.mount")
+    name
 }
 
 #[cfg(test)]
@@ -131,10 +146,19 @@ mod tests {
         let line = "# x\nlocalhost:/volumen /mnt/volumen/ glusterfs defaults,_netdev 0 0\n";
         assert!(in_fstab(line, "/mnt/volumen") && !in_fstab(line, "/mnt"));
         assert!(!in_fstab("localhost:/v /mnt/volumen glusterfs _netdev,noauto 0 0", "/mnt/volumen"));
+        let automount = "localhost:/v /mnt/volumen glusterfs noauto,x-systemd.automount,_netdev 0 0";
+        assert!(in_fstab(automount, "/mnt/volumen"));
         assert!(!in_fstab("/dev/sdb /mnt/volumen xfs defaults 0 0", "/mnt/volumen"));
-        assert_eq!(
-            (unit("/mnt/volumen"), unit("/srv/a-b")),
-            ("mnt-volumen.mount".into(), "srv-a\\x2db.mount".to_owned())
-        );
+        assert_eq!((unit("/mnt/volumen"), unit("/srv/a-b")), ("mnt-volumen".into(), "srv-a\\x2db".to_owned()));
+    }
+    #[test]
+    fn what_comes_when_somebody_looks_is_waited_for_where_nobody_did() {
+        let table = "30 20 0:30 / /proc/sys/fs/binfmt_misc rw,relatime - autofs systemd-1 rw\n\
+            31 20 0:31 / /mnt/volumen rw,relatime - autofs systemd-1 rw\n\
+            32 20 0:32 / /mnt/otro rw,relatime - autofs systemd-1 rw\n\
+            33 32 0:33 / /mnt/otro rw,relatime - fuse.glusterfs localhost:/otro rw\n";
+        let all = mounts(table);
+        assert_eq!(waiting(&all), ["/mnt/volumen"]);
+        assert!(mounted(&all, "otro").is_some());
     }
 }

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::copies;
-use super::members::{BrickSeen, Member, MountSeen, machine_of, name_of};
+use super::members::{BrickSeen, Member, MountSeen, machines_of, name_of};
 use super::xml::{Heal, Peer, Running, Volume};
 use crate::expect::Facts;
 use crate::probe::{Observation, SETTLED};
+use crate::stack::machines::Node;
 use crate::text::Text;
 
 #[derive(Debug, Default)]
@@ -25,15 +26,17 @@ pub(super) struct Picture {
 
 impl Picture {
     /// `away`: machines that are not up have nothing mounted.
-    pub(super) fn new(all: &[Volume], volume: Volume, members: &[Member<'_>], away: Vec<String>) -> Self {
-        let on = volume
-            .bricks
-            .iter()
-            .map(|brick| machine_of(members, brick).map_or_else(|| brick.host.clone(), Member::name));
+    pub(super) fn new(
+        all: &[Volume],
+        volume: Volume,
+        members: &[Member<'_>],
+        nodes: &[Node],
+        away: Vec<String>,
+    ) -> Self {
         let not = |machine| MountSeen { machine, ..MountSeen::default() };
         Self {
             volumes: all.iter().map(|volume| volume.name.clone()).collect(),
-            on: on.collect(),
+            on: machines_of(members, nodes, &volume.bricks),
             volume,
             mounts: away.into_iter().map(not).collect(),
             ..Self::default()
@@ -88,7 +91,8 @@ impl Picture {
             ("not_mounted_on".to_owned(), json!(unmounted)),
             ("not_mounted_at_start_on".to_owned(), json!(machines(&|mount| !mount.at_start))),
         ]);
-        let mut healthy = self.volume.started && offline.is_empty() && disconnected.is_empty();
+        // A unit that mounts it may wait for the daemon a moment longer.
+        let mut healthy = self.volume.started && offline.is_empty() && disconnected.is_empty() && unmounted.is_empty();
         if let Some(heals) = &self.heals {
             let sum = |count: fn(&Heal) -> u64| heals.iter().map(count).sum::<u64>();
             let (pending, split) = (sum(|heal| heal.pending), sum(|heal| heal.split_brain));
@@ -172,8 +176,6 @@ mod tests {
         let names = ["master", "worker1", "worker2", "worker3"].map(str::to_owned);
         let seen = |name: &String| BrickSeen {
             name: format!("{name}:/gluster/brick/volumen"),
-            machine: Some(name.clone()),
-            there: true,
             on_extra_disk: true,
             online: true,
         };
@@ -234,6 +236,13 @@ mod tests {
         );
         assert!(seen.conditions.is_empty(), "what is away may come back");
         assert_eq!(facts["not_mounted_at_start_on"], json!(["worker1", "worker2"]));
+    }
+
+    #[test]
+    fn a_mount_that_is_missing_may_still_come() {
+        let mut picture = picture();
+        picture.mounts[3].at = None;
+        assert!(picture.judge().conditions.is_empty());
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub(super) struct Access {
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) database: Option<String>,
+    /// The container's own: a server may listen there and not on the loopback.
+    pub(super) address: Option<String>,
 }
 
 /// The variables that hold a password or a name, each of which may be in a file that `NAME_FILE` names.
@@ -71,9 +73,9 @@ impl Access {
         let value = |n: usize| values.get(n).cloned().flatten();
         match family {
             Family::Mysql => Self::default(),
-            Family::Postgres => Self { user: value(0), password: value(1), database: value(2) },
+            Family::Postgres => Self { user: value(0), password: value(1), database: value(2), ..Self::default() },
             Family::Redis => Self { password: option(command, "requirepass").or_else(|| value(0)), ..Self::default() },
-            Family::Mongo => Self { user: value(0), password: value(1), database: None },
+            Family::Mongo => Self { user: value(0), password: value(1), ..Self::default() },
         }
     }
 }
@@ -106,9 +108,10 @@ pub(super) enum Step {
     Remove,
 }
 
-/// The commands of a step: the first whose program the container has is the one.
+/// The commands of a step: the first whose program the container has, and that finds a server where it looks, is the one.
 pub(super) fn commands(family: Family, access: &Access, step: Step, nonce: &str) -> Vec<ExecSpec> {
     let words = |argv: &[&str]| argv.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let hosts = || ["127.0.0.1"].into_iter().chain(access.address.as_deref());
     match family {
         // Asked by our own client.
         Family::Mysql => Vec::new(),
@@ -117,10 +120,13 @@ pub(super) fn commands(family: Family, access: &Access, step: Step, nonce: &str)
             let database = access.database.as_deref().unwrap_or(user);
             let sql = match step {
                 Step::Write => {
-                    format!("CREATE TABLE {nonce} (v text); INSERT INTO {nonce} VALUES ('{nonce}'); SELECT 'OK'")
+                    // Again, where the answer to the first one was lost.
+                    format!(
+                        "CREATE TABLE IF NOT EXISTS {nonce} (v text); INSERT INTO {nonce} VALUES ('{nonce}'); SELECT 'OK'"
+                    )
                 }
-                Step::Read => format!("SELECT v FROM {nonce}"),
-                Step::Remove => format!("DROP TABLE {nonce}; SELECT 'OK'"),
+                Step::Read => format!("SELECT v FROM {nonce} LIMIT 1"),
+                Step::Remove => format!("DROP TABLE IF EXISTS {nonce}; SELECT 'OK'"),
             };
             // The image lets everybody in at its socket; whoever took that away left the password.
             let at = |host: &str| {
@@ -148,19 +154,22 @@ pub(super) fn commands(family: Family, access: &Access, step: Step, nonce: &str)
                 let env = env.chain(["PGOPTIONS=".to_owned(), "PGHOSTADDR=".to_owned()]).collect();
                 ExecSpec { argv: words(&argv), env, ..ExecSpec::default() }
             };
-            vec![at("/var/run/postgresql"), at("127.0.0.1")]
+            ["/var/run/postgresql"].into_iter().chain(hosts()).map(at).collect()
         }
         Family::Redis => {
             let (key, life) = (format!("imparcial:{nonce}"), "300");
-            let mut argv = words(&["redis-cli", "-h", "127.0.0.1", "-p", "6379"]);
-            argv.extend(match step {
-                // It goes by itself, too.
-                Step::Write => words(&["SET", &key, nonce, "EX", life]),
-                Step::Read => words(&["GET", &key]),
-                Step::Remove => words(&["DEL", &key]),
-            });
-            let env = access.password.iter().map(|password| format!("REDISCLI_AUTH={password}")).collect();
-            vec![ExecSpec { argv, env, ..ExecSpec::default() }]
+            let at = |host: &str| {
+                let mut argv = words(&["redis-cli", "-h", host, "-p", "6379"]);
+                argv.extend(match step {
+                    // It goes by itself, too.
+                    Step::Write => words(&["SET", &key, nonce, "EX", life]),
+                    Step::Read => words(&["GET", &key]),
+                    Step::Remove => words(&["DEL", &key]),
+                });
+                let env = access.password.iter().map(|password| format!("REDISCLI_AUTH={password}")).collect();
+                ExecSpec { argv, env, ..ExecSpec::default() }
+            };
+            hosts().map(at).collect()
         }
         Family::Mongo => {
             let script = match step {
@@ -168,8 +177,8 @@ pub(super) fn commands(family: Family, access: &Access, step: Step, nonce: &str)
                 Step::Read => "print(db.t.findOne().v)".to_owned(),
                 Step::Remove => "db.dropDatabase(); print('OK')".to_owned(),
             };
-            let with = |program: &str| {
-                let mut argv = words(&[program, "--quiet", "--norc", "--host", "127.0.0.1", "--port", "27017"]);
+            let with = |program: &str, host: &str| {
+                let mut argv = words(&[program, "--quiet", "--norc", "--host", host, "--port", "27017"]);
                 if let (Some(user), Some(password)) = (&access.user, &access.password) {
                     argv.extend(words(&[
                         "--username",
@@ -183,7 +192,7 @@ pub(super) fn commands(family: Family, access: &Access, step: Step, nonce: &str)
                 argv.extend(words(&["--eval", &script, nonce]));
                 ExecSpec { argv, ..ExecSpec::default() }
             };
-            vec![with("mongosh"), with("mongo")]
+            hosts().flat_map(|host| [with("mongosh", host), with("mongo", host)]).collect()
         }
     }
 }
@@ -194,8 +203,10 @@ pub(super) enum Meaning {
     Done,
     /// Nobody whom we know of may come in: nothing is proven.
     ShutOut(String),
-    /// There is no server where its client looks: it may be at another place.
+    /// There is no server where its client looks, or none that speaks as it does: it may be at another place, or want TLS.
     NotThere(String),
+    /// It has not begun yet, or is about to end: another exercise may have restarted it.
+    NotReady(String),
     Refused(String),
 }
 
@@ -224,13 +235,28 @@ pub(super) fn meaning(step: Step, nonce: &str, status: Option<i64>, stdout: &str
         "no password supplied",
         "unauthorized",
         "invalid password",
-        "does not exist\nrole",
         "role \"",
     ]) {
         return Meaning::ShutOut(said);
     }
-    if any(&["could not connect", "connection refused", "no such file or directory", "econnrefused", "connect failed"])
-    {
+    if any(&[
+        "is starting up",
+        "is shutting down",
+        "in recovery mode",
+        "is loading the dataset",
+        "shutdown in progress",
+    ]) {
+        return Meaning::NotReady(said);
+    }
+    if any(&[
+        "could not connect",
+        "connection refused",
+        "no such file or directory",
+        "econnrefused",
+        "connect failed",
+        "connection reset by peer",
+        "server closed the connection",
+    ]) {
         return Meaning::NotThere(said);
     }
     Meaning::Refused(said)
@@ -276,8 +302,12 @@ mod tests {
 
     #[test]
     fn clients_are_told_where_to_look_and_never_print_a_password_on_their_command_line() {
-        let access =
-            Access { user: Some("ana".into()), password: Some("clave".into()), database: Some("tienda".into()) };
+        let access = Access {
+            user: Some("ana".into()),
+            password: Some("clave".into()),
+            database: Some("tienda".into()),
+            address: Some("172.18.0.3".into()),
+        };
         let sql = commands(Family::Postgres, &access, Step::Write, "n1");
         assert!(
             sql.iter().all(|c| c.argv.contains(&"-h".to_owned()) && c.env.contains(&"PGPASSWORD=clave".to_owned()))
@@ -286,6 +316,9 @@ mod tests {
         let redis = commands(Family::Redis, &access, Step::Read, "n1");
         assert_eq!(redis[0].argv.join(" "), "redis-cli -h 127.0.0.1 -p 6379 GET imparcial:n1");
         assert_eq!(redis[0].env, ["REDISCLI_AUTH=clave"]);
+        // A server that listens at its own address alone.
+        assert_eq!((redis.len(), redis[1].argv[2].as_str()), (2, "172.18.0.3"));
+        assert_eq!((sql.len(), sql[2].argv.contains(&"172.18.0.3".to_owned())), (3, true));
         let mongo = commands(Family::Mongo, &Access::default(), Step::Remove, "n1");
         assert_eq!((mongo[0].argv[0].as_str(), mongo[1].argv[0].as_str()), ("mongosh", "mongo"));
         assert!(!mongo[0].argv.contains(&"--username".to_owned()) && mongo[0].argv.ends_with(&["n1".to_owned()]));
@@ -306,6 +339,14 @@ mod tests {
         assert!(shut(of(Step::Write, 2, "", "psql: error: FATAL:  role \"x\" does not exist")));
         let none = "psql: error: connection to server on socket \"/var/run/postgresql/.s.PGSQL.5432\" failed: No such file or directory";
         assert!(matches!(of(Step::Write, 2, "", none), Meaning::NotThere(_)));
+        assert!(matches!(of(Step::Read, 1, "", "Error: Server closed the connection"), Meaning::NotThere(_)));
+        for (out, err) in [
+            ("LOADING Redis is loading the dataset in memory\n", ""),
+            ("", "psql: error: FATAL:  the database system is starting up"),
+            ("", "psql: error: FATAL:  the database system is shutting down"),
+        ] {
+            assert!(matches!(of(Step::Write, 2, out, err), Meaning::NotReady(_)), "{out}{err}");
+        }
         let full = of(Step::Write, 0, "READONLY You can't write against a read only replica.\n", "");
         assert_eq!(full, Meaning::Refused("READONLY You can't write against a read only replica.".into()));
         // Another value than was written, or none.

@@ -91,9 +91,9 @@ impl Probe for StoreKeeps {
         };
         let family = family(stack, &container)?;
         let seen = tcp::by_name(stack, &self.inside, &self.role, family.port(), attempt).await?;
-        let (with, role) = (stack.clone(), self.role.clone());
+        let (with, role, listens) = (stack.clone(), self.role.clone(), reachable(&self.role, &seen));
         // A task of its own: what it wrote is removed also where nobody waits for it any more.
-        let made = tokio::spawn(async move { turn::turn(&with, &role, &container, family).await }).await;
+        let made = tokio::spawn(async move { turn::turn(&with, &role, &container, family, listens).await }).await;
         let why = made.map_err(|e| {
             ProbeError::ours(format!("the exercise broke off: {e}"), format!("el ejercicio se interrumpió: {e}"))
         })??;
@@ -108,10 +108,15 @@ fn nothing(why: Text) -> Observation {
     Observation { explanation: Some(why), ..Observation::of(facts) }
 }
 
+/// What was seen of it from inside the other led to the role itself.
+fn reachable(role: &str, seen: &Observation) -> bool {
+    let is = |name: &str, value| seen.subjects.first().is_some_and(|(_, facts)| facts.get(name) == Some(&value));
+    is("connected", json!(true)) && is("greeted_by", json!(role))
+}
+
 fn observation(family: Family, role: &str, seen: Observation, why: Option<Text>) -> Observation {
     let connection = seen.subjects.first().map(|(_, facts)| facts.clone()).unwrap_or_default();
-    let is = |name: &str, value: serde_json::Value| connection.get(name) == Some(&value);
-    let reachable = is("connected", json!(true)) && is("greeted_by", json!(role));
+    let reachable = reachable(role, &seen);
     let mut facts = Facts::from([
         ("family".to_owned(), json!(family.name())),
         ("reachable".to_owned(), json!(reachable)),

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use super::client::{self, Access, Family, Meaning, Step};
 use crate::agent::{Look, Sight, Statement};
@@ -19,27 +20,70 @@ use crate::text::Text;
 
 /// How long one command of a client, or one connection, may take.
 const WITHIN: Duration = Duration::from_secs(20);
+/// Between two tries to reach a server that another exercise may have restarted.
+const EVERY: Duration = Duration::from_millis(500);
 
 /// What came of it: nothing where all of it worked, else why not.
 pub(super) type Turn = Result<Option<Text>, ProbeError>;
 
-pub(super) async fn turn(stack: &Stack, role: &str, container: &Container, family: Family) -> Turn {
+/// `reachable`: a moment ago it was seen to listen, so that who does not find it proves nothing.
+pub(super) async fn turn(stack: &Stack, role: &str, container: &Container, family: Family, reachable: bool) -> Turn {
     let nonce = format!("imparcial_{:012x}", RandomState::new().build_hasher().finish() >> 16);
     if family == Family::Mysql {
-        return with_our_client(stack, role, &nonce).await;
+        return with_our_client(stack, role, &nonce, reachable).await;
     }
     let access = access(stack, container, family).await?;
-    let asked = Asked { stack, role, family, access, nonce };
-    let written = asked.step(Step::Write).await;
-    let read = match written {
-        Ok(None) => asked.step(Step::Read).await,
-        other => return other,
-    };
+    let asked = Asked { stack, role, family, access, nonce, reachable };
+    let written = asked.patiently(Step::Write).await;
+    if !matches!(written, Ok(None)) {
+        // What was late may have been written all the same.
+        let _ = asked.step(Step::Remove).await;
+        return written;
+    }
+    let read = asked.patiently(Step::Read).await;
     // Whatever was read: what was written goes.
-    let removed = asked.step(Step::Remove).await;
+    let removed = asked.patiently(Step::Remove).await;
     match read? {
         None => removed,
         why => Ok(why),
+    }
+}
+
+/// What came of one try.
+#[derive(Debug)]
+enum Tried {
+    Done,
+    Refused(Text),
+    /// No server was found where its client looks.
+    NotThere(Text),
+    /// One that begins or ends.
+    NotReady(Text),
+}
+
+impl Tried {
+    /// Whether it may be otherwise in a moment.
+    fn passes(&self, reachable: bool) -> bool {
+        match self {
+            Self::Done | Self::Refused(_) => false,
+            Self::NotThere(_) => reachable,
+            Self::NotReady(_) => true,
+        }
+    }
+
+    fn over(self, reachable: bool) -> Turn {
+        match self {
+            Self::Done => Ok(None),
+            Self::Refused(why) => Ok(Some(why)),
+            Self::NotThere(why) if !reachable => Ok(Some(why)),
+            Self::NotThere(why) => Err(ProbeError::unproven(
+                format!("the store listens, and its own client did not get to it: {}", why.en),
+                format!("el almacén escucha, y su propio cliente no llegó a él: {}", why.es),
+            )),
+            Self::NotReady(why) => Err(ProbeError::unproven(
+                format!("the store was starting or stopping all the while: {}", why.en),
+                format!("el almacén estuvo arrancando o deteniéndose todo el tiempo: {}", why.es),
+            )),
+        }
     }
 }
 
@@ -49,15 +93,27 @@ struct Asked<'a> {
     family: Family,
     access: Access,
     nonce: String,
+    reachable: bool,
 }
 
 impl Asked<'_> {
-    async fn step(&self, step: Step) -> Turn {
+    async fn patiently(&self, step: Step) -> Turn {
+        let until = Instant::now() + WITHIN;
+        loop {
+            let tried = self.step(step).await?;
+            if !tried.passes(self.reachable) || Instant::now() >= until {
+                return tried.over(self.reachable);
+            }
+            sleep(EVERY).await;
+        }
+    }
+
+    async fn step(&self, step: Step) -> Result<Tried, ProbeError> {
         let mut last = None;
         for spec in client::commands(self.family, &self.access, step, &self.nonce) {
             let ran = match command::run(self.stack, self.role, &spec, WITHIN).await? {
                 Found::Here(ran) => ran,
-                Found::Absent(why) => return Ok(Some(why)),
+                Found::Absent(why) => return Ok(Tried::Refused(why)),
             };
             let program = spec.argv.first().map_or("", String::as_str);
             if ran.not_started.is_some() {
@@ -73,7 +129,7 @@ impl Asked<'_> {
             }
             let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
             match client::meaning(step, &self.nonce, ran.status, &out, &err) {
-                Meaning::Done => return Ok(None),
+                Meaning::Done => return Ok(Tried::Done),
                 Meaning::ShutOut(said) => {
                     return Err(ProbeError::unproven(
                         format!(
@@ -84,12 +140,13 @@ impl Asked<'_> {
                         ),
                     ));
                 }
-                Meaning::NotThere(said) => last = Some(Ok(Some(refused(step, &said)))),
+                Meaning::NotThere(said) => last = Some(Ok(Tried::NotThere(refused(step, &said)))),
+                Meaning::NotReady(said) => return Ok(Tried::NotReady(refused(step, &said))),
                 Meaning::Refused(said) => {
                     if let Some(line) = blame::disk_line(&out).or_else(|| blame::disk_line(&err)) {
                         return Err(full(line));
                     }
-                    return Ok(Some(refused(step, &said)));
+                    return Ok(Tried::Refused(refused(step, &said)));
                 }
             }
         }
@@ -151,32 +208,47 @@ async fn access(stack: &Stack, container: &Container, family: Family) -> Result<
     let values: Vec<Option<String>> = names.iter().map(|name| value(name).or_else(|| of_file(name))).collect();
     let service = stack.config.resolved.service(&container.service);
     let command = service.and_then(|service| service.raw.get("command")).unwrap_or(&Value::Null);
-    Ok(Access::of(family, &values, command))
+    let address = container.addresses.values().next().cloned();
+    Ok(Access { address, ..Access::of(family, &values, command) })
 }
 
 /// A server of the MySQL family, which we speak to ourselves: a database of our own in it, gone afterwards.
-async fn with_our_client(stack: &Stack, role: &str, nonce: &str) -> Turn {
-    let store = match store::open(stack, role, WITHIN).await? {
-        Found::Here(store) => store,
-        Found::Absent(why) => return Ok(Some(why)),
+async fn with_our_client(stack: &Stack, role: &str, nonce: &str, reachable: bool) -> Turn {
+    let until = Instant::now() + WITHIN;
+    let store = loop {
+        match store::open(stack, role, WITHIN).await? {
+            Found::Here(store) => break store,
+            Found::Absent(why) => {
+                let tried = Tried::NotThere(why);
+                if !tried.passes(reachable) || Instant::now() >= until {
+                    return tried.over(reachable);
+                }
+                sleep(EVERY).await;
+            }
+        }
     };
     let write = [
         format!("CREATE DATABASE {nonce}"),
         format!("CREATE TABLE {nonce}.t (v VARCHAR(64))"),
         format!("INSERT INTO {nonce}.t VALUES ('{nonce}')"),
     ];
-    let written = said(&store, Step::Write, &write).await?;
+    let written = said(&store, Step::Write, &write).await;
     let read = match &written {
-        Ok(_) => said(&store, Step::Read, &[format!("SELECT v FROM {nonce}.t")]).await?,
-        Err(why) => Err(why.clone()),
+        Ok(Ok(_)) => Some(said(&store, Step::Read, &[format!("SELECT v FROM {nonce}.t")]).await),
+        _ => None,
     };
-    let removed = said(&store, Step::Remove, &[format!("DROP DATABASE IF EXISTS {nonce}")]).await?;
-    match read {
-        Err(why) => Ok(Some(why)),
-        Ok(value) if value.as_deref() != Some(nonce) => {
-            Ok(Some(refused(Step::Read, &crate::sanitize::line(&value.unwrap_or_default(), 80))))
+    // Whatever came of these: what was written goes.
+    let removed = said(&store, Step::Remove, &[format!("DROP DATABASE IF EXISTS {nonce}")]).await;
+    if let Err(why) = written? {
+        return Ok(Some(why));
+    }
+    match read.transpose()? {
+        Some(Ok(Some(value))) if value == nonce => Ok(removed?.err()),
+        Some(Err(why)) => Ok(Some(why)),
+        other => {
+            let value = other.and_then(Result::ok).flatten().unwrap_or_default();
+            Ok(Some(refused(Step::Read, &crate::sanitize::line(&value, 80))))
         }
-        Ok(_) => Ok(removed.err()),
     }
 }
 
@@ -185,8 +257,11 @@ async fn said(store: &Store, step: Step, sql: &[String]) -> Result<Result<Option
     let statements = sql.iter().map(Statement::new).collect();
     let results = match store.say(statements, WITHIN).await? {
         Said::Answer(results, _) => results,
-        Said::Denied(message) | Said::Nothing(message) => {
-            return Ok(Err(refused(step, &crate::sanitize::line(&message, 200))));
+        Said::Denied(message) => return Ok(Err(refused(step, &crate::sanitize::line(&message, 200)))),
+        // It let us in a moment ago: another exercise may have restarted it.
+        Said::Nothing(message) => {
+            let why = refused(step, &crate::sanitize::line(&message, 200));
+            return Tried::NotThere(why).over(true).map(|_| Ok(None));
         }
     };
     let error = results.iter().find_map(|result| Some((result.error_code.unwrap_or_default(), result.error.as_ref()?)));
@@ -206,4 +281,24 @@ async fn said(store: &Store, step: Step, sql: &[String]) -> Result<Result<Option
     }
     let first = results.last().and_then(|result| result.rows.first()).and_then(|row| row.first());
     Ok(Ok(first.cloned().flatten()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_find_what_listens_proves_nothing() {
+        let not_there = || Tried::NotThere(Text::same("connection refused"));
+        assert!(not_there().passes(true) && !not_there().passes(false));
+        assert_eq!(not_there().over(true).unwrap_err().reason, Reason::Unproven);
+        assert_eq!(not_there().over(false).unwrap().unwrap().en, "connection refused");
+        let not_ready = Tried::NotReady(Text::same("starting up"));
+        assert!(not_ready.passes(false));
+        assert_eq!(not_ready.over(false).unwrap_err().reason, Reason::Unproven);
+        let refused = Tried::Refused(Text::same("read only"));
+        assert!(!refused.passes(true));
+        assert_eq!(refused.over(true).unwrap().unwrap().en, "read only");
+        assert!(Tried::Done.over(true).unwrap().is_none());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep_until};
 
 use super::reach::Reached;
@@ -15,10 +16,11 @@ use crate::text::Text;
 
 const AGAIN: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(10);
-/// A task that has only just started may not listen yet; one that has not after so long does not.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A task that has only just started may not listen yet: each has so long at least, however long it took to start.
+const LEAST: Duration = Duration::from_secs(10);
 
-/// How many tasks answered, and what is to be said of each that did not.
+/// How many tasks answered, and what is to be said of each that did not. They are asked side by side: each new one competes for
+/// the same processors, and has all the time that there is.
 pub(super) async fn answers(
     stack: &Stack,
     reached: &Reached,
@@ -27,21 +29,39 @@ pub(super) async fn answers(
     port: Option<u16>,
     until: Instant,
 ) -> Result<(u64, Vec<Text>), ProbeError> {
-    let until = until.min(Instant::now() + PATIENCE);
+    let until = until.max(Instant::now() + LEAST);
+    let tasks = swarm.tasks_of(service).filter(|task| task.running());
+    let asked = tasks.map(|task| asked(stack, reached, swarm, service, task, port, until));
     let (mut answered, mut silent) = (0, Vec::new());
-    for task in swarm.tasks_of(service).filter(|task| task.running()) {
-        let node = swarm.member(&task.node).map(|member| member.hostname.clone()).unwrap_or_default();
-        let node = crate::sanitize::line(&node, 60);
-        let (agent, address, port) = door(stack, reached, service, task, port, &node).await?;
-        match one(&agent, &address, port, until).await? {
+    for said in join_all(asked).await {
+        match said? {
             None => answered += 1,
-            Some(said) => silent.push(Text::new(
-                format!("the one on {node} did not, at {address}:{port}: {said}"),
-                format!("la de {node} no, en {address}:{port}: {said}"),
-            )),
+            Some(said) => silent.push(said),
         }
     }
     Ok((answered, silent))
+}
+
+/// None where the task answered.
+async fn asked(
+    stack: &Stack,
+    reached: &Reached,
+    swarm: &Swarm,
+    service: &SwarmService,
+    task: &SwarmTask,
+    port: Option<u16>,
+    until: Instant,
+) -> Result<Option<Text>, ProbeError> {
+    let node = swarm.member(&task.node).map(|member| member.hostname.clone()).unwrap_or_default();
+    let node = crate::sanitize::line(&node, 60);
+    let (agent, address, port) = door(stack, reached, service, task, port, &node).await?;
+    let said = one(&agent, &address, port, until).await?;
+    Ok(said.map(|said| {
+        Text::new(
+            format!("the one on {node} did not, at {address}:{port}: {said}"),
+            format!("la de {node} no, en {address}:{port}: {said}"),
+        )
+    }))
 }
 
 /// From where a task is asked, and at which address.

@@ -49,7 +49,7 @@ pub static KIND: ProbeKind = ProbeKind {
         FactSpec {
             name: "converged",
             unit: Unit::Bool,
-            summary: "with `role`: as many run as should, and one at least",
+            summary: "with `role`: as many run as should, and one at least; where its ports of every node had to become ports of the node, as many as the nodes then have room for",
         },
         FactSpec { name: "mode", unit: Unit::Text, summary: "with `role`: `replicated` or `global`" },
         FactSpec { name: "spread", unit: Unit::Number, summary: "with `role`: on how many nodes its tasks run" },
@@ -65,9 +65,17 @@ pub static KIND: ProbeKind = ProbeKind {
             unit: Unit::Text,
             summary: "with `role`: `ingress` (a port of every node), `host` (of the nodes of its tasks) or `nothing`, as it runs here",
         },
-        FactSpec { name: "target", unit: Unit::Number, summary: "with `scale`: how many replicas were asked for" },
+        FactSpec {
+            name: "target",
+            unit: Unit::Number,
+            summary: "with `scale`: how many replicas were asked for; as many as there were, and one of them anew, where the nodes have no room for more",
+        },
         FactSpec { name: "scaled", unit: Unit::Bool, summary: "with `scale`: so many ran" },
-        FactSpec { name: "answered", unit: Unit::Number, summary: "with `scale`: how many of them answered" },
+        FactSpec {
+            name: "answered",
+            unit: Unit::Number,
+            summary: "with `scale`: how many of them answered an HTTP request; what speaks no HTTP never does",
+        },
         FactSpec { name: "all_answer", unit: Unit::Bool, summary: "with `scale`: each of them answered" },
         FactSpec { name: "back", unit: Unit::Bool, summary: "with `scale`: afterwards as many ran as before" },
     ],
@@ -144,9 +152,22 @@ impl Probe for SwarmProbe {
         if self.scale
             && let Some(service) = service
         {
-            return scale::exercise(stack, &reached, *manager, service, self.port, attempt.timeout).await;
+            let how = scale::How {
+                manager: *manager,
+                service: service.clone(),
+                port: self.port,
+                unmeshed: unmeshed(stack, service),
+                timeout: attempt.timeout,
+            };
+            // A task of its own: it is put back also where nobody waits for it any more.
+            let stack = stack.clone();
+            let made = tokio::spawn(async move { scale::exercise(&stack, &reached, &how).await }).await;
+            return made.map_err(|e| {
+                ProbeError::ours(format!("the exercise broke off: {e}"), format!("el ejercicio se interrumpió: {e}"))
+            })?;
         }
-        let (facts, explanation) = service::facts(swarm, service, &name);
+        let unmeshed = service.is_some_and(|service| unmeshed(stack, service));
+        let (facts, explanation) = service::facts(swarm, service, &name, unmeshed);
         Ok(Observation { explanation, ..Observation::of(facts) })
     }
 }
@@ -157,6 +178,29 @@ fn find<'a>(swarm: &'a Swarm, stack: &str, name: &str) -> Option<&'a SwarmServic
         let mut named = swarm.services.iter().filter(|service| service.short_name() == name);
         named.next().filter(|_| named.next().is_none())
     })
+}
+
+/// Whether its ports of every node were made ports of the node, by us.
+fn unmeshed(stack: &Stack, service: &SwarmService) -> bool {
+    service.stack == stack.project && stack.unmeshed.contains(service.short_name())
+}
+
+/// Why a service of the stack has no container, by what the swarm says of its tasks: it may still be about to make one.
+pub(super) async fn without_container(stack: &Stack, name: &str) -> Result<Text, ProbeError> {
+    let swarm = stack.home.engine.swarm().await?;
+    let Some(service) = swarm.service(&stack.project, name) else {
+        let (_, why) = service::facts(&swarm, None, name, false);
+        return Ok(why.unwrap_or_default());
+    };
+    let (running, desired) = swarm.replicas(service);
+    if running > 0 {
+        return Err(ProbeError::new(
+            crate::notice::Reason::Host,
+            format!("{name} runs on a node that could not be looked into"),
+            format!("{name} corre en un nodo que no se pudo mirar"),
+        ));
+    }
+    Ok(service::short_of(&swarm, service, running, desired))
 }
 
 fn absent(of_a_service: bool, why: Text) -> Observation {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answers::answers;
 use super::reach::{Reached, shell};
-use super::service::{room, short_of};
+use super::service::{meshed_room, room, short_of};
 use crate::docker::Engine;
 use crate::docker::swarm::{Swarm, SwarmService};
 use crate::exec::{Cmd, ShellExt};
@@ -22,57 +22,100 @@ const ORDER: Duration = Duration::from_secs(30);
 /// Of the time of an exercise, what is kept for putting it back.
 const TO_UNDO: Duration = Duration::from_secs(45);
 
-/// Scales `service` up, asks each replica, and scales it back.
-pub(super) async fn exercise(
-    stack: &Stack,
-    reached: &Reached,
-    manager: usize,
-    service: &SwarmService,
-    port: Option<u16>,
-    timeout: Duration,
-) -> Result<Observation, ProbeError> {
+/// What is scaled, and how.
+pub(super) struct How {
+    /// Of the machines, the one that orders it.
+    pub(super) manager: usize,
+    pub(super) service: SwarmService,
+    pub(super) port: Option<u16>,
+    /// Its ports are ports of the node for our sake.
+    pub(super) unmeshed: bool,
+    pub(super) timeout: Duration,
+}
+
+/// Scales the service up, asks each replica, and scales it back.
+pub(super) async fn exercise(stack: &Stack, reached: &Reached, how: &How) -> Result<Observation, ProbeError> {
     let began = Instant::now();
+    let How { service, port, timeout, .. } = how;
     let Some((_, swarm)) = &reached.swarm else { return Ok(Observation::default()) };
-    let Some(manager) = reached.machines.get(manager) else { return Ok(Observation::default()) };
+    let Some(manager) = reached.machines.get(how.manager) else { return Ok(Observation::default()) };
     let (Some(engine), Some(container)) = (&manager.engine, &manager.container) else {
         return Ok(Observation::default());
     };
     let shell = shell(stack, container);
-    let order = async |replicas: u64| {
+    let order = |replicas: u64| {
         let count = format!("{}={replicas}", service.name);
         let cmd = Cmd::new(["docker", "service", "scale", "--detach"]).arg(count).timeout(ORDER);
-        shell.must(&cmd).await.map_err(|error| ProbeError { reason: Reason::Host, text: error.text() })
+        let shell = shell.clone();
+        async move { shell.must(&cmd).await.map_err(|error| ProbeError { reason: Reason::Host, text: error.text() }) }
     };
+    let until = began + timeout.saturating_sub(TO_UNDO);
     let Some(before) = service.replicas else {
         // It runs on every node that takes it: there is nothing to scale, and each task answers or not.
-        let until = began + timeout.saturating_sub(TO_UNDO);
-        return Ok(seen(stack, reached, swarm, service, port, swarm.replicas(service).1, until).await?.with(true));
+        return Ok(seen(stack, reached, swarm, service, *port, swarm.replicas(service).1, until).await?.with(true));
     };
-    let room = room(swarm, service);
-    let target = target(before, room);
-    if target <= before {
-        let facts = Facts::from([("target".to_owned(), json!(target)), ("scaled".to_owned(), json!(false))]);
-        return Ok(Observation { explanation: Some(no_room(service, before)), ..Observation::of(facts) });
-    }
-    let until = began + timeout.saturating_sub(TO_UNDO);
-    order(target).await?;
+    // Only where a mesh would have room for more is it our change that leaves none.
+    let ours = how.unmeshed && meshed_room(swarm, service).is_none_or(|room| room > before);
+    let (target, again) = match way(before, room(swarm, service), ours) {
+        Way::Up(target) => (target, false),
+        Way::Again => (before, true),
+        Way::NotHere => return Err(ProbeError { reason: Reason::NotHere, text: no_mesh(service) }),
+        Way::No => {
+            let facts = Facts::from([("target".to_owned(), json!(before)), ("scaled".to_owned(), json!(false))]);
+            return Ok(Observation { explanation: Some(no_room(service, before)), ..Observation::of(facts) });
+        }
+    };
     let up = async {
+        if again {
+            order(before - 1).await?;
+            settled(engine, service, before - 1, until).await?;
+        }
+        order(target).await?;
         let swarm = settled(engine, service, target, until).await?;
-        seen(stack, reached, &swarm, service, port, target, until).await
+        seen(stack, reached, &swarm, service, *port, target, until).await
     };
     let up = up.await;
-    // Whatever was seen, it is put back.
+    // Whatever was seen, it is put back; an order of which nothing was heard may have come through.
     order(before).await?;
-    let after = settled(engine, service, before, began + timeout).await?;
+    let after = settled(engine, service, before, began + *timeout).await?;
     let left = after.tasks_of(service).filter(|task| task.running()).count() as u64;
     Ok(up?.with(left == before))
 }
 
-/// What is asked for: as many as the nodes can place, and one more where nothing bounds it.
-fn target(before: u64, room: Option<u64>) -> u64 {
+/// How it can be seen whether a service scales.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    Up(u64),
+    /// Every place that there is has a replica already: it was scaled up to that, and one of them is made anew.
+    Again,
+    /// It could only be seen on a mesh.
+    NotHere,
+    No,
+}
+
+/// As many as the nodes can place, and one more where nothing bounds it.
+fn way(before: u64, room: Option<u64>, ours: bool) -> Way {
     /// A replica more than this shows nothing that fewer do not.
     const MOST_MORE: u64 = 2;
-    room.unwrap_or(before + 1).min(before + MOST_MORE)
+    let target = room.unwrap_or(before + 1).min(before + MOST_MORE);
+    match (target > before, ours) {
+        (true, _) => Way::Up(target),
+        _ if room == Some(before) && before > 1 => Way::Again,
+        (false, true) => Way::NotHere,
+        (false, false) => Way::No,
+    }
+}
+
+fn no_mesh(service: &SwarmService) -> Text {
+    let name = crate::sanitize::line(&service.name, 80);
+    Text::new(
+        format!(
+            "{name} is published on a port of every node, which needs IP_VS: with ports of the node, which container nodes have instead, there is no room to scale it"
+        ),
+        format!(
+            "{name} se publica en un puerto de todos los nodos, lo que necesita IP_VS: con puertos del nodo, que es lo que hay en nodos en contenedores, no queda lugar para escalarlo"
+        ),
+    )
 }
 
 fn no_room(service: &SwarmService, before: u64) -> Text {
@@ -168,10 +211,22 @@ mod tests {
 
     #[test]
     fn it_grows_to_what_the_nodes_can_place() {
-        assert_eq!(target(2, Some(3)), 3);
-        assert_eq!(target(1, Some(20)), 3, "two more show what twenty would");
-        assert_eq!(target(2, None), 3);
-        assert_eq!(target(3, Some(3)), 3, "no room");
+        assert_eq!(way(2, Some(3), false), Way::Up(3));
+        assert_eq!(way(1, Some(20), false), Way::Up(3), "two more show what twenty would");
+        assert_eq!(way(2, None, false), Way::Up(3));
+    }
+
+    #[test]
+    fn what_fills_every_place_was_scaled_to_that() {
+        assert_eq!(way(3, Some(3), false), Way::Again);
+        assert_eq!(way(3, Some(3), true), Way::Again);
+        assert_eq!(way(1, Some(1), false), Way::No, "one of one place shows nothing");
+        assert_eq!(way(4, Some(3), false), Way::No);
+        assert_eq!(
+            (way(1, Some(1), true), way(4, Some(3), true)),
+            (Way::NotHere, Way::NotHere),
+            "it is for our change"
+        );
     }
 
     #[test]

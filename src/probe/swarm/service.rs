@@ -1,5 +1,6 @@
 //! A service of a swarm: how many of its tasks run, and where.
 
+use std::cmp::min;
 use std::collections::BTreeSet;
 
 use serde_json::json;
@@ -8,8 +9,14 @@ use crate::docker::swarm::{Member, Swarm, SwarmService};
 use crate::expect::Facts;
 use crate::text::Text;
 
-/// Of a role's service; none where the swarm has none of that name.
-pub(super) fn facts(swarm: &Swarm, service: Option<&SwarmService>, name: &str) -> (Facts, Option<Text>) {
+/// Of a role's service; none where the swarm has none of that name. `unmeshed`: its ports of every node were made ports of the
+/// node, by us.
+pub(super) fn facts(
+    swarm: &Swarm,
+    service: Option<&SwarmService>,
+    name: &str,
+    unmeshed: bool,
+) -> (Facts, Option<Text>) {
     let Some(service) = service else {
         let facts = Facts::from([
             ("desired".to_owned(), json!(0)),
@@ -33,7 +40,7 @@ pub(super) fn facts(swarm: &Swarm, service: Option<&SwarmService>, name: &str) -
     let facts = Facts::from([
         ("desired".to_owned(), json!(desired)),
         ("running".to_owned(), json!(running)),
-        ("converged".to_owned(), json!(running == desired && desired > 0)),
+        ("converged".to_owned(), json!(converged(swarm, service, unmeshed))),
         ("mode".to_owned(), json!(if service.replicas.is_some() { "replicated" } else { "global" })),
         ("spread".to_owned(), json!(on.len())),
         ("placed_on".to_owned(), json!(names)),
@@ -43,6 +50,15 @@ pub(super) fn facts(swarm: &Swarm, service: Option<&SwarmService>, name: &str) -
     ]);
     let why = if running < desired { Some(short_of(swarm, service, running, desired)) } else { None };
     (facts, why.or_else(|| placed(service, &names, desired)))
+}
+
+/// Whether all run that should. Those for which only our change of its ports leaves no node are not asked for.
+fn converged(swarm: &Swarm, service: &SwarmService, unmeshed: bool) -> bool {
+    let (running, desired) = swarm.replicas(service);
+    let room =
+        room(swarm, service).filter(|_| unmeshed && meshed_room(swarm, service).is_none_or(|room| room >= desired));
+    let due = room.map_or(desired, |room| min(room, desired));
+    due > 0 && running >= due && running <= desired
 }
 
 /// Why some tasks do not run, in the swarm's own words.
@@ -80,11 +96,19 @@ fn placed(service: &SwarmService, names: &[String], desired: u64) -> Option<Text
 
 /// How many tasks of a service the swarm can place on nodes that take tasks; none where nothing bounds it.
 pub(super) fn room(swarm: &Swarm, service: &SwarmService) -> Option<u64> {
-    let nodes = swarm.members.iter().filter(|member| member.takes_tasks() && allowed(member, service)).count() as u64;
     if service.ports.iter().any(|port| port.host) {
-        return Some(nodes);
+        return Some(nodes(swarm, service));
     }
-    match (nodes, service.most_per_node) {
+    meshed_room(swarm, service)
+}
+
+fn nodes(swarm: &Swarm, service: &SwarmService) -> u64 {
+    swarm.members.iter().filter(|member| member.takes_tasks() && allowed(member, service)).count() as u64
+}
+
+/// The same where its ports are ports of every node.
+pub(super) fn meshed_room(swarm: &Swarm, service: &SwarmService) -> Option<u64> {
+    match (nodes(swarm, service), service.most_per_node) {
         (0, _) => Some(0),
         (_, 0) => None,
         (nodes, most) => Some(nodes * most),
@@ -150,30 +174,42 @@ mod tests {
 
     #[test]
     fn replicas_are_counted_where_they_run() {
-        let (facts, _) = facts(&swarm(&[("worker1", "running"), ("worker2", "running")]), Some(&app(2)), "app");
+        let (facts, _) = facts(&swarm(&[("worker1", "running"), ("worker2", "running")]), Some(&app(2)), "app", false);
         assert_eq!((&facts["running"], &facts["spread"]), (&json!(2), &json!(2)));
         assert_eq!((&facts["all_on_manager"], &facts["placed_on"]), (&json!(false), &json!(["worker1", "worker2"])));
     }
 
     #[test]
     fn all_on_the_manager_is_seen() {
-        let (facts, why) = facts(&swarm(&[("master", "running"), ("master", "running")]), Some(&app(2)), "app");
+        let (facts, why) = facts(&swarm(&[("master", "running"), ("master", "running")]), Some(&app(2)), "app", false);
         assert_eq!((&facts["spread"], &facts["all_on_manager"]), (&json!(1), &json!(true)));
         assert_eq!(why.unwrap().en, "x_app has 2 tasks, on: master");
     }
 
     #[test]
     fn what_does_not_run_says_why() {
-        let (facts, why) = facts(&swarm(&[("worker1", "running"), ("", "pending")]), Some(&app(2)), "app");
+        let (facts, why) = facts(&swarm(&[("worker1", "running"), ("", "pending")]), Some(&app(2)), "app", false);
         assert_eq!(facts["converged"], json!(false));
         assert_eq!(why.unwrap().en, "1 of 2 tasks of x_app run: no suitable node");
     }
 
     #[test]
     fn what_the_swarm_does_not_have_is_said() {
-        let (facts, why) = super::facts(&swarm(&[]), None, "app");
+        let (facts, why) = super::facts(&swarm(&[]), None, "app", false);
         assert_eq!(facts["desired"], json!(0));
         assert_eq!(why.unwrap().en, "app is no service of the swarm");
+    }
+
+    #[test]
+    fn nobody_is_blamed_for_the_room_that_our_change_of_ports_leaves() {
+        let port = SwarmPort { target: 5000, published: 5000, host: true };
+        let four = SwarmService { ports: vec![port], ..app(4) };
+        let three = [("master", "running"), ("worker1", "running"), ("worker2", "running"), ("", "pending")];
+        assert!(converged(&swarm(&three), &four, true), "one on each node, and a mesh would have them all");
+        assert!(!converged(&swarm(&three), &four, false), "the port of the node is the submission's own");
+        assert!(!converged(&swarm(&three[1..]), &four, true), "a node has room for one more");
+        let bounded = SwarmService { most_per_node: 1, ..four };
+        assert!(!converged(&swarm(&three), &bounded, true), "no mesh would make room for it");
     }
 
     #[test]
