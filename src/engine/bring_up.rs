@@ -102,8 +102,17 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
                     Err(error) => return beside(None, Some(host_trouble(&error))),
                 }
             }
+            let name = home.node.clone().unwrap_or_default();
+            let text = Text::new(
+                format!("the services run on the machines' own engines ({name} first), not beside them in the lab"),
+                format!(
+                    "los servicios corren en los motores de las propias máquinas (primero {name}), no al lado en el laboratorio"
+                ),
+            );
+            let notice =
+                Notice { id: "services.on_machine".to_owned(), level: Level::Info, text, at: None, service: None };
             let site = Site::new(home, site.ground.clone(), site.workdir.clone(), None);
-            Home { site, others, notice: None, unable: None }
+            Home { site, others, notice: Some(notice), unable: None }
         }
         Err(BackendError::Other(why)) => {
             let text = Text::new(

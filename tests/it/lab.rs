@@ -88,6 +88,14 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
     let listed = shell.must(&Cmd::new(["find", "."]).cwd(lab.workdir())).await.unwrap().out();
     assert!(listed.contains("./sql/init.sql") && !listed.contains("made-by-a-run"), "{listed}");
 
+    // What all labs share is read here, and written by nobody.
+    for (method, path) in [("POST", "imparcial/mysql/blobs/uploads/"), ("DELETE", "imparcial/mysql/manifests/current")] {
+        let url = format!("{}/v2/{path}", imparcial::lab::registry::MIRROR);
+        let ask = Cmd::new(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, &url]);
+        let answer = shell.must(&ask.timeout(Duration::from_secs(20))).await.unwrap().out();
+        assert_eq!(answer, "405", "{method} {url}");
+    }
+
     // A stack in it.
     make_still_image(&*shell).await;
     let up = Cmd::new(["docker-compose", "-p", "x", "up", "-d"]).cwd(lab.workdir()).timeout(Duration::from_secs(120));

@@ -46,6 +46,9 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(within: Duration, mut h
     true
 }
 
+/// Where the reference of `seed` has its database's data: no host has such a folder, and none is made on one.
+pub(crate) const ON_THE_VOLUME: &str = "      - /mnt/volumen/mysql:/var/lib/mysql\n";
+
 /// The record without its checks of machines, after a look that each of them which needs one that is up is undecided and says
 /// why: such a run brings none up. What is read from the Vagrantfile alone passes.
 pub(crate) fn machines_are_undecided(record: &RunRecord) -> RunRecord {

@@ -17,11 +17,11 @@ async fn a_store_of_any_family_is_reached_and_keeps_a_value_or_it_is_said_why_no
     let reports = tempfile::tempdir().unwrap();
     let roles = ["app", "db", "cache", "copy", "apart", "shut"].map(|role| format!("{role}={role}"));
     let mut grade = Command::new(env!("CARGO_BIN_EXE_imparcial"));
-    grade.args(["--lang", "en", "grade", "--patience", "60s", "--scenario"]).arg(data.join("stores.yaml"));
+    grade.args(["--lang", "en", "grade", "--patience", "60s", "--scenario"]).arg(data.join("stores/scenario.yaml"));
     for role in &roles {
         grade.arg("--role").arg(role);
     }
-    let output = grade.arg("--reports").arg(reports.path()).arg(data.join("stores")).output();
+    let output = grade.arg("--reports").arg(reports.path()).arg(data.join("stores/reference")).output();
     let output = tokio::time::timeout(Duration::from_secs(400), output).await.unwrap().unwrap();
     let record = std::fs::read(reports.path().join("latest/record.json"));
     let record = record.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
