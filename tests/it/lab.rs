@@ -89,7 +89,8 @@ async fn a_lab_holds_a_stack_is_looked_at_from_inside_and_leaves_nothing() {
     assert!(listed.contains("./sql/init.sql") && !listed.contains("made-by-a-run"), "{listed}");
 
     // What all labs share is read here, and written by nobody.
-    for (method, path) in [("POST", "imparcial/mysql/blobs/uploads/"), ("DELETE", "imparcial/mysql/manifests/current")] {
+    for (method, path) in [("POST", "imparcial/mysql/blobs/uploads/"), ("DELETE", "imparcial/mysql/manifests/current")]
+    {
         let url = format!("{}/v2/{path}", imparcial::lab::registry::MIRROR);
         let ask = Cmd::new(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, &url]);
         let answer = shell.must(&ask.timeout(Duration::from_secs(20))).await.unwrap().out();

@@ -53,7 +53,8 @@ pub(crate) const ON_THE_VOLUME: &str = "      - /mnt/volumen/mysql:/var/lib/mysq
 /// why: such a run brings none up. What is read from the Vagrantfile alone passes.
 pub(crate) fn machines_are_undecided(record: &RunRecord) -> RunRecord {
     let read = ["vagrantfile"];
-    let looked = ["machine", "disk", "mount", "ansible", "package", "service", "process", "port"];
+    let looked =
+        ["machine", "disk", "mount", "ansible", "package", "service", "process", "port", "gluster", "replicate"];
     let mut seen = 0;
     for check in &record.checks {
         if read.contains(&check.kind.as_str()) {

@@ -40,6 +40,6 @@ async fn a_store_of_any_family_is_reached_and_keeps_a_value_or_it_is_said_why_no
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let said = |id: &str| record.checks.iter().find(|c| c.id == id).unwrap().explanation.en.clone();
     assert!(said("not-copy-keeps").contains("could not be written: READONLY"), "{}", said("not-copy-keeps"));
-    assert!(said("not-apart-there").contains("`apart`"), "{}", said("not-apart-there"));
+    assert!(said("not-apart-there").contains("no name of apart resolves inside app"), "{}", said("not-apart-there"));
     assert!(said("undecided-shut").contains("NOAUTH"), "{}", said("undecided-shut"));
 }
