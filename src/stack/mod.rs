@@ -63,7 +63,7 @@ pub struct Stack {
     pub overrides: Vec<Text>,
     /// What cannot be told of it because it was up before we came.
     pub doubts: Vec<Doubt>,
-    /// Folders of the machine that were made for it, outside of the submission's copy.
+    /// Folders of the machine, outside of the submission's copy, that were made for it, or were empty before it came up.
     pub made: Vec<String>,
     /// Why there are no services at all; none where there are.
     pub no_services: Option<LeftOut>,

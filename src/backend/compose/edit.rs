@@ -147,6 +147,10 @@ pub async fn prepare_host_paths(
             // What the lab has (a socket, a time zone's file) is bound as it is.
             let there = shell.run(&Cmd::new(["test", "-e", &path]).timeout(Duration::from_secs(10))).await?;
             if there.ok() {
+                let empty = Cmd::new(["find", &path, "-maxdepth", "0", "-type", "d", "-empty"]);
+                if !shell.run(&empty.timeout(Duration::from_secs(10))).await?.stdout.is_empty() {
+                    made.push(path);
+                }
                 continue;
             }
             shell.must(&Cmd::new(["mkdir", "-p", "--", &path]).timeout(Duration::from_secs(10))).await?;

@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 
 use super::log::{Gathered, Log};
 use super::{BackendError, Request, Site, Up};
-use crate::exec::{Cmd, ShellExt};
+use crate::exec::{Cmd, Shell, ShellExt};
 use crate::stack::{Config, LeftOut, Service, Stack};
 use crate::submission::policy::{self, Action};
 use crate::submission::{ComposeFile, bind, compose};
@@ -178,11 +178,16 @@ pub async fn start_over(site: &Site, stack: &Stack) -> Result<(), BackendError> 
     // A scratch server may still be reading the scripts.
     let _ = tokio::time::timeout(Duration::from_secs(90), stack.declared.get()).await;
     down(stack).await?;
-    for path in &stack.made {
-        let remove = Cmd::new(["rm", "-rf", "--one-file-system", "--", path]);
-        stack.home.shell.must(&remove.timeout(Duration::from_secs(60))).await?;
-    }
+    emptied(stack.home.shell.as_ref(), &stack.made).await?;
     fresh_copy(site).await
+}
+
+/// Makes folders empty again that were so before anything was brought up: a data folder would be taken for an old one.
+async fn emptied(shell: &dyn Shell, folders: &[String]) -> Result<(), BackendError> {
+    for path in folders {
+        shell.must(&Cmd::new(["find", path, "-mindepth", "1", "-delete"]).timeout(Duration::from_secs(60))).await?;
+    }
+    Ok(())
 }
 
 /// The tool as it was used for this stack.

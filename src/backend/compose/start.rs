@@ -64,8 +64,10 @@ pub async fn start(
     if let Some((memory, cpus)) = request.overrides {
         held_against(site, request, tool, file, &services, all, &pressed, stack).await?;
         log.phase("start again under the scenario's limits");
-        let output =
-            again(site, request, tool, &services, all, |c| (c.memory_bytes.max(memory), c.cpus().max(cpus))).await?;
+        let output = again(site, request, tool, &stack.made, &services, all, |c| {
+            (c.memory_bytes.max(memory), c.cpus().max(cpus))
+        })
+        .await?;
         // What an order of start would have saved is saved here as well.
         second_up(site, request, tool, &services, all, &output, stack, log).await?;
         stack.overrides.push(Text::new(
@@ -213,7 +215,7 @@ async fn held_against(
     if judged.is_empty() {
         return Ok(());
     }
-    again(site, request, tool, services, all, |c| (c.memory_bytes * 2, c.cpus())).await?;
+    again(site, request, tool, &stack.made, services, all, |c| (c.memory_bytes * 2, c.cpus())).await?;
     let mut seen = std::collections::BTreeMap::new();
     let still = pressure::watch(site, &tool.project, &judged, request.ready, &mut seen).await?;
     for service in judged {
@@ -228,6 +230,7 @@ async fn again(
     site: &Site,
     request: &Request,
     tool: &Tool,
+    made: &[String],
     services: &[String],
     all: bool,
     limits: impl Fn(&Container) -> (u64, f64),
@@ -240,6 +243,7 @@ async fn again(
         None
     };
     super::fresh_copy(site).await?;
+    super::emptied(site.shell.as_ref(), made).await?;
     if let Some(text) = text {
         site.shell
             .must(&Cmd::new(["tee", "--", &tool.file]).stdin(text.stdout).timeout(Duration::from_secs(10)))
