@@ -9,6 +9,7 @@ pub mod text;
 pub mod time;
 
 pub mod nearest;
+pub mod nonce;
 
 pub mod exec;
 

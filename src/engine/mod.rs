@@ -288,8 +288,6 @@ pub fn run_id() -> String {
     )
 }
 
-/// The standard library's per-process random keys are enough for names that only have to differ.
 fn random_byte() -> u8 {
-    use std::hash::{BuildHasher, Hasher};
-    (std::collections::hash_map::RandomState::new().build_hasher().finish() >> 13) as u8
+    (crate::nonce::number() >> 13) as u8
 }

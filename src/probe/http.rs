@@ -137,8 +137,7 @@ impl Probe for Http {
         for url in urls {
             let url = Url::parse(&url).map_err(|e| ProbeError::ours(format!("{url}: {e}"), format!("{url}: {e}")))?;
             let ask = Ask { method: &self.method, url: &url, headers: &self.headers, redirects: self.redirects, until };
-            let beside = url.host_str().filter(|host| !host.starts_with("127.")).unwrap_or(&stack.home.address);
-            let origins = Origins { address: beside, ports: &ports };
+            let origins = Origins::beside(&url, &stack.home.address, &ports);
             let reach = |to: &Url| if to.origin() == url.origin() { Some(to.clone()) } else { origins.reach(to) };
             match Visitor::new(&agent).ask(&ask, reach).await? {
                 Got::Response(response) => return Ok(answered(&response)),

@@ -185,7 +185,9 @@ pub async fn start_over(site: &Site, stack: &Stack) -> Result<(), BackendError> 
 /// Makes folders empty again that were so before anything was brought up: a data folder would be taken for an old one.
 async fn emptied(shell: &dyn Shell, folders: &[String]) -> Result<(), BackendError> {
     for path in folders {
-        shell.must(&Cmd::new(["find", path, "-mindepth", "1", "-delete"]).timeout(Duration::from_secs(60))).await?;
+        shell
+            .must(&Cmd::new(["find", path, "-xdev", "-mindepth", "1", "-delete"]).timeout(Duration::from_secs(60)))
+            .await?;
     }
     Ok(())
 }

@@ -158,17 +158,12 @@ pub(crate) async fn prepare(ground: &Ground<'_>, defs: &[MachineDef], image: &st
     site.shell.must(&Cmd::new(["rm", "-rf", "--", &stale]).timeout(minute)).await?;
     run::pull(site, image).await?;
     let disks = nodes::disks(site, defs).await?;
-    let nonce = format!("{:016x}/", nonce());
+    // What the services of the same engine cannot know: no container of theirs is taken for a machine.
+    let nonce = format!("{:016x}/", crate::nonce::number());
     let nodes::Planned { nodes, given, notices } = nodes::plan(defs, image, &nonce, &disks, run::cores(site).await);
     let given = serde_json::json!({ "machines": given }).to_string();
     site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(given.clone()).timeout(minute)).await?;
     Ok(Prepared { nodes, notices, given, nonce })
-}
-
-/// What the services of the same engine cannot know: no container of theirs is taken for a machine.
-fn nonce() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// Ends what outlives the place: virtual machines of the host, however far they came.

@@ -14,9 +14,7 @@ pub mod replicate;
 pub mod volume;
 mod xml;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 /// What nobody else has written: for names and bytes of our own.
 fn nonce() -> String {
-    format!("{:016x}", RandomState::new().build_hasher().finish())
+    format!("{:016x}", crate::nonce::number())
 }

@@ -5,7 +5,6 @@
 
 mod ask;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,7 +132,7 @@ fn decode(d: &mut Decoder<'_>) -> Option<LogsCollected> {
 
 /// A word that is in no log by chance.
 fn nonce() -> String {
-    format!("imparcial{:016x}", RandomState::new().build_hasher().finish())
+    format!("imparcial{:016x}", crate::nonce::number())
 }
 
 #[async_trait]

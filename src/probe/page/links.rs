@@ -26,7 +26,12 @@ pub struct Origins<'a> {
     pub ports: &'a [u16],
 }
 
-impl Origins<'_> {
+impl<'a> Origins<'a> {
+    /// As seen from a page: its links lead to ports of the machine that it is on. `home` is that of a loopback address.
+    pub fn beside(page: &'a Url, home: &'a str, ports: &'a [u16]) -> Self {
+        Self { address: page.host_str().filter(|host| !host.starts_with("127.")).unwrap_or(home), ports }
+    }
+
     /// The URL as the probe reaches it; none where it leads out of the stack. What the browser calls its own machine is the
     /// machine that the ports are published on.
     pub fn reach(&self, url: &Url) -> Option<Url> {

@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
 
     /// A plain GET.
     pub async fn get(&mut self, url: &Url, redirects: bool) -> Result<Got, ProbeError> {
-        let origins = Origins { address: self.beside(url), ports: &self.ports };
+        let origins = Origins::beside(url, self.address, &self.ports);
         let own = url.origin();
         let reach = |to: &Url| {
             if !redirects {
@@ -165,14 +165,6 @@ impl<'a> Walk<'a> {
         self.visitor.get(url, reach, self.until).await
     }
 
-    /// The machine that a page is on: its links lead to ports of the same one.
-    fn beside<'u>(&self, url: &'u Url) -> &'u str
-    where
-        'a: 'u,
-    {
-        url.host_str().filter(|host| !host.starts_with("127.")).unwrap_or(self.address)
-    }
-
     /// Goes on looking, with the same cookies, until another moment.
     pub fn until(&mut self, until: Instant) {
         self.until = until;
@@ -181,8 +173,8 @@ impl<'a> Walk<'a> {
     /// Where a page leads: its links, and what its scripts fetch, those in files of their own included.
     async fn leads(&mut self, page: &Page) -> Result<Vec<links::Link>, ProbeError> {
         let body = text::decode(&page.response.body, page.response.content_type());
-        let (address, ports) = (self.beside(&page.url).to_owned(), self.ports.clone());
-        let origins = Origins { address: &address, ports: &ports };
+        let ports = self.ports.clone();
+        let origins = Origins::beside(&page.url, self.address, &ports);
         let mut found = links::links(&body, &page.url, &origins);
         for script in links::scripts(&body, &page.url, &origins).into_iter().take(MAX_SCRIPTS) {
             if let Got::Response(response) = self.get(&script, true).await? {

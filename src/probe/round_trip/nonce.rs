@@ -1,7 +1,5 @@
 //! Values that nobody has written before, in the shape that a column takes.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 use crate::stack::table::{Column, Kind};
 
 /// Random numbers, good enough for values that nobody else thinks of.
@@ -10,7 +8,7 @@ pub(super) struct Dice(u64);
 
 impl Dice {
     pub(super) fn new() -> Self {
-        Self(RandomState::new().build_hasher().finish() | 1)
+        Self(crate::nonce::number() | 1)
     }
 
     /// A number below `bound`.

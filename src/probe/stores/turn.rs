@@ -1,6 +1,5 @@
 //! The exercise: a value that nobody has written before is written into a store, read back on another connection, and removed.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -28,7 +27,7 @@ pub(super) type Turn = Result<Option<Text>, ProbeError>;
 
 /// `reachable`: a moment ago it was seen to listen, so that who does not find it proves nothing.
 pub(super) async fn turn(stack: &Stack, role: &str, container: &Container, family: Family, reachable: bool) -> Turn {
-    let nonce = format!("imparcial_{:012x}", RandomState::new().build_hasher().finish() >> 16);
+    let nonce = format!("imparcial_{:012x}", crate::nonce::number() >> 16);
     if family == Family::Mysql {
         return with_our_client(stack, role, &nonce, reachable).await;
     }
