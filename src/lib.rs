@@ -21,6 +21,8 @@ pub mod expect;
 
 pub mod notice;
 
+pub mod drill;
+
 pub mod submission;
 
 pub mod scenario;
@@ -28,6 +30,8 @@ pub mod scenario;
 pub mod stack;
 
 pub mod backend;
+
+pub mod fault;
 
 pub mod probe;
 

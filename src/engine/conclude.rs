@@ -59,6 +59,8 @@ fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bo
         cause: settled.cause,
         explanation,
         hint: spec.hint.clone(),
+        credit: None,
+        drill: None,
         look_at: Vec::new(),
         findings: waited.map(|w| w.findings.iter().map(clean).collect()).unwrap_or_default(),
         notes: waited.map(|w| w.observation.notes.clone()).unwrap_or_default(),

@@ -49,6 +49,8 @@ pub fn check(id: &str, points: u64, verdict: Verdict, cause: Option<Verdict>) ->
         cause: cause.map(|verdict| Cause { check: "root".to_owned(), verdict }),
         explanation: Text::default(),
         hint: None,
+        credit: None,
+        drill: None,
         look_at: Vec::new(),
         findings: Vec::new(),
         notes: Vec::new(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drill::DrillRecord;
 use crate::expect::{Finding, Place};
 use crate::notice::{Notice, Reason};
 use crate::submission::handed::Source;
@@ -66,6 +67,13 @@ pub struct CheckRecord {
     /// One sentence: what was wrong, or could not be told. Empty for a pass.
     pub explanation: Text,
     pub hint: Option<Text>,
+    /// Points in 1/1000 that a failure earns all the same: what was measured lies between the objective and the bound at which
+    /// nothing is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<u64>,
+    /// The drill that it is an objective of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
     /// Of a failure, and of an error that is about the submission's own files: where in it to look, best first, three at
     /// most. Paths are relative to its root. Empty where it is not sure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -209,6 +217,9 @@ pub struct RunRecord {
     pub overrides: Vec<Text>,
     /// In the scenario's order.
     pub checks: Vec<CheckRecord>,
+    /// In the order in which they were run; those of which nothing was run are absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<DrillRecord>,
     /// What people judge, in the scenario's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manual: Vec<ManualRecord>,
@@ -254,6 +265,7 @@ impl RunRecord {
             roles: Vec::new(),
             overrides: Vec::new(),
             checks: Vec::new(),
+            drills: Vec::new(),
             manual: Vec::new(),
             interrupted: false,
             errors: Vec::new(),

@@ -1,0 +1,138 @@
+//! From samples and events to what a drill measured. Pure.
+
+use super::{Measured, Sample};
+
+/// When what happened: milliseconds since the drill began.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks {
+    /// The injection began, and ended.
+    pub inject_ms: u64,
+    pub injected_ms: u64,
+    /// The fault was undone; none where that came only after all was measured, or there was nothing to undo.
+    pub healed_ms: Option<u64>,
+    /// What recovery is counted from: the end of the injection, or of the healing.
+    pub since_ms: u64,
+}
+
+/// What the samples show. `stable` passes in a row are a recovery.
+pub fn measure(samples: &[Sample], marks: Marks, stable: usize, every_ms: u64) -> Measured {
+    let mut after: Vec<&Sample> = samples.iter().filter(|s| s.end_ms() >= marks.inject_ms).collect();
+    after.sort_by_key(|s| (s.at_ms, s.end_ms()));
+    let active_until = marks.healed_ms.unwrap_or(u64::MAX);
+    let during = || after.iter().filter(|s| s.at_ms >= marks.inject_ms && s.at_ms < active_until);
+    let mut measured = Measured {
+        resolution_ms: every_ms,
+        longest_downtime_ms: longest(&after, marks.inject_ms),
+        during: during().count() as u64,
+        during_passed: during().filter(|s| s.ok).count() as u64,
+        ..Measured::default()
+    };
+    let Some(first) = after.iter().position(|s| !s.ok) else {
+        measured.never_down = !after.is_empty();
+        if measured.never_down {
+            measured.recovery_time_ms = Some(0);
+            let end = after.iter().map(|s| s.end_ms()).max().unwrap_or(marks.injected_ms);
+            measured.held_ms = end.saturating_sub(marks.injected_ms);
+        }
+        return measured;
+    };
+    let Some(back) = row(&after, first, stable.max(1)) else { return measured };
+    let recovered = after[back].end_ms();
+    measured.recovery_time_ms = Some(recovered.saturating_sub(marks.since_ms));
+    // A failing look was begun while it was down; a passing one is known to be up when it ends.
+    let last_fail = after[..back].iter().filter(|s| !s.ok).map(|s| s.at_ms).max().unwrap_or(marks.injected_ms);
+    measured.resolution_ms = recovered.saturating_sub(last_fail);
+    let later = &after[back..];
+    let again = later.iter().find(|s| !s.ok);
+    measured.fell_again = again.is_some();
+    let until = again.map_or_else(|| later.iter().map(|s| s.end_ms()).max().unwrap_or(recovered), |s| s.at_ms);
+    measured.held_ms = until.saturating_sub(recovered);
+    measured
+}
+
+/// Where the first row of `stable` passes begins, after `from`.
+fn row(samples: &[&Sample], from: usize, stable: usize) -> Option<usize> {
+    let mut passes = 0;
+    for (i, sample) in samples.iter().enumerate().skip(from) {
+        passes = if sample.ok { passes + 1 } else { 0 };
+        if passes == stable {
+            return Some(i + 1 - stable);
+        }
+    }
+    None
+}
+
+/// The longest time between a failing look's beginning and the end of the next that passes.
+fn longest(samples: &[&Sample], from: u64) -> u64 {
+    let (mut longest, mut down): (u64, Option<u64>) = (0, None);
+    for sample in samples {
+        if !sample.ok {
+            down = down.or(Some(sample.at_ms.max(from)));
+        } else if let Some(began) = down.take() {
+            longest = longest.max(sample.end_ms().saturating_sub(began));
+        }
+    }
+    // It was never seen up again.
+    let end = samples.iter().map(|s| s.end_ms()).max().unwrap_or(from);
+    longest.max(down.map_or(0, |began| end.saturating_sub(began)))
+}
+
+/// Whether so many samples in a row have passed after an outage, or none failed for as long as it is watched.
+pub fn is_back(samples: &[Sample], marks: Marks, stable: usize) -> bool {
+    measure(samples, marks, stable, 0).recovery_time_ms.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A look each 500 ms that takes 10: `+` passes, `-` fails.
+    fn samples(text: &str) -> Vec<Sample> {
+        let each = text.chars().enumerate();
+        each.map(|(i, c)| Sample { at_ms: i as u64 * 500, took_ms: 10, ok: c == '+', said: String::new() }).collect()
+    }
+
+    const AT_ONE: Marks = Marks { inject_ms: 1000, injected_ms: 1100, healed_ms: None, since_ms: 1100 };
+
+    #[test]
+    fn recovery_is_from_the_end_of_the_injection_to_the_first_of_a_row() {
+        let seen = measure(&samples("+++----+-+++++"), AT_ONE, 3, 500);
+        // Fails at 1500, is up for one look at 3500, and again from 4500 on.
+        assert_eq!(seen.recovery_time_ms, Some(4510 - 1100));
+        assert_eq!(seen.resolution_ms, 510);
+        assert_eq!(seen.longest_downtime_ms, 3510 - 1500);
+        assert_eq!((seen.during, seen.during_passed), (12, 7));
+        assert_eq!((seen.held_ms, seen.fell_again, seen.never_down), (2000, false, false));
+    }
+
+    #[test]
+    fn what_never_fails_recovered_at_once() {
+        let seen = measure(&samples("++++++"), AT_ONE, 3, 500);
+        assert_eq!((seen.recovery_time_ms, seen.resolution_ms, seen.longest_downtime_ms), (Some(0), 500, 0));
+        assert!(seen.never_down && seen.held_ms == 2510 - 1100);
+    }
+
+    #[test]
+    fn what_never_comes_back_has_no_recovery_time() {
+        let seen = measure(&samples("+++-----"), AT_ONE, 3, 500);
+        assert_eq!((seen.recovery_time_ms, seen.longest_downtime_ms), (None, 3510 - 1500));
+        assert_eq!(measure(&[], AT_ONE, 3, 500).recovery_time_ms, None, "no sample is no recovery");
+    }
+
+    #[test]
+    fn an_outage_that_begins_late_counts_and_a_second_one_is_not_held() {
+        let seen = measure(&samples("+++++++--+++--+++"), AT_ONE, 3, 500);
+        assert_eq!(seen.recovery_time_ms, Some(4510 - 1100));
+        assert!(seen.fell_again);
+        assert_eq!(seen.held_ms, 6000 - 4510);
+    }
+
+    #[test]
+    fn a_look_that_hangs_fails_from_its_beginning() {
+        let mut seen = samples("+++");
+        seen.push(Sample { at_ms: 1500, took_ms: 5000, ok: false, said: "no answer".into() });
+        seen.push(Sample { at_ms: 2000, took_ms: 4000, ok: true, said: String::new() });
+        let measured = measure(&seen, AT_ONE, 1, 500);
+        assert_eq!((measured.recovery_time_ms, measured.resolution_ms), (Some(6000 - 1100), 4500));
+    }
+}
