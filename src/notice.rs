@@ -43,6 +43,8 @@ pub enum Reason {
     NotHere,
     /// What was handed in works and holds nothing that would prove it: no row to show, no table to write to.
     Unproven,
+    /// What a drill starts from did not hold when it began: an earlier one left it so.
+    Unsteady,
     /// The host: full disk, engine gone, no network.
     Host,
     /// imparcial itself.

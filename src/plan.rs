@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::backend::vagrant::Provider;
 use crate::expect::{self, Expectation};
+use crate::fault::Ground;
 use crate::lab::projects::Project;
 use crate::nearest;
 use crate::probe::{Phase, Probe, ProbeKind, settled_last};
@@ -98,7 +99,16 @@ impl Plan {
 
     /// Whether anything is asked of a layer.
     pub fn wants(&self, layer: &str) -> bool {
-        self.checks.iter().any(|check| check.probe.layer() == layer)
+        self.checks.iter().any(|check| check.probe.layer() == layer || check.probe.also().contains(&layer))
+    }
+
+    /// Where the stack is brought up, as far as faults depend on it.
+    pub fn ground(&self) -> Ground {
+        match self.options.place {
+            Place::Lab => Ground::Lab,
+            Place::Host => Ground::Host,
+            Place::Attached(_) => Ground::Attached,
+        }
     }
 
     /// The index of a check by its id.
@@ -174,7 +184,7 @@ pub fn plan(
     }
     if !options.layers.is_empty() {
         let wanted = |layer: &str| options.layers.iter().any(|name| name == layer);
-        checks.retain(|check| wanted(check.probe.layer()) && check.probe.also().is_none_or(wanted));
+        checks.retain(|check| wanted(check.probe.layer()) && check.probe.also().into_iter().all(wanted));
     }
     if checks.is_empty() && !options.only.is_empty() && !options.layers.is_empty() {
         let message = "no check of `--only` is of these `--layers`";
@@ -223,7 +233,7 @@ fn check(
 
 /// `never` watches: what is done once, or settled when all is over, cannot be.
 fn watched(spec: &CheckSpec, probe: &dyn Probe, expect: &[Expectation], problems: &mut Vec<Problem>) {
-    if probe.phase() == Phase::Exercise {
+    if probe.phase() >= Phase::Exercise {
         let message = format!("`{}` writes and is made once: there is nothing to watch", spec.kind);
         problems.push(Problem::new(&spec.at, message).hint("leave `never` out, and expect the opposite"));
     }

@@ -48,6 +48,9 @@ pub enum Look {
         method: String,
         url: String,
         headers: Vec<(String, String)>,
+        /// What is sent with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<String>,
         max_bytes: usize,
     },
     /// Connects and reads what the other side says first, for `greet_ms` at most.

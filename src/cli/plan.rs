@@ -105,7 +105,20 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         say("after (explained by)", "después de (explicado por)"),
     ];
     table(&mut out, header, rows_of(plan, lang));
+    cannot(&mut out, plan, lang);
     out
+}
+
+/// What cannot be decided in this place, whatever was handed in: said before anybody waits.
+fn cannot(out: &mut String, plan: &Plan, lang: Lang) {
+    let all = plan.checks.iter().filter_map(|check| Some((&check.spec.id, check.probe.cannot(plan.ground())?)));
+    let mut told = false;
+    for (id, why) in all {
+        if !std::mem::replace(&mut told, true) {
+            let _ = writeln!(out, "\n{}", Text::new("Undecided here:", "Aquí queda sin decidir:").get(lang));
+        }
+        let _ = writeln!(out, "  {id}: {}", sanitize::line(why.get(lang), MAX_LINE));
+    }
 }
 
 /// Texts that half of the readers do not understand; a mistake of the scenario's, and none that keeps it from running.
@@ -182,6 +195,7 @@ fn row(plan: &Plan, n: usize, (check, phase): (usize, Phase), lang: Lang) -> [St
             None => show_duration(spec.eventually.within),
         },
         Phase::Exercise => Text::new("alone", "a solas").get(lang).to_owned(),
+        Phase::Drill => Text::new("drill", "simulacro").get(lang).to_owned(),
     };
     let ids = |links: &[(String, Place)]| links.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
     let needs = ids(&spec.needs).join(", ");

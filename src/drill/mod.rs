@@ -4,9 +4,26 @@
 
 pub mod measure;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::expect::Facts;
+use crate::notice::Reason;
 use crate::text::Text;
+
+/// What a drill came to: its record, and the facts that its objectives are judged by.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    pub record: DrillRecord,
+    pub facts: Facts,
+    /// Facts that could not be had.
+    pub open: BTreeMap<String, (Reason, Text)>,
+    /// What it means where a fact is not as it should be, by the fact.
+    pub means: BTreeMap<String, Text>,
+    /// It could not be made at all, or not to its end.
+    pub unable: Option<(Reason, Text)>,
+}
 
 /// A drill from its steady state to its end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -57,7 +57,7 @@ fn why(kind: &str, phase: Phase, facts: &[&str], exercises: bool) -> Option<Text
             "adjunto: esto ejecuta una orden dentro de un servicio, que puede cambiarlo; `--allow-exercises` lo permite",
         ));
     }
-    (phase == Phase::Exercise && !exercises).then(|| {
+    (phase >= Phase::Exercise && !exercises).then(|| {
         Text::new(
             "attached: this writes into the stack or starts services of it anew; `--allow-exercises` lets it",
             "adjunto: esto escribe en la pila o reinicia servicios suyos; `--allow-exercises` lo permite",

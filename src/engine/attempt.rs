@@ -13,8 +13,8 @@ use crate::backend::{self, Site};
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::record::{PhaseRecord, RunFolder, RunRecord};
-use crate::stack::Stack;
 use crate::stack::machines::Machines;
+use crate::stack::{Healing, Stack};
 use crate::text::Text;
 use crate::time::Clock;
 
@@ -89,6 +89,8 @@ impl Attempt<'_> {
             record.errors.push(error.text());
         }
 
+        let (state, run) = (crate::lab::setup::state(), options.run.clone());
+        up.stack.healing = Some(Healing { state, run, place: plan.options.place.name() });
         let stack = Arc::new(up.stack);
         let mut outcomes = Vec::new();
         if !wants_another(trial) {

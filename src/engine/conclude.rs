@@ -7,12 +7,25 @@ use crate::expect::Finding;
 use crate::notice::Reason;
 use crate::plan::{Plan, PlannedCheck};
 use crate::record::{Cause, CheckRecord, RunFolder, Verdict, store};
+use crate::scenario::CheckSpec;
 use crate::text::Text;
 
 /// The ties of a plan's checks.
 pub fn ties(plan: &Plan) -> Vec<Ties> {
+    let drill = |i: usize| plan.checks[i].probe.drill();
+    // Another drill's, and earlier in the order of running.
+    let before = |i: usize, order: &[usize]| {
+        let earlier = order.iter().copied().take_while(|&j| j != i);
+        earlier.filter(|&j| drill(i).is_some() && drill(j).is_some() && drill(j) != drill(i)).collect()
+    };
+    let order = plan.order();
     (0..plan.checks.len())
-        .map(|i| Ties { id: plan.checks[i].spec.id.clone(), needs: plan.needs(i), explained_by: plan.explained_by(i) })
+        .map(|i| Ties {
+            id: plan.checks[i].spec.id.clone(),
+            needs: plan.needs(i),
+            explained_by: plan.explained_by(i),
+            after_drills: before(i, &order),
+        })
         .collect()
 }
 
@@ -59,8 +72,8 @@ fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bo
         cause: settled.cause,
         explanation,
         hint: spec.hint.clone(),
-        credit: None,
-        drill: None,
+        credit: (settled.verdict == Verdict::Fail).then(|| credit(spec, waited)).flatten(),
+        drill: check.probe.drill().map(str::to_owned),
         look_at: Vec::new(),
         findings: waited.map(|w| w.findings.iter().map(clean).collect()).unwrap_or_default(),
         notes: waited.map(|w| w.observation.notes.clone()).unwrap_or_default(),
@@ -69,6 +82,14 @@ fn one(check: &PlannedCheck, outcome: Outcome, settled: Settled, interrupted: bo
         elapsed_ms: outcome.elapsed_ms,
         evidence,
     }
+}
+
+/// What a measured value between the two bounds earns all the same.
+fn credit(spec: &CheckSpec, waited: Option<&Waited>) -> Option<u64> {
+    let credit = spec.credit.as_ref()?;
+    let (_, facts) = waited?.observation.subjects.first()?;
+    let measured = facts.get(&credit.fact)?.as_f64()?;
+    Some(credit.earned(spec.points, measured)).filter(|earned| *earned > 0)
 }
 
 fn proven(by: &str) -> Text {

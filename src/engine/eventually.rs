@@ -78,8 +78,13 @@ where
                 let holds = !waited.findings.is_empty() && waited.findings.iter().all(|f| f.holds);
                 let ends = |c: &&String| *c == SETTLED || patience.fail_fast_on.contains(c);
                 hopeless = observation.conditions.iter().find(ends).cloned();
+                let open = expect.iter().find_map(|e| observation.open.get(&e.fact).cloned());
                 waited.observation = observation;
                 waited.end = End::Patience;
+                if let Some((reason, text)) = open {
+                    waited.end = End::Unable(ProbeError { reason, text });
+                    return waited;
+                }
                 if holds {
                     if row == 0 {
                         row_began = began.elapsed();

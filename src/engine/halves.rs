@@ -10,9 +10,10 @@ use super::schedule::{Item, Looker, Outcome};
 use super::settle::Raw;
 use crate::expect::Expectation;
 use crate::notice::Reason;
-use crate::probe::{Attempt, EXERCISE, Phase, settled_last};
+use crate::probe::{Attempt, Phase, settled_last};
 use crate::scenario::Patience;
 use crate::stack::LIVE_FOR;
+use crate::text::Text;
 use crate::time::Clock;
 
 /// A condition that ends the second half at once: it had been quiet, and started anew.
@@ -43,7 +44,7 @@ pub(super) async fn exercise(i: usize, item: &Item, looker: &dyn Looker, clock: 
     }
     let started_ms = clock.ms();
     // It is made once, and waits for what it does itself, so that impatience with others does not cut it short.
-    let timeout = item.patience.within.max(EXERCISE);
+    let timeout = item.patience.within.max(item.longest);
     let once = Patience { attempt_timeout: timeout, within: Duration::ZERO, ..item.patience.clone() };
     let waited = wait(&once, &item.expect, |attempt| looker.look(i, Attempt { timeout, ..attempt })).await;
     outcome(i, item, looker, waited, started_ms, clock).await
@@ -103,6 +104,13 @@ pub(super) async fn second(
     outcome(i, item, looker, waited, started_ms, clock).await
 }
 
+/// What it means that it is not so: of the first fact that is not, else of all that was seen.
+fn meaning(waited: &Waited) -> Option<Text> {
+    let seen = &waited.observation;
+    let first = waited.findings.iter().find(|finding| !finding.holds);
+    first.and_then(|finding| seen.means.get(&finding.fact)).or(seen.explanation.as_ref()).cloned()
+}
+
 async fn outcome(i: usize, item: &Item, looker: &dyn Looker, waited: Waited, started_ms: u64, clock: Clock) -> Outcome {
     let (raw, said) = match &waited.end {
         End::Held => (Raw::Pass, None),
@@ -113,7 +121,7 @@ async fn outcome(i: usize, item: &Item, looker: &dyn Looker, waited: Waited, sta
             Some((reason, text)) => (Raw::Error(reason), Some(text)),
             // A probe explains why something is not so; this was.
             None if item.never.is_some() => (Raw::Fail, None),
-            None => (Raw::Fail, waited.observation.explanation.clone()),
+            None => (Raw::Fail, meaning(&waited)),
         },
     };
     Outcome { raw, waited: Some(waited), said, started_ms, elapsed_ms: clock.ms() - started_ms }

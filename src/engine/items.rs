@@ -14,6 +14,7 @@ pub(super) fn items(plan: &Plan) -> Vec<schedule::Item> {
             phase: check.probe.phase(),
             patience: check.spec.eventually.clone(),
             never: check.spec.never,
+            longest: check.probe.longest(),
             expect: check.expect.clone(),
         })
         .collect()

@@ -20,7 +20,7 @@ use crate::docker::{Container, Engine};
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::probe::page::text::PageText;
-use crate::probe::{Attempt, Observation, ProbeError, SETTLED};
+use crate::probe::{Attempt, Observation, ProbeError, SERVICES, SETTLED};
 use crate::stack::{LeftOut, Stack, StandIn};
 use crate::submission::bind::Binding;
 use crate::submission::no_part;
@@ -46,7 +46,12 @@ impl Looker for Live<'_> {
             return Err(refused);
         }
         let probe = &self.plan.checks[check].probe;
-        if let Some(LeftOut { reason, text }) = self.stack.no_services.clone().filter(|_| probe.layer() == "services") {
+        if let Some(text) = probe.cannot(self.plan.ground()) {
+            return Err(ProbeError { reason: Reason::NotHere, text });
+        }
+        if let Some(LeftOut { reason, text }) =
+            self.stack.no_services.clone().filter(|_| probe.layer() == SERVICES || probe.also().contains(&SERVICES))
+        {
             return match reason {
                 Some(reason) => Err(ProbeError { reason, text }),
                 None => {

@@ -38,10 +38,14 @@ use place::Place;
 
 use crate::backend;
 use crate::backend::getting::{At, Step};
+use crate::drill::DrillRecord;
 use crate::lab::{LabSpec, registry};
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
-use crate::record::{ManualRecord, PhaseRecord, RunFolder, RunRecord, ScenarioRecord, StoreError, SubmissionRecord};
+use crate::record::{
+    CheckRecord, ManualRecord, PhaseRecord, RunFolder, RunRecord, ScenarioRecord, StoreError, SubmissionRecord,
+};
+use crate::stack::Stack;
 use crate::text::Text;
 use crate::time::Clock;
 
@@ -201,6 +205,7 @@ async fn inside(
     let Tried { stack, outcomes, exhibits, logs, lost } = tried;
     let clues: Vec<_> = outcomes.iter().map(where_to_look::Clue::of).collect();
     record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
+    record.drills = drills(&stack, &record.checks).await;
     exhibits.link(plan, &stack, &mut record.checks);
     where_to_look::mark(plan, &stack, logs, clues, &mut record.checks).await;
     let verdicts: Vec<_> = record.checks.iter().map(|c| c.verdict).enumerate().collect();
@@ -208,6 +213,18 @@ async fn inside(
     if !lost && !matches!(plan.options.place, plan::Place::Attached(_)) {
         proof::note(plan, &stack, &verdicts).await;
     }
+}
+
+/// The drills that were made, each placed where its first objective began.
+async fn drills(stack: &Stack, checks: &[CheckRecord]) -> Vec<DrillRecord> {
+    let made = stack.drills.lock().await;
+    let began = |id: &str| {
+        let objectives = checks.iter().filter(|check| check.drill.as_deref() == Some(id));
+        objectives.map(|check| check.started_ms).min().unwrap_or_default()
+    };
+    // One that could not begin has nothing to show.
+    let shown = made.iter().map(|outcome| &outcome.record).filter(|drill| !drill.samples.is_empty());
+    shown.map(|drill| DrillRecord { started_ms: began(&drill.id), ..drill.clone() }).collect()
 }
 
 fn begin(plan: &Plan, options: &RunOptions, clock: Clock) -> RunRecord {

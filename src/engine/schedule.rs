@@ -33,6 +33,8 @@ pub struct Item {
     pub patience: Patience,
     /// What is expected must never hold, for so long.
     pub never: Option<Duration>,
+    /// Of an exercise or a drill: the longest that it may take.
+    pub longest: Duration,
     pub expect: Vec<Expectation>,
 }
 
@@ -92,7 +94,7 @@ pub async fn run(
         while again {
             again = false;
             for &i in order {
-                if started[i] || phases[i] == Phase::Exercise {
+                if started[i] || phases[i] >= Phase::Exercise {
                     continue;
                 }
                 let before = items[i].ties.needs.iter().chain(&items[i].ties.explained_by).chain(&items[i].after);
@@ -169,8 +171,10 @@ pub async fn run(
     }
     drop(steps);
 
-    for &i in order {
-        if phases[i] != Phase::Exercise || cancel.is_cancelled() {
+    let exercises = order.iter().filter(|&&i| phases[i] == Phase::Exercise);
+    let drills = order.iter().filter(|&&i| phases[i] == Phase::Drill);
+    for &i in exercises.chain(drills) {
+        if cancel.is_cancelled() {
             continue;
         }
         let raw: Vec<Raw> = outcomes.iter().map(|o| o.as_ref().map_or(Raw::NotRun, |o| o.raw)).collect();
@@ -231,7 +235,7 @@ mod tests {
 
     fn item(id: &str, needs: &[usize], phase: Phase, expect: Vec<Expectation>) -> Item {
         Item {
-            ties: Ties { id: id.to_owned(), needs: needs.to_vec(), explained_by: Vec::new() },
+            ties: Ties { id: id.to_owned(), needs: needs.to_vec(), ..Ties::default() },
             after: Vec::new(),
             phase,
             patience: Patience {
@@ -242,6 +246,7 @@ mod tests {
                 fail_fast_on: Vec::new(),
             },
             never: None,
+            longest: Duration::from_secs(180),
             expect,
         }
     }

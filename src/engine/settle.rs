@@ -24,6 +24,8 @@ pub struct Ties {
     pub id: String,
     pub needs: Vec<usize>,
     pub explained_by: Vec<usize>,
+    /// Of an objective: those of the drills that came before. What they left broken explains that this one could not begin.
+    pub after_drills: Vec<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +62,10 @@ fn one(i: usize, raw: &[Raw], ties: &[Ties], settled: &[Settled]) -> Settled {
     if matches!(raw[i], Raw::Refused(_)) {
         return done(Verdict::Error);
     }
-    let explained = roots(&ties[i].explained_by);
+    let mut explained = roots(&ties[i].explained_by);
+    if explained.is_empty() && raw[i] == Raw::Error(Reason::Unsteady) {
+        explained = roots(&ties[i].after_drills);
+    }
     if !explained.is_empty() {
         // Lost only where every root is a fail: else it might have passed.
         let cause = explained.iter().find(|c| c.verdict == Verdict::Error).or_else(|| explained.first()).cloned();
@@ -99,6 +104,7 @@ mod tests {
                 id: (*id).to_owned(),
                 needs: needs.to_vec(),
                 explained_by: explained.to_vec(),
+                after_drills: Vec::new(),
             })
             .collect()
     }

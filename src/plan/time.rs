@@ -1,9 +1,10 @@
 //! How long a plan may take at most, and in which order it runs: what `imparcial plan` says before anybody waits.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Plan;
-use crate::probe::{EXERCISE, Phase, settled_last};
+use crate::probe::{Phase, settled_last};
 use crate::stack::LIVE_FOR;
 
 /// The longest that the checks of a plan may take, where every one of them waits to its end.
@@ -24,8 +25,9 @@ impl Longest {
 /// When each check runs, from when it would by itself: what hangs on an exercise cannot come before it.
 pub fn phases(mut phases: Vec<Phase>, causes: impl Fn(usize) -> Vec<usize>, order: &[usize]) -> Vec<Phase> {
     for &i in order {
-        if causes(i).into_iter().any(|cause| phases[cause] == Phase::Exercise) {
-            phases[i] = Phase::Exercise;
+        let latest = causes(i).into_iter().map(|cause| phases[cause]).max();
+        if let Some(latest) = latest.filter(|latest| *latest >= Phase::Exercise && *latest > phases[i]) {
+            phases[i] = latest;
         }
     }
     phases
@@ -38,12 +40,12 @@ impl Plan {
         phases(own, |check| self.causes(check), &self.order())
     }
 
-    /// As [`Plan::order`], with the exercises after all looking.
+    /// As [`Plan::order`], with the exercises after all looking, and the drills after those.
     pub fn run_order(&self) -> Vec<usize> {
         let phases = self.phases();
-        let (exercises, looks): (Vec<usize>, Vec<usize>) =
-            self.order().into_iter().partition(|&check| phases[check] == Phase::Exercise);
-        looks.into_iter().chain(exercises).collect()
+        let mut order = self.order();
+        order.sort_by_key(|&check| phases[check].max(Phase::Look));
+        order
     }
 
     /// See [`Longest`].
@@ -53,12 +55,17 @@ impl Plan {
         // What is settled last is watched beside the others, and looked at once more when all looking is over.
         let mut last_look = Duration::ZERO;
         let mut longest = Longest::default();
+        let mut drills = BTreeSet::new();
         for check in self.run_order() {
             let patience = &self.checks[check].spec.eventually;
-            if phases[check] == Phase::Exercise {
+            if phases[check] >= Phase::Exercise {
+                let probe = &self.checks[check].probe;
+                // All objectives of a drill share one.
+                let counted = probe.drill().is_some_and(|drill| !drills.insert(drill.to_owned()));
                 longest.exercises += match self.checks[check].spec.never {
                     Some(watched) => patience.within + watched + patience.attempt_timeout,
-                    None => patience.within.max(EXERCISE),
+                    None if counted => Duration::ZERO,
+                    None => patience.within.max(probe.longest()),
                 };
                 continue;
             }

@@ -11,6 +11,7 @@ pub mod container;
 pub mod dials;
 pub mod dns;
 pub mod dockerfile;
+pub mod drill;
 pub mod enforced;
 pub mod file;
 pub mod greeting;
@@ -30,12 +31,14 @@ pub mod swarm;
 pub mod tcp;
 pub mod visit;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::expect::{Expectation, FactSpec, Facts};
+use crate::fault::Ground;
 use crate::notice::Reason;
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
@@ -74,6 +77,7 @@ pub static PROBES: &[&ProbeKind] = &[
     &cluster::gluster::KIND,
     &cluster::replicate::KIND,
     &cluster::volume::KIND,
+    &drill::KIND,
 ];
 
 pub fn kind(name: &str) -> Option<&'static ProbeKind> {
@@ -94,7 +98,7 @@ pub struct ProbeKind {
 }
 
 /// When a check of this kind may run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Decided by reading the submission: before anything starts.
     Static,
@@ -102,11 +106,15 @@ pub enum Phase {
     Look,
     /// Writes, allocates, restarts or brings up again: alone, after all looking, undone.
     Exercise,
+    /// Breaks something and watches it recover: alone, after all exercises.
+    Drill,
 }
 
 /// The layers that probes look at.
 pub const SERVICES: &str = "services";
 pub const MACHINES: &str = "machines";
+/// And the layer that breaks them on purpose.
+pub const DRILLS: &str = "drills";
 
 /// An exercise may take so long at least: it restarts services, and undoes what it did.
 pub const EXERCISE: Duration = Duration::from_secs(180);
@@ -128,8 +136,23 @@ pub trait Probe: Send + Sync {
         SERVICES
     }
 
-    /// A further layer that it cannot do without: a plan that does not bring that up leaves it out too.
-    fn also(&self) -> Option<&'static str> {
+    /// Further layers that it cannot do without: a plan that does not bring them up leaves it out too.
+    fn also(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Of an exercise or a drill: the longest that it may take.
+    fn longest(&self) -> Duration {
+        EXERCISE
+    }
+
+    /// The drill that it is an objective of.
+    fn drill(&self) -> Option<&str> {
+        None
+    }
+
+    /// Why it cannot be decided in such a place, as far as that is known before anything starts.
+    fn cannot(&self, _ground: Ground) -> Option<Text> {
         None
     }
 
@@ -195,6 +218,10 @@ pub struct Observation {
     pub ports: Vec<u16>,
     /// What it printed while it was looked at.
     pub printed: String,
+    /// What it means where a fact is not as it should be, by the fact: where one sentence for all of them will not do.
+    pub means: BTreeMap<String, Text>,
+    /// Facts that could not be had, each with the reason: what is expected of them is undecided.
+    pub open: BTreeMap<String, (Reason, Text)>,
 }
 
 impl Observation {
@@ -236,6 +263,6 @@ mod tests {
             probe.visits()
         };
         let found: Vec<&str> = PROBES.iter().filter(visits).map(|kind| kind.name).collect();
-        assert_eq!(found, ["http", "dials", "page", "round_trip", "logs_collected"]);
+        assert_eq!(found, ["http", "dials", "page", "round_trip", "logs_collected", "drill"]);
     }
 }

@@ -97,7 +97,8 @@ impl<'a> Visitor<'a> {
             if !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("accept")) {
                 headers.push(("Accept".to_owned(), "text/html,application/json;q=0.9,*/*;q=0.8".to_owned()));
             }
-            let question = Look::Http { method: method.clone(), url: url.to_string(), headers, max_bytes: MAX_BYTES };
+            let question =
+                Look::Http { method: method.clone(), url: url.to_string(), headers, body: None, max_bytes: MAX_BYTES };
             let (status, headers, body) = match look(self.agent, question, left).await? {
                 Sight::Http { status, headers, body, .. } => (status, headers, body),
                 Sight::No { stage, message, .. } => return Ok(Got::Nothing { stage, message }),

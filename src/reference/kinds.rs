@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::drills;
 use crate::expect::Unit;
 use crate::probe::ProbeKind;
 
@@ -28,6 +29,7 @@ pub fn page(kinds: &[&ProbeKind]) -> String {
     for kind in kinds {
         section(&mut out, kind);
     }
+    drills::page(&mut out);
     out
 }
 
@@ -62,7 +64,7 @@ fn unit(unit: Unit) -> &'static str {
 }
 
 /// A row for every parameter, those of maps inside after the map's own name: `follow.links`.
-fn parameters(within: &str, schema: &Value, rows: &mut Vec<[String; 3]>) {
+pub(super) fn parameters(within: &str, schema: &Value, rows: &mut Vec<[String; 3]>) {
     let Some(properties) = schema["properties"].as_object() else { return };
     let required = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
     for (name, parameter) in properties {
@@ -113,6 +115,6 @@ fn is(schema: &Value) -> String {
 }
 
 /// A bar would end the cell.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

@@ -2,6 +2,7 @@
 //!
 //! Both are committed under `scenarios/`, and a test fails where one is not what would be made now.
 
+mod drills;
 mod expect;
 pub mod kinds;
 pub mod schema;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::expect;
+use super::{drills, expect};
 use crate::probe::ProbeKind;
 use crate::scenario::{self, Visibility};
 use crate::submission::policy;
@@ -47,6 +47,7 @@ pub fn schema(kinds: &[&ProbeKind]) -> Value {
             },
             "scale": scale(),
             "manual": {"type": "array", "minItems": 1, "items": criterion(), "description": "what people judge, beside the checks"},
+            "drills": drills::schema(),
             "checks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/check"},
                        "description": "in the order of the report; `needs` and `explained_by` decide the order of running"}
         },

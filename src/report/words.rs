@@ -53,6 +53,7 @@ pub(super) fn reason_id(reason: Option<Reason>) -> &'static str {
         Some(Reason::Ambiguous) => "ambiguous",
         Some(Reason::NotHere) => "not_here",
         Some(Reason::Unproven) => "unproven",
+        Some(Reason::Unsteady) => "unsteady",
         Some(Reason::Host) => "host",
         Some(Reason::Imparcial) => "imparcial",
         Some(Reason::Interrupted) => "interrupted",
@@ -73,6 +74,9 @@ pub(super) fn reason(reason: Option<Reason>, lang: Lang) -> &'static str {
             pick(lang, "it needs what this run does not have", "necesita algo que esta ejecución no tiene")
         }
         Some(Reason::Unproven) => pick(lang, "nothing that is there would prove it", "nada de lo que hay lo probaría"),
+        Some(Reason::Unsteady) => {
+            pick(lang, "what the drill starts from did not hold", "no se dio el estado del que parte el simulacro")
+        }
         Some(Reason::Host) => pick(lang, "the host", "la máquina anfitriona"),
         Some(Reason::Imparcial) => pick(lang, "imparcial itself", "el propio imparcial"),
         Some(Reason::Interrupted) => pick(lang, "the run was interrupted", "la ejecución se interrumpió"),
@@ -106,6 +110,11 @@ pub(super) fn what_to_do(reason: Option<Reason>, lang: Lang) -> &'static str {
         Some(Reason::Unproven) => {
             pick(lang, "look at it by hand, as a visitor would", "mírelo a mano, como lo haría un visitante")
         }
+        Some(Reason::Unsteady) => pick(
+            lang,
+            "see what the drills before it left broken, and grade again with `--only` this one",
+            "vea qué dejaron roto los simulacros anteriores y califique de nuevo con `--only` solo este",
+        ),
         Some(Reason::Host) => pick(
             lang,
             "see that the host is well (disk, memory, engine) and grade again",

@@ -97,6 +97,7 @@ impl CheckDecoder<'_> {
             expect: expect.unwrap_or_else(|| Node::new(node.at.clone(), Yaml::Null)),
             eventually,
             never,
+            credit: None,
             hint,
             visibility,
             details,

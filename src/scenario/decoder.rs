@@ -21,6 +21,7 @@ pub struct Decoder<'a> {
     missing: Vec<&'static str>,
     /// Roles that the parameters name: `plan` checks that they exist.
     roles: Vec<(String, Place)>,
+    all_known: bool,
 }
 
 impl<'a> Decoder<'a> {
@@ -29,7 +30,7 @@ impl<'a> Decoder<'a> {
         if !matches!(node.value, Yaml::Map(_) | Yaml::Null) {
             problems.push(Problem::new(&node.at, format!("expected a map, found {}", node.describe())));
         }
-        Self { node, problems, asked: Vec::new(), missing: Vec::new(), roles: Vec::new() }
+        Self { node, problems, asked: Vec::new(), missing: Vec::new(), roles: Vec::new(), all_known: false }
     }
 
     /// Where the map is.
@@ -40,6 +41,16 @@ impl<'a> Decoder<'a> {
     /// Whether the key is there; does not count as asking for it.
     pub fn has(&self, key: &str) -> bool {
         self.node.get(key).is_some()
+    }
+
+    /// The keys that stand there, each with its place.
+    pub fn keys(&self) -> Vec<(String, Place)> {
+        self.node.entries().iter().map(|(key, at, _)| (key.clone(), at.clone())).collect()
+    }
+
+    /// What is wrong with its keys was said: none of them is reported as unknown.
+    pub fn knows_all(&mut self) {
+        self.all_known = true;
     }
 
     /// The place of the key, or of the map where it is absent.
@@ -297,7 +308,7 @@ impl<'a> Decoder<'a> {
         let free: Vec<&str> = known.iter().copied().filter(|name| self.node.get(name).is_none()).collect();
         let mut meant = Vec::new();
         for (key, at, _) in self.node.entries() {
-            if known.contains(&key.as_str()) {
+            if self.all_known || known.contains(&key.as_str()) {
                 continue;
             }
             let hint = match nearest::nearest(key, free.iter().copied()) {

@@ -6,6 +6,7 @@ mod bases;
 mod check;
 pub mod decoder;
 pub mod diagnostics;
+pub mod drills;
 pub mod expectations;
 pub mod from;
 mod locate;
@@ -31,7 +32,7 @@ pub use decoder::Decoder;
 pub use from::From;
 pub use locate::locate;
 pub use manual::{LevelSpec, ManualSpec, ScaleSpec};
-pub use parts::CONDITIONS;
+pub use parts::{CONDITIONS, text as text_for_people};
 pub use read::{LAYERS, Read, read, read_text};
 pub use serving::{On, Serving, With};
 pub use tree::{Node, Problem, sorted};
@@ -152,6 +153,22 @@ impl Visibility {
     }
 }
 
+/// Points that fall from all, where what is measured is `full`, to none at `none`: in seconds, or a share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreditSpec {
+    pub fact: String,
+    pub full: f64,
+    pub none: f64,
+}
+
+impl CreditSpec {
+    /// Of so many points, those that a measured value earns.
+    pub fn earned(&self, points: Milli, measured: f64) -> Milli {
+        let left = ((self.none - measured) / (self.none - self.full)).clamp(0.0, 1.0);
+        (points as f64 * left).round() as Milli
+    }
+}
+
 /// A check as written; `plan` resolves it.
 #[derive(Clone, Debug)]
 pub struct CheckSpec {
@@ -166,6 +183,8 @@ pub struct CheckSpec {
     pub eventually: Patience,
     /// What is expected must never hold, for so long; `eventually.within` is then how long it may take to be watched at all.
     pub never: Option<Duration>,
+    /// How a part of the points is earned by what misses the objective.
+    pub credit: Option<CreditSpec>,
     pub hint: Option<Text>,
     /// Who sees the check.
     pub visibility: Visibility,

@@ -56,7 +56,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// A text for people: `{en: …, es: …}`, or one text for both.
-pub(super) fn text(d: &mut Decoder<'_>, key: &'static str, required: bool) -> Option<Text> {
+pub fn text(d: &mut Decoder<'_>, key: &'static str, required: bool) -> Option<Text> {
     let node = if required { d.required(key)? } else { d.node(key)? };
     if let Some(text) = node.text() {
         return Some(Text::same(text));

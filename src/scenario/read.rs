@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::check::{self, CheckDecoder};
 use super::decoder::Decoder;
+use super::drills;
 use super::manual;
 use super::parts;
 use super::serving;
@@ -25,7 +26,7 @@ pub struct Read {
 }
 
 /// Layers that can be brought up.
-pub const LAYERS: &[&str] = &["machines", "services"];
+pub const LAYERS: &[&str] = &["machines", "services", "drills"];
 
 /// Reads a scenario's file; `kinds` are the names of the kinds of checks that there are. A file that cannot be read is a problem too.
 pub fn read(path: &Path, kinds: &[&str]) -> Read {
@@ -92,7 +93,8 @@ fn decode(node: &Node, path: &Path, kinds: &[&str], problems: &mut Vec<Problem>)
         .unwrap_or_default();
     let scale = top.map("scale", manual::scale);
     let mut ids = Vec::new();
-    let checks = checks(&mut top, &CheckDecoder { kinds, patience: &patience, longest: budgets.check }, &mut ids);
+    let mut checks = checks(&mut top, &CheckDecoder { kinds, patience: &patience, longest: budgets.check }, &mut ids);
+    checks.extend(drills::drills(&mut top, &patience, &mut ids));
     let manual = manual::criteria(&mut top, &mut ids);
     top.finish();
 
@@ -182,21 +184,35 @@ fn checks(top: &mut Decoder<'_>, decoder: &CheckDecoder<'_>, seen: &mut Vec<(Str
 /// All points must be the scenario's; where some could not be read, nothing can be said of the sum.
 fn add_up(node: &Node, points: Milli, problems: &mut Vec<Problem>) {
     let Some(Yaml::List(checks)) = node.get("checks").map(|checks| &checks.value) else { return };
-    let manual = match node.get("manual").map(|manual| &manual.value) {
-        None | Some(Yaml::Null) => [].as_slice(),
-        Some(Yaml::List(manual)) => manual,
-        Some(_) => return,
+    let Some(manual) = list_of(node, "manual") else { return };
+    let Some(drills) = list_of(node, "drills") else { return };
+    let Some(objectives) = drills.iter().map(|drill| list_of(drill, "objectives")).collect::<Option<Vec<_>>>() else {
+        return;
     };
-    let all = checks.iter().chain(manual);
+    let all = checks.iter().chain(objectives.into_iter().flatten()).chain(manual);
     let each = all.map(|one| one.get("points").and_then(Node::text).and_then(units::milli));
     let Some(sum) = each.sum::<Option<Milli>>() else { return };
     if sum != points {
         let at = node.get("points").map_or(&node.at, |node| &node.at);
         let (points, sum) = (units::show_milli(points), units::show_milli(sum));
-        let what = if manual.is_empty() { "its checks add" } else { "what it asks for adds" };
+        let what = if manual.is_empty() && drills.is_empty() { "its checks add" } else { "what it asks for adds" };
         let problem = Problem::new(at, format!("the scenario has {points} points and {what} up to {sum}"));
-        let change = if manual.is_empty() { "the checks" } else { "the checks and criteria" };
+        let change = match (manual.is_empty(), drills.is_empty()) {
+            (true, true) => "the checks",
+            (false, true) => "the checks and criteria",
+            (true, false) => "the checks and objectives",
+            (false, false) => "the checks, objectives and criteria",
+        };
         problems.push(problem.hint(format!("write `points: {sum}`, or change {change}")));
+    }
+}
+
+/// A list that may be absent; none where something else stands there.
+fn list_of<'a>(node: &'a Node, key: &str) -> Option<&'a [Node]> {
+    match node.get(key).map(|list| &list.value) {
+        None | Some(Yaml::Null) => Some(&[]),
+        Some(Yaml::List(items)) => Some(items),
+        Some(_) => None,
     }
 }
 

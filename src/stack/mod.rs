@@ -4,13 +4,14 @@
 
 pub mod attached;
 pub mod declared;
+pub mod found;
 pub mod machines;
 mod spot;
 pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -21,6 +22,7 @@ use crate::text::Text;
 
 pub use crate::submission::bind::Binding;
 pub use attached::Doubt;
+pub use found::{Found, Unknown};
 pub use spot::Spot;
 
 /// How long a service must have lived since its last start when all looking is over.
@@ -75,8 +77,23 @@ pub struct Stack {
     pub declared: declared::Declaring,
     /// What everything that a look makes is labelled with; the lab itself bears it where there is one.
     pub labels: BTreeMap<String, String>,
+    /// Where what undoes a fault is written down before it is made; none where nothing is to be broken.
+    pub healing: Option<Healing>,
+    /// Machines that are off because of a drill: they are not asked.
+    pub off: RwLock<BTreeSet<String>>,
+    /// What each drill came to, once it was run.
+    pub drills: Mutex<Vec<Arc<crate::drill::Outcome>>>,
     /// Facts that one check found and later ones need (where the page is).
     pub notebook: Mutex<BTreeMap<String, serde_json::Value>>,
+}
+
+/// Where what undoes faults is written down, and for which run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Healing {
+    pub state: PathBuf,
+    pub run: String,
+    /// As records name it: `lab`, `host`, `attached`.
+    pub place: &'static str,
 }
 
 impl Stack {

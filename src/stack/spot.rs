@@ -1,6 +1,7 @@
 //! A machine with an engine, and how to look at it: the lab or the host itself, or a node.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 
 use super::Stack;
 use crate::agent::client::Agents;
@@ -30,8 +31,11 @@ impl Stack {
         if self.swarm {
             return self.tasks().await;
         }
-        let mut all = self.home.engine.project_containers(&self.project).await?;
-        for (number, spot) in self.others.iter().enumerate() {
+        let mut all = Vec::new();
+        if !self.is_off(&self.home) {
+            all = self.home.engine.project_containers(&self.project).await?;
+        }
+        for (number, spot) in self.others.iter().enumerate().filter(|(_, spot)| !self.is_off(spot)) {
             let there = spot.engine.project_containers(&self.project).await?;
             all.extend(there.into_iter().map(|container| Container { spot: number + 1, ..container }));
         }
@@ -40,13 +44,24 @@ impl Stack {
 
     /// The containers of a stack's tasks, each in its place, on whichever node that is.
     async fn tasks(&self) -> Result<Vec<Container>, EngineError> {
-        let spots: Vec<&Spot> = std::iter::once(&self.home).chain(&self.others).collect();
-        let there = spots.iter().map(|spot| spot.engine.stack_containers(&self.project));
+        let spots = std::iter::once(&self.home).chain(&self.others).enumerate().filter(|(_, spot)| !self.is_off(spot));
+        let there =
+            spots.map(|(number, spot)| async move { (number, spot.engine.stack_containers(&self.project).await) });
         let mut all = Vec::new();
-        for (number, containers) in futures_util::future::join_all(there).await.into_iter().enumerate() {
+        for (number, containers) in futures_util::future::join_all(there).await {
             all.extend(containers?.into_iter().map(|container| Container { spot: number, ..container }));
         }
         Ok(crate::docker::container::in_their_places(all))
+    }
+
+    /// The machines that are off because of a drill: nothing of theirs runs, and nobody waits for their answers.
+    pub fn set_off(&self, machines: BTreeSet<String>) {
+        *self.off.write().unwrap_or_else(PoisonError::into_inner) = machines;
+    }
+
+    fn is_off(&self, spot: &Spot) -> bool {
+        let off = self.off.read().unwrap_or_else(PoisonError::into_inner);
+        spot.node.as_ref().is_some_and(|node| off.contains(node))
     }
 
     /// Where a container runs.

@@ -9,14 +9,16 @@ use tokio::time::timeout_at;
 
 use super::{Bounds, Sight, words};
 
-pub(super) async fn look(
-    method: &str,
-    url: &str,
-    headers: &[(String, String)],
-    max_bytes: usize,
-    bounds: Bounds,
-) -> Sight {
-    let request = match request(method, url, headers) {
+/// A request as it is asked for.
+pub(super) struct Ask<'a> {
+    pub(super) method: &'a str,
+    pub(super) url: &'a str,
+    pub(super) headers: &'a [(String, String)],
+    pub(super) body: Option<String>,
+}
+
+pub(super) async fn look(ask: Ask<'_>, max_bytes: usize, bounds: Bounds) -> Sight {
+    let request = match request(ask) {
         Ok(request) => request,
         Err(message) => return Sight::Unable { message },
     };
@@ -51,7 +53,7 @@ pub(super) async fn look(
     Sight::Http { status, headers, body, truncated, elapsed_ms: bounds.elapsed_ms() }
 }
 
-fn request(method: &str, url: &str, headers: &[(String, String)]) -> Result<reqwest::RequestBuilder, String> {
+fn request(Ask { method, url, headers, body }: Ask<'_>) -> Result<reqwest::RequestBuilder, String> {
     let client = Client::builder()
         .no_proxy()
         .redirect(redirect::Policy::none())
@@ -70,7 +72,10 @@ fn request(method: &str, url: &str, headers: &[(String, String)]) -> Result<reqw
         let value = HeaderValue::from_str(value).map_err(|_| format!("the value of header `{name}` is not valid"))?;
         request = request.header(header, value);
     }
-    Ok(request)
+    Ok(match body {
+        Some(body) => request.body(body),
+        None => request,
+    })
 }
 
 /// The innermost reason, in the words that people know.
@@ -126,7 +131,7 @@ mod tests {
 
     async fn get(url: &str, max_bytes: usize, timeout: Duration) -> Sight {
         let headers = vec![("X-Probe".to_owned(), "1".to_owned())];
-        look(Look::Http { method: "GET".into(), url: url.into(), headers, max_bytes }, timeout).await
+        look(Look::Http { method: "GET".into(), url: url.into(), headers, body: None, max_bytes }, timeout).await
     }
 
     const SECOND: Duration = Duration::from_secs(1);

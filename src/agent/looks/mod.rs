@@ -21,7 +21,9 @@ pub async fn look(look: Look, timeout: Duration) -> Sight {
     let bounds = Bounds { start: Instant::now(), timeout };
     match look {
         Look::Ping => Sight::Pong,
-        Look::Http { method, url, headers, max_bytes } => http::look(&method, &url, &headers, max_bytes, bounds).await,
+        Look::Http { method, url, headers, body, max_bytes } => {
+            http::look(http::Ask { method: &method, url: &url, headers: &headers, body }, max_bytes, bounds).await
+        }
         Look::Tcp { host, port, greet_ms } => tcp::look(&host, port, Duration::from_millis(greet_ms), bounds).await,
         Look::Dns { name } => dns::look(&name, bounds).await,
         Look::Mysql { host, port, login, statements, stop_at_error, max_rows } => {

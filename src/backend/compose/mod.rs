@@ -270,6 +270,9 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         machines: Default::default(),
         declared: crate::stack::declared::Declaring::default(),
         labels: site.hosting.as_ref().map(|h| h.labels.clone()).unwrap_or_default(),
+        healing: None,
+        off: std::sync::RwLock::default(),
+        drills: Mutex::default(),
         notebook: Mutex::default(),
     }
 }

@@ -100,8 +100,8 @@ impl Probe for OnVolume {
         Phase::Exercise
     }
 
-    fn also(&self) -> Option<&'static str> {
-        Some(MACHINES)
+    fn also(&self) -> Vec<&'static str> {
+        vec![MACHINES]
     }
 
     fn roles(&self) -> Vec<String> {

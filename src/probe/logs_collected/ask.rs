@@ -138,7 +138,7 @@ async fn http(stack: &Stack, container: &Container, port: u16, path: &str, left:
     let mut last = nothing(container, "it has no address");
     for host in container.addresses.values().map(String::as_str).take(1).chain(["127.0.0.1"]) {
         let url = format!("http://{host}:{port}/{}", path.trim_start_matches('/'));
-        let question = Look::Http { method: "GET".to_owned(), url, headers: Vec::new(), max_bytes: MOST };
+        let question = Look::Http { method: "GET".to_owned(), url, headers: Vec::new(), body: None, max_bytes: MOST };
         match look(&agent, question, left).await? {
             Sight::Http { headers, body, .. } => {
                 let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));

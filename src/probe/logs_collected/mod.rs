@@ -204,7 +204,8 @@ impl LogsCollected {
         let and = if path.contains('?') { '&' } else { '?' };
         for door in doors(stack, role, &containers) {
             let url = format!("http://{}:{}/{path}{and}from={}", door.address(stack), door.host, self.nonce);
-            let question = Look::Http { method: "GET".to_owned(), url, headers: Vec::new(), max_bytes: 1 << 16 };
+            let question =
+                Look::Http { method: "GET".to_owned(), url, headers: Vec::new(), body: None, max_bytes: 1 << 16 };
             match look(&agent, question, until.saturating_duration_since(Instant::now())).await? {
                 Sight::Http { .. } => return Ok(Ok(())),
                 Sight::No { message, .. } => {

@@ -105,7 +105,8 @@ async fn one(agent: &Agent, address: &str, port: u16, until: Instant) -> Result<
     let url = format!("http://{address}:{port}/");
     loop {
         let round = Instant::now();
-        let ask = Look::Http { method: "GET".to_owned(), url: url.clone(), headers: Vec::new(), max_bytes: 4096 };
+        let ask =
+            Look::Http { method: "GET".to_owned(), url: url.clone(), headers: Vec::new(), body: None, max_bytes: 4096 };
         let said = match look(agent, ask, LOOK).await? {
             Sight::Http { status, .. } if status < 500 => return Ok(None),
             Sight::Http { status, .. } => format!("HTTP {status}"),

@@ -1,0 +1,129 @@
+//! The ledger: numbered writes, one after the other, and what became of each; read back, what was acknowledged must be there.
+//! Kept apart as Jepsen's set checker does: acknowledged, failed, and those of which nobody knows.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::world::{There, World, Written};
+use crate::drill::Ledger;
+
+/// How long the write that is under way may still take when the ledger is closed.
+const LAST: Duration = Duration::from_secs(10);
+/// Of lost ones, how many are named.
+const NAMED: usize = 100;
+
+/// One write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) number: u64,
+    /// When it was known what became of it: milliseconds since the drill began.
+    pub(super) at_ms: u64,
+    pub(super) written: Written,
+}
+
+/// A ledger that is being written.
+pub(super) struct Book {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    told: watch::Receiver<u64>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Book {
+    pub(super) fn start<W: World + 'static>(world: Arc<W>, began: Instant, every: Duration) -> Self {
+        let entries = Arc::new(Mutex::new(Vec::new()));
+        let (tell, told) = watch::channel(0_u64);
+        let (stop, kept) = (CancellationToken::new(), entries.clone());
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let mut next = Instant::now();
+            for number in 1_u64.. {
+                tokio::select! {
+                    () = sleep_until(next) => {}
+                    () = stopped.cancelled() => break,
+                }
+                next = Instant::now() + every;
+                let written = world.write(number).await;
+                let at_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(Entry { number, at_ms, written });
+                tell.send_modify(|count| *count += u64::from(written == Written::Acknowledged));
+            }
+        });
+        Self { entries, told, stop, task }
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        *self.told.borrow()
+    }
+
+    /// Waits until so many were acknowledged, or time is over.
+    pub(super) async fn until_acknowledged(&self, count: u64, deadline: Instant) {
+        let mut told = self.told.clone();
+        tokio::select! {
+            _ = told.wait_for(|acknowledged| *acknowledged >= count) => {}
+            () = sleep_until(deadline) => {}
+        }
+    }
+
+    /// No more writes; one that is under way and is not heard of any more is unknown.
+    pub(super) async fn end(self) -> Vec<Entry> {
+        let Self { entries, stop, mut task, .. } = self;
+        stop.cancel();
+        if tokio::time::timeout(LAST, &mut task).await.is_err() {
+            task.abort();
+        }
+        let mut all = entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.sort_by_key(|entry| entry.number);
+        all
+    }
+}
+
+/// What the ledger comes to; `fault_ms` is when the injection began.
+pub(super) fn sum(entries: &[Entry], there: &There, fault_ms: u64) -> Ledger {
+    let of = |written: Written| entries.iter().filter(move |entry| entry.written == written);
+    let is_there = |entry: &&Entry| there.numbers.contains(&entry.number);
+    let lost: Vec<&Entry> = of(Written::Acknowledged).filter(|entry| !is_there(entry)).collect();
+    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    Ledger {
+        acknowledged: of(Written::Acknowledged).count() as u64,
+        failed: of(Written::Failed).count() as u64,
+        unknown: of(Written::Unknown).count() as u64,
+        lost_count: lost.len() as u64,
+        oldest_lost_ms: lost.first().map(|entry| signed(fault_ms) - signed(entry.at_ms)),
+        lost: lost.iter().take(NAMED).map(|entry| entry.number).collect(),
+        failed_but_there: of(Written::Failed).filter(is_there).count() as u64,
+        unknown_and_there: of(Written::Unknown).filter(is_there).count() as u64,
+        read_at: there.at.clone(),
+        ..Ledger::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_acknowledged_can_be_lost() {
+        let entry = |number, at_ms, written| Entry { number, at_ms, written };
+        let entries = [
+            entry(1, 100, Written::Acknowledged),
+            entry(2, 200, Written::Acknowledged),
+            entry(3, 300, Written::Unknown),
+            entry(4, 400, Written::Failed),
+            entry(5, 500, Written::Acknowledged),
+            entry(6, 600, Written::Unknown),
+        ];
+        let there = There { numbers: BTreeSet::from([1, 3, 4]), at: "worker2".into() };
+        let sum = sum(&entries, &there, 350);
+        assert_eq!((sum.acknowledged, sum.failed, sum.unknown), (3, 1, 2));
+        assert_eq!((sum.lost.as_slice(), sum.lost_count, sum.oldest_lost_ms), (&[2, 5][..], 2, Some(150)));
+        assert_eq!((sum.failed_but_there, sum.unknown_and_there, sum.read_at.as_str()), (1, 1, "worker2"));
+    }
+}

@@ -1,0 +1,376 @@
+//! The course of a drill: steady state, sampler, ledger, inject, hold, heal or not, recovered, held, ledger read back. On one
+//! page, and on a world that may be a script.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::book::{Book, Entry};
+use super::sampler::Sampler;
+use super::world::{Ready, World};
+use crate::drill::measure::{Marks, is_back, measure};
+use crate::drill::{Cost, Event, Ledger, Measured, Sample, What};
+use crate::notice::Reason;
+use crate::probe::ProbeError;
+use crate::text::Text;
+
+/// How a drill goes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Course {
+    pub(super) every: Duration,
+    /// Of one look.
+    pub(super) timeout: Duration,
+    /// How long the steady state may take to hold.
+    pub(super) steady_within: Duration,
+    /// How long the fault is active before it is undone.
+    pub(super) hold: Duration,
+    /// It is undone only when all is measured: recovery is to come without that.
+    pub(super) unaided: bool,
+    /// Recovery is counted from the end of the healing, not of the injection.
+    pub(super) since_heal: bool,
+    pub(super) within: Duration,
+    /// So many passing samples in a row are a recovery.
+    pub(super) stable: usize,
+    /// How long it is watched after that.
+    pub(super) held: Duration,
+    /// Between two writes of the ledger; none where there is no ledger.
+    pub(super) ledger_every: Option<Duration>,
+}
+
+/// Before it is believed that nothing failed.
+const LEAST_WATCH: Duration = Duration::from_secs(3);
+/// For what a service does while nobody looks.
+const IDLE: Duration = Duration::from_millis(800);
+/// Of a service's quota, what the looks may use.
+const SHARE: f64 = 0.2;
+/// Looks from which a cost is worked out.
+const PRICED: usize = 6;
+/// Writes that are acknowledged before anything is broken.
+const FIRST_WRITES: u64 = 5;
+/// After it was helped, it has so long to be as before.
+const AIDED: Duration = Duration::from_secs(60);
+/// So many deaths of containers after the injection are a restart loop.
+const LOOP: usize = 6;
+/// How often is asked whether anything will bring it back.
+const ASK: Duration = Duration::from_secs(1);
+/// To read a ledger back, its store has to be up.
+const READ: Duration = Duration::from_secs(45);
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Went {
+    pub(super) samples: Vec<Sample>,
+    pub(super) events: Vec<Event>,
+    pub(super) every_ms: u64,
+    pub(super) cost: Option<Cost>,
+    pub(super) measured: Option<Measured>,
+    /// How it was written and read, or why not.
+    pub(super) ledger: Option<Result<Ledger, ProbeError>>,
+    /// It began from nothing steady, and was not made.
+    pub(super) unsteady: Option<Text>,
+    /// There was nobody to hit.
+    pub(super) nobody: Option<Text>,
+    /// It could not be made, or not to its end.
+    pub(super) unable: Option<ProbeError>,
+    pub(super) healed: bool,
+    /// What was done because it did not come back.
+    pub(super) aided: Option<Text>,
+    /// Why it was not waited for any longer.
+    pub(super) gave_up: Option<Text>,
+    pub(super) notes: Vec<Text>,
+}
+
+/// One drill under way.
+struct Drill<'a, W> {
+    world: Arc<W>,
+    course: &'a Course,
+    began: Instant,
+    went: Went,
+    marks: Option<Marks>,
+}
+
+/// Makes the drill. Whatever happens in it, what was broken is healed before this returns; a stop ends all waiting.
+pub(super) async fn run<W: World + 'static>(world: Arc<W>, course: &Course, stop: &CancellationToken) -> Went {
+    let began = Instant::now();
+    let mut drill = Drill { world: world.clone(), course, began, went: Went::default(), marks: None };
+    let ended = tokio::select! {
+        ended = drill.go() => ended,
+        () = stop.cancelled() => Err(ProbeError::new(
+            Reason::Interrupted,
+            "the run was interrupted in the middle of a drill",
+            "la ejecución se interrumpió en medio de un simulacro",
+        )),
+    };
+    if let Err(error) = ended {
+        drill.went.unable.get_or_insert(error);
+    }
+    if drill.marks.is_some() && !drill.went.healed {
+        drill.heal().await;
+    }
+    drill.hear();
+    drill.went
+}
+
+impl<W: World + 'static> Drill<'_, W> {
+    fn ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn note(&mut self, what: What, said: Text) -> u64 {
+        let at_ms = self.ms();
+        self.went.events.push(Event { at_ms, what, said });
+        at_ms
+    }
+
+    /// Takes over what the engines told.
+    fn hear(&mut self) {
+        let began = self.began;
+        let heard = self.world.heard().into_iter().map(|(at, what, said)| {
+            let at = at.saturating_duration_since(began).as_millis();
+            Event { at_ms: u64::try_from(at).unwrap_or(u64::MAX), what, said }
+        });
+        self.went.events.extend(heard);
+        self.went.events.sort_by_key(|event| event.at_ms);
+    }
+
+    async fn go(&mut self) -> Result<(), ProbeError> {
+        let course = self.course;
+        let before = self.world.used().await;
+        if before.is_some() {
+            sleep(IDLE).await;
+        }
+        let idle = self.world.used().await;
+        let sampler = Sampler::start(self.world.clone(), self.began, course.every, course.timeout);
+        let sampled = Instant::now();
+        let steady = self.steady(&sampler).await;
+        self.went.every_ms = sampler.every_ms();
+        if !steady {
+            self.went.samples = sampler.samples();
+            return self.not_steady(&sampler);
+        }
+        self.note(What::Steady, Text::default());
+        if let (Some(before), Some(idle), Some(now)) = (before, idle, self.world.used().await) {
+            let looks = sampler.samples().len().max(1) as u32;
+            let at_rest = idle.cpu.saturating_sub(before.cpu).as_secs_f64() / IDLE.as_secs_f64();
+            let busy = now.cpu.saturating_sub(idle.cpu).as_secs_f64() - at_rest * sampled.elapsed().as_secs_f64();
+            let (cost, every) = price(busy / f64::from(looks), now.quota, course.every);
+            sampler.widen(every);
+            self.went.cost = Some(cost);
+        }
+        self.went.every_ms = sampler.every_ms();
+
+        if let Ready::Nobody(why) = self.world.prepare().await? {
+            self.went.samples = sampler.samples();
+            self.went.nobody = Some(why);
+            return Ok(());
+        }
+        let book = match course.ledger_every {
+            Some(every) => match self.world.open_ledger().await {
+                Ok(()) => Some(Book::start(self.world.clone(), self.began, every)),
+                Err(error) => {
+                    self.went.ledger = Some(Err(error));
+                    None
+                }
+            },
+            None => None,
+        };
+        if let Some(book) = &book {
+            book.until_acknowledged(FIRST_WRITES, Instant::now() + course.steady_within).await;
+        }
+        let broke = self.broken(&sampler, book.as_ref()).await;
+        self.went.samples = sampler.samples();
+        self.went.every_ms = sampler.every_ms();
+        if let Some(marks) = self.marks {
+            self.went.measured = Some(measure(&self.went.samples, marks, course.stable, self.went.every_ms));
+        }
+        if let Some(book) = book {
+            let entries = book.end().await;
+            self.read_back(&entries).await;
+        }
+        broke?;
+        // Recovery without a hand is measured by now: what is still broken is put back.
+        if !self.went.healed {
+            self.heal().await;
+        }
+        self.as_before(&sampler).await;
+        self.went.notes.extend(self.world.close_ledger().await);
+        Ok(())
+    }
+
+    async fn steady(&self, sampler: &Sampler) -> bool {
+        let stable = self.course.stable.max(PRICED.min(self.course.stable + 3));
+        let until = Instant::now() + self.course.steady_within;
+        let row = |samples: &[Sample]| samples.iter().rev().take_while(|s| s.ok).count() >= stable;
+        sampler.until(until, row).await
+    }
+
+    fn not_steady(&mut self, sampler: &Sampler) -> Result<(), ProbeError> {
+        let samples = &self.went.samples;
+        let (unable, why) = sampler.unable();
+        if let Some(why) = why.filter(|_| samples.is_empty() || unable as usize > samples.len()) {
+            return Err(why);
+        }
+        let said = samples.iter().rev().find(|s| !s.ok).map(|s| s.said.clone()).unwrap_or_default();
+        let s = self.course.steady_within.as_secs();
+        self.went.unsteady = Some(Text::new(
+            format!("what the drill starts from did not hold within {s} s, so nothing was broken: {said}"),
+            format!("el estado del que parte el simulacro no se dio en {s} s, así que no se rompió nada: {said}"),
+        ));
+        Ok(())
+    }
+
+    /// From the injection to the end of what is watched.
+    async fn broken(&mut self, sampler: &Sampler, book: Option<&Book>) -> Result<(), ProbeError> {
+        let course = self.course;
+        let inject_ms = self.note(What::Inject, Text::default());
+        // From here on there may be something to heal.
+        self.marks = Some(Marks { inject_ms, injected_ms: inject_ms, healed_ms: None, since_ms: inject_ms });
+        let notes = self.world.inject().await?;
+        self.went.notes.extend(notes);
+        let injected_ms = self.note(What::Injected, Text::default());
+        let mut marks = Marks { inject_ms, injected_ms, healed_ms: None, since_ms: injected_ms };
+        self.marks = Some(marks);
+        let injected = Instant::now();
+        sleep(course.hold).await;
+        if !course.unaided && self.world.undoes() {
+            marks.healed_ms = Some(self.heal().await);
+            if course.since_heal {
+                marks.since_ms = self.ms();
+            }
+            self.marks = Some(marks);
+        }
+        let since = if course.since_heal { Instant::now() } else { injected };
+        let back = self.recovered(sampler, marks, since + course.within).await;
+        if back {
+            self.note(What::Recovered, Text::default());
+            let watched = (since + LEAST_WATCH.min(course.within)).max(Instant::now() + course.held);
+            // It may fall and come back again: that is seen in what was sampled.
+            sampler.until(watched, |_| false).await;
+            if let Some(book) = book {
+                // The last writes are those that a recovery has to prove itself by.
+                book.until_acknowledged(book.acknowledged() + 1, Instant::now() + course.timeout).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until it is back. What nothing will bring back is not waited for.
+    async fn recovered(&mut self, sampler: &Sampler, marks: Marks, deadline: Instant) -> bool {
+        let stable = self.course.stable;
+        let least = self.began + Duration::from_millis(marks.injected_ms) + LEAST_WATCH.min(self.course.within);
+        loop {
+            let step = (Instant::now() + ASK).min(deadline);
+            let back = sampler
+                .until(step, |samples| {
+                    let failed = samples.iter().any(|s| !s.ok && s.end_ms() >= marks.inject_ms);
+                    is_back(samples, marks, stable) && (failed || Instant::now() >= least)
+                })
+                .await;
+            self.hear();
+            if back || Instant::now() >= deadline {
+                return back;
+            }
+            let deaths = |e: &&Event| e.what == What::Died && e.at_ms > marks.injected_ms;
+            let why = match self.went.events.iter().filter(deaths).count() {
+                deaths if deaths >= LOOP => Some(Text::new(
+                    format!("its containers died {deaths} times meanwhile: a restart loop"),
+                    format!("sus contenedores murieron {deaths} veces mientras tanto: un bucle de reinicios"),
+                )),
+                _ => self.world.hopeless().await,
+            };
+            if why.is_some() {
+                self.went.gave_up = why;
+                return false;
+            }
+        }
+    }
+
+    /// Undoes the fault; when it was begun. Where that fails it is tried once more at the end, and by others after us.
+    async fn heal(&mut self) -> u64 {
+        if !self.world.undoes() {
+            self.went.healed = true;
+            return self.ms();
+        }
+        let began = self.note(What::Heal, Text::default());
+        match self.world.heal().await {
+            Ok(()) => {
+                self.went.healed = true;
+                self.note(What::Healed, Text::default());
+            }
+            Err(error) => {
+                self.went.notes.push(error.text.clone());
+                self.went.unable.get_or_insert(error);
+            }
+        }
+        began
+    }
+
+    async fn read_back(&mut self, entries: &[Entry]) {
+        let until = Instant::now() + READ;
+        let mut helped = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_some());
+        let there = loop {
+            match self.world.read().await {
+                Ok(there) => break Ok(there),
+                Err(error) if Instant::now() >= until => break Err(error),
+                // What did not come back cannot be read: it is helped first, since rows may be there all the same.
+                Err(_) if !helped => {
+                    helped = true;
+                    if !self.went.healed {
+                        self.heal().await;
+                    }
+                    self.aid().await;
+                }
+                Err(_) => sleep(ASK).await,
+            }
+        };
+        self.note(What::Read, Text::default());
+        let fault = self.marks.map_or(0, |marks| marks.inject_ms);
+        self.went.ledger = Some(there.map(|there| super::book::sum(entries, &there, fault)));
+    }
+
+    async fn aid(&mut self) {
+        match self.world.aid().await {
+            Ok(said) => {
+                self.note(What::Aided, said.clone().unwrap_or_default());
+                self.went.aided = said.or(self.went.aided.take());
+            }
+            Err(error) => self.went.notes.push(error.text),
+        }
+    }
+
+    /// For whatever comes next, it should be as it was before.
+    async fn as_before(&mut self, sampler: &Sampler) {
+        let stable = self.course.stable;
+        let from = self.ms();
+        let up = move |samples: &[Sample]| {
+            samples.iter().rev().take_while(|s| s.ok && s.at_ms + 1 >= from).count() >= stable
+        };
+        let soon = Instant::now() + self.course.timeout.max(Duration::from_secs(3));
+        let gone = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_none());
+        if !gone && sampler.until(soon, up).await {
+            return;
+        }
+        self.aid().await;
+        if !sampler.until(Instant::now() + AIDED, up).await {
+            self.went.notes.push(Text::new(
+                "it was not as before when the drill was over, though it was helped",
+                "al acabar el simulacro no estaba como antes, aunque se le ayudó",
+            ));
+        }
+    }
+}
+
+/// What one look costs, and the interval at which all of them together use no more than their share.
+fn price(cpu_s: f64, quota: Option<f64>, every: Duration) -> (Cost, Duration) {
+    let cpu_s = cpu_s.max(0.0);
+    let cpus = quota.filter(|cpus| *cpus > 0.0);
+    let least = Duration::from_secs_f64((cpu_s / (SHARE * cpus.unwrap_or(1.0))).min(60.0));
+    let every = every.max(least);
+    let share = cpu_s / every.as_secs_f64() / cpus.unwrap_or(1.0);
+    (Cost { cpu_ms: cpu_s * 1000.0, share, quota_cpus: cpus.unwrap_or(0.0) }, every)
+}
+
+#[cfg(test)]
+mod tests;

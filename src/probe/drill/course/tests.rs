@@ -1,0 +1,267 @@
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::super::world::{Seen, There, Used, Written};
+use super::*;
+
+/// A service on a script: it is down for `down` after an injection, loses what was written in the last `loses` before it, and
+/// costs `cost` of processor time a look.
+struct Script {
+    began: Instant,
+    injected: Mutex<Option<Instant>>,
+    healed: AtomicUsize,
+    down: Duration,
+    /// Down until it is healed or helped, however long that takes.
+    until_helped: bool,
+    helped: AtomicBool,
+    undoes: bool,
+    answers: bool,
+    fails_to_inject: bool,
+    loses: Duration,
+    cost: Duration,
+    quota: f64,
+    looks: AtomicUsize,
+    written: Mutex<Vec<(u64, Instant)>>,
+    order: Mutex<Vec<&'static str>>,
+}
+
+impl Script {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            injected: Mutex::default(),
+            healed: AtomicUsize::new(0),
+            down: Duration::from_secs(12),
+            until_helped: false,
+            helped: AtomicBool::new(false),
+            undoes: false,
+            answers: true,
+            fails_to_inject: false,
+            loses: Duration::ZERO,
+            cost: Duration::from_millis(1),
+            quota: 1.0,
+            looks: AtomicUsize::new(0),
+            written: Mutex::default(),
+            order: Mutex::default(),
+        }
+    }
+
+    fn did(&self, what: &'static str) {
+        self.order.lock().unwrap().push(what);
+    }
+
+    fn up(&self) -> bool {
+        let injected = *self.injected.lock().unwrap();
+        let Some(injected) = injected else { return self.answers };
+        let over = injected.elapsed() >= self.down;
+        let helped = self.helped.load(Ordering::Relaxed) || self.healed.load(Ordering::Relaxed) > 0;
+        if self.until_helped { helped } else { over }
+    }
+}
+
+#[async_trait]
+impl World for Script {
+    async fn look(&self, _: Duration) -> Result<Seen, ProbeError> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        let ok = self.up();
+        Ok(Seen { ok, said: if ok { String::new() } else { "connection refused".to_owned() } })
+    }
+
+    async fn used(&self) -> Option<Used> {
+        let looks = u32::try_from(self.looks.load(Ordering::Relaxed)).unwrap();
+        Some(Used { cpu: self.cost * looks, quota: Some(self.quota) })
+    }
+
+    async fn prepare(&self) -> Result<Ready, ProbeError> {
+        self.did("prepare");
+        Ok(Ready::Aimed)
+    }
+
+    async fn inject(&self) -> Result<Vec<Text>, ProbeError> {
+        self.did("inject");
+        *self.injected.lock().unwrap() = Some(Instant::now());
+        if self.fails_to_inject {
+            return Err(ProbeError::ours("no kill", "sin kill"));
+        }
+        Ok(Vec::new())
+    }
+
+    fn undoes(&self) -> bool {
+        self.undoes
+    }
+
+    async fn heal(&self) -> Result<(), ProbeError> {
+        self.did("heal");
+        self.healed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn aid(&self) -> Result<Option<Text>, ProbeError> {
+        self.did("aid");
+        self.helped.store(true, Ordering::Relaxed);
+        Ok(Some(Text::same("started by hand")))
+    }
+
+    async fn hopeless(&self) -> Option<Text> {
+        (self.until_helped && !self.undoes).then(|| Text::same("it exited, and nothing starts it again"))
+    }
+
+    fn heard(&self) -> Vec<(Instant, What, Text)> {
+        Vec::new()
+    }
+
+    async fn open_ledger(&self) -> Result<(), ProbeError> {
+        self.did("open");
+        Ok(())
+    }
+
+    async fn write(&self, number: u64) -> Written {
+        if !self.up() {
+            return Written::Failed;
+        }
+        self.written.lock().unwrap().push((number, Instant::now()));
+        Written::Acknowledged
+    }
+
+    async fn read(&self) -> Result<There, ProbeError> {
+        if !self.up() {
+            return Err(ProbeError::ours("down", "caído"));
+        }
+        self.did("read");
+        let injected = self.injected.lock().unwrap().unwrap_or(self.began);
+        let lost = |at: &Instant| *at <= injected && injected.duration_since(*at) < self.loses;
+        let written = self.written.lock().unwrap();
+        let numbers = written.iter().filter(|(_, at)| !lost(at)).map(|(number, _)| *number);
+        Ok(There { numbers: numbers.collect::<BTreeSet<u64>>(), at: "here".into() })
+    }
+
+    async fn close_ledger(&self) -> Option<Text> {
+        self.did("close");
+        None
+    }
+}
+
+fn course() -> Course {
+    Course {
+        every: Duration::from_millis(500),
+        timeout: Duration::from_secs(5),
+        steady_within: Duration::from_secs(20),
+        hold: Duration::ZERO,
+        unaided: false,
+        since_heal: false,
+        within: Duration::from_secs(60),
+        stable: 3,
+        held: Duration::from_secs(5),
+        ledger_every: Some(Duration::from_millis(250)),
+    }
+}
+
+async fn go(script: Script, course: &Course) -> (Went, Vec<&'static str>) {
+    let world = Arc::new(script);
+    let went = run(world.clone(), course, &CancellationToken::new()).await;
+    let order = world.order.lock().unwrap().clone();
+    (went, order)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_measured_and_the_ledger_read_back() {
+    let (went, order) = go(Script::new(), &course()).await;
+    let measured = went.measured.unwrap();
+    let recovery = measured.recovery_time_ms.unwrap();
+    assert!((12_000..=12_500).contains(&recovery), "{recovery}");
+    assert_eq!(measured.resolution_ms, 500);
+    assert!(measured.held_ms >= 4_500 && !measured.fell_again);
+    let ledger = went.ledger.unwrap().unwrap();
+    assert!(ledger.acknowledged > 20 && ledger.failed > 20 && ledger.lost_count == 0, "{ledger:?}");
+    assert_eq!(order, ["prepare", "open", "inject", "read", "close"]);
+    assert!(went.unable.is_none() && went.aided.is_none() && went.healed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledged_writes_that_are_gone_are_lost_with_their_age() {
+    let script = Script { loses: Duration::from_millis(700), ..Script::new() };
+    let ledger = go(script, &course()).await.0.ledger.unwrap().unwrap();
+    assert_eq!(ledger.lost_count, 3, "{ledger:?}");
+    assert!((400..=700).contains(&ledger.oldest_lost_ms.unwrap()), "{ledger:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_back_is_given_up_helped_and_read_all_the_same() {
+    let began = Instant::now();
+    let (went, order) = go(Script { until_helped: true, ..Script::new() }, &course()).await;
+    let measured = went.measured.unwrap();
+    assert_eq!(measured.recovery_time_ms, None);
+    assert_eq!(went.gave_up.unwrap().en, "it exited, and nothing starts it again");
+    assert_eq!(went.ledger.unwrap().unwrap().lost_count, 0);
+    assert_eq!(order, ["prepare", "open", "inject", "aid", "read", "aid", "close"]);
+    assert!(began.elapsed() < Duration::from_secs(20), "nothing waits for what nothing brings back: {began:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_undone_is_held_and_healed_and_unaided_only_at_the_end() {
+    let undone = Script { until_helped: true, undoes: true, ..Script::new() };
+    let ten = Course { hold: Duration::from_secs(10), ..course() };
+    let (went, order) = go(undone, &ten).await;
+    let recovery = went.measured.unwrap().recovery_time_ms.unwrap();
+    assert!((10_000..=10_500).contains(&recovery), "{recovery}");
+    assert_eq!(order, ["prepare", "open", "inject", "heal", "read", "close"]);
+    let alone = Course { unaided: true, ..course() };
+    let (went, order) = go(Script { undoes: true, ..Script::new() }, &alone).await;
+    assert!(went.measured.unwrap().recovery_time_ms.is_some());
+    assert_eq!(order, ["prepare", "open", "inject", "read", "heal", "close"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_broken_where_nothing_is_steady() {
+    let (went, order) = go(Script { answers: false, ..Script::new() }, &course()).await;
+    assert!(went.unsteady.unwrap().en.ends_with("connection refused"));
+    assert_eq!(order, [""; 0]);
+    assert!(went.measured.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_fails_half_way_or_is_stopped_is_healed() {
+    let (went, order) = go(Script { fails_to_inject: true, undoes: true, ..Script::new() }, &course()).await;
+    assert!(went.unable.is_some() && went.healed);
+    assert!(order.contains(&"heal"), "{order:?}");
+    let world = Arc::new(Script { undoes: true, ..Script::new() });
+    let stop = CancellationToken::new();
+    let held = Course { hold: Duration::from_secs(30), ..course() };
+    let soon = async {
+        sleep(Duration::from_secs(10)).await;
+        stop.cancel();
+    };
+    let (went, ()) = tokio::join!(run(world.clone(), &held, &stop), soon);
+    assert_eq!(went.unable.unwrap().reason, Reason::Interrupted);
+    assert_eq!(world.order.lock().unwrap().last(), Some(&"heal"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_that_cost_too_much_are_made_less_often() {
+    let (went, _) = go(Script { cost: Duration::from_millis(20), quota: 0.1, ..Script::new() }, &course()).await;
+    let cost = went.cost.unwrap();
+    assert!((cost.cpu_ms - 20.0).abs() < 1.0, "{cost:?}");
+    assert_eq!(went.every_ms, 1000, "20 ms of a tenth of a cpu at a fifth of it");
+    assert!(cost.share <= 0.2 + 1e-3, "{cost:?}");
+}
+
+/// The figure that is asked for: on a clock that is not waited for, a drill is made of its own work alone.
+#[test]
+fn ten_minutes_take_no_time() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let wall = std::time::SystemTime::now();
+    let virtually = runtime.block_on(async {
+        let began = Instant::now();
+        let script = Script { down: Duration::from_secs(590), ..Script::new() };
+        let long = Course { within: Duration::from_secs(600), ledger_every: None, ..course() };
+        let went = go(script, &long).await.0;
+        assert!(went.measured.unwrap().recovery_time_ms.is_some_and(|ms| (590_000..590_600).contains(&ms)));
+        began.elapsed()
+    });
+    assert!(virtually >= Duration::from_secs(595), "{virtually:?}");
+    let took = wall.elapsed().unwrap();
+    assert!(took < Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 }), "{took:?}");
+}

@@ -1,0 +1,234 @@
+//! From how a drill went to its record, and to the facts that objectives are judged by. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::course::Went;
+use super::spec::Spec;
+use crate::drill::{DrillRecord, Measured, Outcome};
+use crate::expect::Facts;
+use crate::notice::Reason;
+use crate::probe::ProbeError;
+use crate::text::Text;
+
+/// What only the world that it was made in knows.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) hit: Vec<String>,
+    pub(super) seed: Option<u64>,
+    pub(super) watched: String,
+    pub(super) ledger: Option<(&'static str, String)>,
+    pub(super) written_at: String,
+    /// Roles to be spared that were not: their names, with what became of them.
+    pub(super) harmed: Option<Result<Vec<Text>, ProbeError>>,
+    /// What ran on the machine that was hit runs elsewhere now.
+    pub(super) moved: Option<bool>,
+    /// Of the volume, when it was waited for.
+    pub(super) volume: Option<Result<Facts, ProbeError>>,
+}
+
+/// The outcome of a drill that took so long.
+pub(super) fn outcome(spec: &Spec, went: Went, known: Known, elapsed_ms: u64) -> Outcome {
+    let mut facts = Facts::new();
+    let mut open: BTreeMap<String, (Reason, Text)> = BTreeMap::new();
+    let mut means: BTreeMap<String, Text> = BTreeMap::new();
+    let unable = went.unable.as_ref().map(|error| (error.reason, error.text.clone()));
+    let unable = unable.or_else(|| went.unsteady.clone().map(|text| (Reason::Unsteady, text)));
+
+    match (&went.measured, &went.nobody) {
+        (Some(measured), _) => sampled(spec, &went, measured, &mut facts, &mut open, &mut means),
+        // There was nobody to hit: nothing is as it should be, and that is why.
+        (None, Some(why)) => {
+            for fact in super::FACTS {
+                means.insert(fact.name.to_owned(), why.clone());
+            }
+        }
+        (None, None) => {}
+    }
+    ledger(spec, &went, &mut facts, &mut open, &mut means);
+    match &known.harmed {
+        Some(Ok(harmed)) => {
+            facts.insert("spared".to_owned(), json!(harmed.is_empty()));
+            means.extend(harmed.first().map(|first| ("spared".to_owned(), first.clone())));
+        }
+        Some(Err(error)) => {
+            open.insert("spared".to_owned(), (error.reason, error.text.clone()));
+        }
+        None => {}
+    }
+    facts.extend(known.moved.map(|moved| ("moved".to_owned(), json!(moved))));
+    match &known.volume {
+        Some(Ok(seen)) => {
+            let wanted = ["heal_pending", "bricks_offline", "not_mounted_on", "split_brain"];
+            facts.extend(wanted.iter().filter_map(|name| Some(((*name).to_owned(), seen.get(*name)?.clone()))));
+        }
+        Some(Err(error)) => {
+            for fact in ["heal_pending", "bricks_offline", "not_mounted_on"] {
+                open.insert(fact.to_owned(), (error.reason, error.text.clone()));
+            }
+        }
+        None => {}
+    }
+    let Known { hit, seed, watched, ledger, written_at, .. } = known;
+    let mut kept = went.ledger.and_then(Result::ok);
+    if let (Some(kept), Some((through, place))) = (&mut kept, ledger) {
+        (kept.through, kept.place, kept.written_at) = (through.to_owned(), place, written_at);
+    }
+    let mut notes = went.notes;
+    notes.extend(went.gave_up.map(|why| {
+        Text::new(format!("it was not waited for any longer: {}", why.en), format!("no se esperó más: {}", why.es))
+    }));
+    notes.extend(went.aided.map(|said| {
+        Text::new(
+            format!("so that what comes next can be decided, it was helped: {}", said.en),
+            format!("para poder decidir lo que sigue, se le ayudó: {}", said.es),
+        )
+    }));
+    let record = DrillRecord {
+        id: spec.id.clone(),
+        title: spec.title.clone(),
+        fault: spec.fault_name.to_owned(),
+        hit,
+        seed,
+        started_ms: 0,
+        elapsed_ms,
+        every_ms: went.every_ms,
+        asked_every_ms: spec.course.every.as_millis() as u64,
+        cost: went.cost,
+        watched,
+        samples: went.samples,
+        events: went.events,
+        measured: went.measured.unwrap_or_default(),
+        ledger: kept,
+        healed: went.healed,
+        notes,
+    };
+    Outcome { record, facts, open, means, unable }
+}
+
+fn seconds(ms: u64) -> Value {
+    json!(ms as f64 / 1000.0)
+}
+
+fn sampled(
+    spec: &Spec,
+    went: &Went,
+    measured: &Measured,
+    facts: &mut Facts,
+    open: &mut BTreeMap<String, (Reason, Text)>,
+    means: &mut BTreeMap<String, Text>,
+) {
+    let after = went.samples.iter().filter(|s| went.events.iter().any(|e| e.at_ms <= s.end_ms())).count();
+    if measured.during == 0 || after == 0 {
+        let none = Text::new(
+            "not a single look was made while the fault was active, so nothing was measured",
+            "no se hizo ni una observación mientras duraba el fallo, así que no se midió nada",
+        );
+        for fact in ["recovery_time_s", "longest_downtime_s", "availability", "held_s"] {
+            open.insert(fact.to_owned(), (Reason::Imparcial, none.clone()));
+        }
+        return;
+    }
+    facts.insert("samples".to_owned(), json!(measured.during));
+    facts.insert("longest_downtime_s".to_owned(), seconds(measured.longest_downtime_ms));
+    facts.insert("resolution_s".to_owned(), seconds(measured.resolution_ms));
+    let share = measured.during_passed as f64 / measured.during as f64;
+    facts.insert("availability".to_owned(), json!((share * 1000.0).round() / 1000.0));
+    if measured.during < spec.least_samples {
+        let (few, least) = (measured.during, spec.least_samples);
+        let text = Text::new(
+            format!("{few} looks while the fault was active are too few to tell a share by: {least} are asked for"),
+            format!("{few} observaciones mientras duraba el fallo no bastan para una proporción: se piden {least}"),
+        );
+        open.insert("availability".to_owned(), (Reason::Imparcial, text));
+    }
+    let last = went.samples.iter().rev().find(|s| !s.ok).map(|s| s.said.clone()).unwrap_or_default();
+    match measured.recovery_time_ms {
+        Some(ms) => {
+            facts.insert("recovery_time_s".to_owned(), seconds(ms));
+            // It was watched to the end of the time that is asked for, less one interval.
+            let whole = spec.course.held.as_millis() as u64;
+            let held = if measured.fell_again { measured.held_ms } else { measured.held_ms.max(whole) };
+            facts.insert("held_s".to_owned(), seconds(held));
+            if measured.fell_again {
+                let s = measured.held_ms as f64 / 1000.0;
+                means.insert(
+                    "held_s".to_owned(),
+                    Text::new(
+                        format!("it came back and failed again after {s:.1} s: {last}"),
+                        format!("volvió y falló de nuevo a los {s:.1} s: {last}"),
+                    ),
+                );
+            }
+        }
+        None => {
+            let why = went.gave_up.clone().unwrap_or_else(|| {
+                let s = spec.course.within.as_secs();
+                Text::new(format!("it had {s} s"), format!("tuvo {s} s"))
+            });
+            let text = Text::new(
+                format!("it did not recover: {}; last seen: {last}", why.en),
+                format!("no se recuperó: {}; lo último visto: {last}", why.es),
+            );
+            for fact in ["recovery_time_s", "held_s"] {
+                means.insert(fact.to_owned(), text.clone());
+            }
+        }
+    }
+}
+
+fn ledger(
+    spec: &Spec,
+    went: &Went,
+    facts: &mut Facts,
+    open: &mut BTreeMap<String, (Reason, Text)>,
+    means: &mut BTreeMap<String, Text>,
+) {
+    if spec.through.is_none() {
+        return;
+    }
+    match &went.ledger {
+        Some(Ok(kept)) if kept.acknowledged == 0 => {
+            let text = Text::new(
+                "not one write was acknowledged, so none could be lost",
+                "no se confirmó ninguna escritura, así que ninguna podía perderse",
+            );
+            open.insert("acked_lost".to_owned(), (Reason::Unproven, text));
+        }
+        Some(Ok(kept)) => {
+            facts.insert("acked".to_owned(), json!(kept.acknowledged));
+            facts.insert("acked_lost".to_owned(), json!(kept.lost_count));
+            if kept.lost_count > 0 {
+                let (lost, all) = (kept.lost_count, kept.acknowledged);
+                let (en, es) = kept.oldest_lost_ms.map_or_else(Default::default, age);
+                means.insert(
+                    "acked_lost".to_owned(),
+                    Text::new(
+                        format!("{lost} of {all} acknowledged writes are gone{en}"),
+                        format!("faltan {lost} de {all} escrituras confirmadas{es}"),
+                    ),
+                );
+            }
+        }
+        Some(Err(error)) => {
+            open.insert("acked_lost".to_owned(), (error.reason, error.text.clone()));
+        }
+        None => {}
+    }
+}
+
+fn age(ms: i64) -> (String, String) {
+    let s = ms.unsigned_abs() as f64 / 1000.0;
+    if ms >= 0 {
+        (
+            format!(", the oldest acknowledged {s:.1} s before the fault"),
+            format!("; la más antigua se confirmó {s:.1} s antes del fallo"),
+        )
+    } else {
+        (
+            format!(", the oldest acknowledged {s:.1} s after the fault"),
+            format!("; la más antigua se confirmó {s:.1} s después del fallo"),
+        )
+    }
+}

@@ -1,0 +1,243 @@
+//! The real world of a drill: the stack, its engines, and the machines that they are on.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::happen::Ears;
+use super::ledgers::Place;
+use super::spec::Spec;
+use super::usage;
+use super::watch::Eyes;
+use super::world::{Ready, Seen, There, Used, World, Written};
+use crate::backend::compose;
+use crate::docker::Container;
+use crate::drill::What;
+use crate::exec::Cmd;
+use crate::fault::log::HealLog;
+use crate::fault::{self, Aim, Ground, Undo, Victim};
+use crate::probe::ProbeError;
+use crate::stack::Stack;
+use crate::text::Text;
+
+/// To undo a fault, with the proof of it.
+const HEAL: Duration = Duration::from_secs(120);
+/// To start again what did not come back.
+const UP: Duration = Duration::from_secs(60);
+
+pub(super) struct Live {
+    stack: Arc<Stack>,
+    spec: Arc<Spec>,
+    eyes: Eyes,
+    ears: Ears,
+    place: Option<Place>,
+    pub(super) seed: u64,
+    log: Option<HealLog>,
+    aim: OnceLock<Vec<Victim>>,
+    undos: OnceLock<(Vec<Undo>, Option<u64>)>,
+    injected: AtomicBool,
+    /// The containers of roles that are to be spared, as they were.
+    pub(super) spared: Mutex<Vec<Container>>,
+    /// Where the writes went.
+    pub(super) written_at: Mutex<String>,
+}
+
+impl Live {
+    pub(super) async fn open(stack: Arc<Stack>, spec: Arc<Spec>, seed: u64) -> Result<Self, ProbeError> {
+        let log = stack.healing.as_ref().map(|healing| {
+            let ground = match healing.place {
+                "lab" => Ground::Lab,
+                "attached" => Ground::Attached,
+                _ => Ground::Host,
+            };
+            HealLog::open(&healing.state, &healing.run, ground)
+        });
+        let eyes = Eyes::open(&stack, &spec.watch).await?;
+        let place = spec.through.clone().map(Place::new);
+        let ears = Ears::open(&stack);
+        Ok(Self {
+            stack,
+            spec,
+            eyes,
+            ears,
+            place,
+            seed,
+            log,
+            aim: OnceLock::new(),
+            undos: OnceLock::new(),
+            injected: AtomicBool::new(false),
+            spared: Mutex::default(),
+            written_at: Mutex::default(),
+        })
+    }
+
+    pub(super) fn victims(&self) -> &[Victim] {
+        self.aim.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn watched(&self) -> String {
+        self.eyes.place()
+    }
+
+    pub(super) fn ledger(&self) -> Option<(&'static str, String)> {
+        self.place.as_ref().map(Place::described)
+    }
+
+    /// The services of the roles that it is about.
+    fn services(&self) -> BTreeSet<String> {
+        let roles = self.spec.roles();
+        roles.iter().filter_map(|role| self.stack.roles.get(role)?.service.clone()).collect()
+    }
+
+    /// Machines that do not run now are not asked for their containers.
+    async fn note_machines(&self) {
+        let mut off = BTreeSet::new();
+        for victim in self.victims() {
+            if let Victim::Machine(node, container) = victim {
+                let now = self.stack.ground.engine.container(&container.id).await;
+                if now.is_ok_and(|now| !now.running()) {
+                    off.insert(node.name().to_owned());
+                }
+            }
+        }
+        self.stack.set_off(off);
+    }
+}
+
+fn unable(error: fault::FaultError) -> ProbeError {
+    ProbeError { reason: error.reason, text: error.text }
+}
+
+#[async_trait]
+impl World for Live {
+    async fn look(&self, timeout: Duration) -> Result<Seen, ProbeError> {
+        self.eyes.look(&self.stack, timeout).await
+    }
+
+    async fn used(&self) -> Option<Used> {
+        usage::of(&self.stack, self.spec.watch.role()).await
+    }
+
+    async fn prepare(&self) -> Result<Ready, ProbeError> {
+        let aim = self.spec.fault.target().resolve(&self.stack, self.seed).await.map_err(unable)?;
+        let victims = match aim {
+            Aim::At(victims) => victims,
+            Aim::Nobody(why) => return Ok(Ready::Nobody(why)),
+        };
+        let undos = self.spec.fault.inverse(&self.stack, &victims).await.map_err(unable)?;
+        let mut entry = None;
+        if let Some(log) = self.log.as_ref().filter(|_| !undos.is_empty()) {
+            entry = Some(log.planned(&self.spec.id, &undos).map_err(unable)?);
+        }
+        let containers = self.stack.containers().await?;
+        let role = |role: &String| self.stack.roles.get(role).and_then(|binding| binding.service.clone());
+        let spared: BTreeSet<String> = self.spec.spares.iter().filter_map(role).collect();
+        let kept = containers.into_iter().filter(|c| spared.contains(&c.service)).collect();
+        *self.spared.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        let _ = self.aim.set(victims);
+        let _ = self.undos.set((undos, entry));
+        Ok(Ready::Aimed)
+    }
+
+    async fn inject(&self) -> Result<Vec<Text>, ProbeError> {
+        self.injected.store(true, Ordering::SeqCst);
+        let made = self.spec.fault.inject(&self.stack, self.victims()).await.map_err(unable);
+        self.note_machines().await;
+        made
+    }
+
+    fn undoes(&self) -> bool {
+        self.undos.get().is_some_and(|(undos, _)| !undos.is_empty())
+    }
+
+    async fn heal(&self) -> Result<(), ProbeError> {
+        let Some((undos, entry)) = self.undos.get().filter(|_| self.injected.load(Ordering::SeqCst)) else {
+            return Ok(());
+        };
+        let healed = fault::heal(undos, &fault::shells(&self.stack), HEAL).await.map_err(unable);
+        self.note_machines().await;
+        healed?;
+        if let (Some(log), Some(entry)) = (&self.log, entry)
+            && let Err(error) = log.healed(*entry)
+        {
+            tracing::warn!(%error, "what was healed could not be struck out; it is proven once more by the next start");
+        }
+        Ok(())
+    }
+
+    async fn aid(&self) -> Result<Option<Text>, ProbeError> {
+        let stack = &self.stack;
+        if stack.swarm || stack.was_up() {
+            return Ok(None);
+        }
+        let tool = compose::tool_of(stack)
+            .await
+            .map_err(|e| ProbeError { reason: crate::notice::Reason::Host, text: e.text() })?;
+        let up = tool.run(Cmd::new(["up", "-d", "--no-build"]).timeout(UP)).await;
+        let up = up.map_err(|e| ProbeError { reason: crate::notice::Reason::Host, text: e.text() })?;
+        if !up.ok() {
+            let said = crate::sanitize::line(&up.err(), 200);
+            return Err(ProbeError::ours(
+                format!("it could not be brought up again: {said}"),
+                format!("no se pudo levantar de nuevo: {said}"),
+            ));
+        }
+        Ok(Some(Text::new("brought up once more, by hand", "levantado una vez más, a mano")))
+    }
+
+    async fn hopeless(&self) -> Option<Text> {
+        let containers = self.stack.containers().await.ok()?;
+        let services = self.services();
+        let dead = |service: &&String| {
+            let mut of = containers.iter().filter(|c| &c.service == *service).peekable();
+            of.peek().is_some() && of.all(Container::exited_for_good)
+        };
+        let service = services.iter().find(dead)?;
+        let of = containers.iter().find(|c| &c.service == service)?;
+        let (status, policy) = (of.exit_code, crate::sanitize::line(&of.restart_policy, 40));
+        Some(Text::new(
+            format!("{service} ended with status {status} and its restart policy, `{policy}`, does not start it again"),
+            format!(
+                "{service} terminó con estado {status} y su política de reinicio, `{policy}`, no lo arranca de nuevo"
+            ),
+        ))
+    }
+
+    fn heard(&self) -> Vec<(Instant, What, Text)> {
+        self.ears.take()
+    }
+
+    async fn open_ledger(&self) -> Result<(), ProbeError> {
+        let Some(place) = &self.place else { return Ok(()) };
+        place.open(&self.stack).await?;
+        let role = self.spec.ledger_role();
+        let service = role.and_then(|role| self.stack.roles.get(role)?.service.clone());
+        let containers = self.stack.containers().await?;
+        let of = containers.iter().find(|c| Some(&c.service) == service.as_ref() && c.running());
+        let node = of.and_then(|c| self.stack.spot_of(c).node.clone()).unwrap_or_default();
+        *self.written_at.lock().unwrap_or_else(PoisonError::into_inner) = node;
+        Ok(())
+    }
+
+    async fn write(&self, number: u64) -> Written {
+        match &self.place {
+            Some(place) => place.write(&self.stack, number).await,
+            None => Written::Failed,
+        }
+    }
+
+    async fn read(&self) -> Result<There, ProbeError> {
+        match &self.place {
+            Some(place) => place.read(&self.stack).await,
+            None => Ok(There::default()),
+        }
+    }
+
+    async fn close_ledger(&self) -> Option<Text> {
+        self.place.as_ref()?.close(&self.stack).await
+    }
+}
