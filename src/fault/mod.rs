@@ -3,24 +3,37 @@
 //! Adding a fault: one file with its `FAULT`, a `mod` line and a row in [`FAULTS`]. What undoes it is data ([`Undo`]): it is
 //! written down before anything is touched, so that another process can do it.
 
+pub mod error;
+pub mod kill;
+pub mod left;
 pub mod log;
+pub mod pause;
+pub mod remove;
+pub mod service;
+pub mod stop;
 pub mod target;
 pub mod undo;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
-use crate::notice::Reason;
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::text::Text;
 
+pub use error::FaultError;
+pub use log::HealLog;
 pub use target::{Target, Victim};
-pub use undo::{At, Proof, Undo};
+pub use undo::{At, Proof, Undo, heal, shells};
 
 /// Every fault, in the order of the documentation.
-pub static FAULTS: &[&FaultKind] = &[];
+pub static FAULTS: &[&FaultKind] = &[&kill::FAULT, &stop::FAULT, &pause::FAULT, &remove::FAULT];
+
+/// How long an engine or a kernel may take to answer.
+const ASKED: Duration = Duration::from_secs(20);
 
 pub fn kind(name: &str) -> Option<&'static FaultKind> {
     FAULTS.iter().copied().find(|k| k.name == name)
@@ -39,7 +52,8 @@ pub struct FaultKind {
 }
 
 /// Where a run's stack is, as far as faults depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ground {
     /// A lab with container nodes.
     Lab,
@@ -49,15 +63,8 @@ pub enum Ground {
     Attached,
 }
 
-/// It could not be made, or not be undone: never the submission's fault.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", text.en)]
-pub struct FaultError {
-    pub reason: Reason,
-    pub text: Text,
-}
-
 /// Who is hit, or why there is nobody: the submission's doing.
+#[derive(Debug)]
 pub enum Aim {
     At(Vec<Victim>),
     Nobody(Text),
@@ -77,6 +84,7 @@ pub trait Fault: Send + Sync {
     /// to undo: what was hit comes back by itself or not at all.
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError>;
 
-    /// Breaks it, and returns when it is broken. Called at most once.
-    async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<(), FaultError>;
+    /// Breaks it, and returns when it is broken, with what is to be known of it besides. Called at most once. One that was begun
+    /// is waited for before it is undone: an engine goes on with what it was asked for.
+    async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError>;
 }

@@ -15,8 +15,10 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::setup;
 use super::{LabError, cgroups, loops};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
+use crate::fault::left;
 use crate::owner::{KEEP, Life, Owner, RUN};
 use crate::temp;
 
@@ -71,6 +73,7 @@ pub async fn sweep(engine: &Engine) -> Result<Removed, LabError> {
         cgroups::remove(run).await;
     }
     loops::release().await;
+    undo_faults(engine, None).await?;
     Ok(removed)
 }
 
@@ -80,7 +83,17 @@ pub async fn remove_all(engine: &Engine, live: bool) -> Result<Removed, LabError
     for run in left(engine).await?.iter().filter(|left| live || left.abandoned()) {
         removed.add(remove_run(engine, &run.run).await?);
     }
+    undo_faults(engine, None).await?;
     Ok(removed)
+}
+
+/// Undoes the faults that dead processes left in what was not theirs to remove, of one run or of all; forgets those that went
+/// with their containers.
+pub(super) async fn undo_faults(engine: &Engine, run: Option<&str>) -> Result<(), LabError> {
+    for run in left::heal_left(&setup::state(), run, engine).await.map_err(|error| LabError::Place(error.text))? {
+        tracing::info!(%run, "the faults of a dead run are undone");
+    }
+    Ok(())
 }
 
 /// Every run that has something on this engine.

@@ -8,7 +8,9 @@ use crate::docker::{Container, EngineError};
 use crate::notice::Reason;
 use crate::probe::{MACHINES, ProbeError, SERVICES};
 use crate::scenario::From as Stand;
-use crate::stack::{LeftOut, Stack};
+pub use crate::stack::Found;
+use crate::stack::Stack;
+use crate::stack::found::{Unknown, no_container, not_running};
 use crate::text::Text;
 
 impl ProbeError {
@@ -33,25 +35,15 @@ impl From<EngineError> for ProbeError {
     }
 }
 
-impl From<AgentError> for ProbeError {
-    fn from(error: AgentError) -> Self {
-        Self::new(Reason::Host, error.to_string(), format!("no se pudo mirar: {error}"))
+impl From<Unknown> for ProbeError {
+    fn from(unknown: Unknown) -> Self {
+        Self { reason: unknown.reason, text: unknown.text }
     }
 }
 
-/// What is there, or why there is nothing: the submission's doing, and so a fact.
-#[derive(Clone, Debug)]
-pub enum Found<T> {
-    Here(T),
-    Absent(Text),
-}
-
-impl<T> Found<T> {
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Found<U> {
-        match self {
-            Self::Here(t) => Found::Here(f(t)),
-            Self::Absent(why) => Found::Absent(why),
-        }
+impl From<AgentError> for ProbeError {
+    fn from(error: AgentError) -> Self {
+        Self::new(Reason::Host, error.to_string(), format!("no se pudo mirar: {error}"))
     }
 }
 
@@ -66,37 +58,14 @@ macro_rules! here {
 }
 pub(crate) use here;
 
-/// The service that is bound to a role, whatever came of it; none is a fact.
-///
-/// # Errors
-/// Where two could be: the binding says so, and names the way out.
+/// See [`Stack::bound`].
 pub fn bound(stack: &Stack, role: &str) -> Result<Option<String>, ProbeError> {
-    match stack.roles.get(role) {
-        Some(binding) if binding.service.is_none() && binding.candidates.len() > 1 => {
-            Err(ProbeError { reason: Reason::Ambiguous, text: binding.why.clone() })
-        }
-        Some(binding) => Ok(binding.service.clone()),
-        None => Ok(None),
-    }
+    Ok(stack.bound(role)?)
 }
 
-/// The service that plays a role, if it could be had.
-///
-/// # Errors
-/// As [`bound`], and where what it stands on could not be had for no fault of the submission's.
+/// See [`Stack::service_of`].
 pub fn service_of(stack: &Stack, role: &str) -> Result<Found<String>, ProbeError> {
-    let Some(service) = bound(stack, role)? else {
-        let why = stack.roles.get(role).map(|b| b.why.clone()).filter(|why| !why.is_empty());
-        return Ok(Found::Absent(why.unwrap_or_else(|| {
-            Text::new(format!("no service plays the role {role}"), format!("ningún servicio cumple el rol {role}"))
-        })));
-    };
-    let state = stack.services.get(&service);
-    match state.and_then(|s| s.left_out.as_ref().or(s.image.missing.as_ref())) {
-        Some(LeftOut { reason: Some(reason), text }) => Err(ProbeError { reason: *reason, text: text.clone() }),
-        Some(LeftOut { reason: None, text }) => Ok(Found::Absent(text.clone())),
-        None => Ok(Found::Here(service)),
-    }
+    Ok(stack.service_of(role)?)
 }
 
 /// The running container of a role, as it is now.
@@ -112,29 +81,8 @@ pub async fn player(stack: &Stack, role: &str) -> Result<Found<Container>, Probe
     Ok(match ours.into_iter().next() {
         Some(container) if container.running() => Found::Here(container),
         Some(container) => Found::Absent(not_running(&container)),
-        None => Found::Absent(Text::new(
-            format!("service {service} has no container"),
-            format!("el servicio {service} no tiene contenedor"),
-        )),
+        None => Found::Absent(no_container(&service)),
     })
-}
-
-fn not_running(container: &Container) -> Text {
-    let (service, state, code) = (&container.service, &container.state, container.exit_code);
-    match state.as_str() {
-        "exited" | "dead" => Text::new(
-            format!("service {service} is not running: it exited with status {code}"),
-            format!("el servicio {service} no está corriendo: terminó con estado {code}"),
-        ),
-        "restarting" => Text::new(
-            format!("service {service} is not running: it keeps restarting, last with status {code}"),
-            format!("el servicio {service} no está corriendo: se reinicia una y otra vez, la última con estado {code}"),
-        ),
-        other => Text::new(
-            format!("service {service} is not running: {other}"),
-            format!("el servicio {service} no está corriendo: {other}"),
-        ),
-    }
 }
 
 /// The role that a service plays, else its own name.

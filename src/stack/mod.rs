@@ -4,6 +4,7 @@
 
 pub mod attached;
 pub mod declared;
+pub mod found;
 pub mod machines;
 mod spot;
 pub mod table;
@@ -21,6 +22,7 @@ use crate::text::Text;
 
 pub use crate::submission::bind::Binding;
 pub use attached::Doubt;
+pub use found::{Found, Unknown};
 pub use spot::Spot;
 
 /// How long a service must have lived since its last start when all looking is over.

@@ -31,10 +31,11 @@ const DONE: &[u8] = b"done\n";
 const STANDING: Duration = Duration::from_secs(10);
 const ENDING: Duration = Duration::from_secs(2);
 
-/// What it needs to find the engine; the rest of the environment is how CI runners find the processes that they kill.
-const ENVIRONMENT: [&str; 10] = [
+/// What it needs to find the engine and the logs of faults; the rest of the environment is how CI runners find the processes that they kill.
+const ENVIRONMENT: [&str; 11] = [
     "PATH",
     "HOME",
+    "IMPARCIAL_HOME",
     "TMPDIR",
     "DOCKER_HOST",
     "DOCKER_CONFIG",

@@ -139,7 +139,11 @@ async fn once(run: &Run) -> Result<sweep::Removed, super::super::LabError> {
         return Ok(sweep::Removed::default());
     }
     let engine = Engine::host().await?;
-    let removed = sweep::remove_run(&engine, &run.run).await?;
+    let removed = sweep::remove_run(&engine, &run.run).await;
+    // A stack of somebody else's is put back whether or not all of the run's own could be removed.
+    let undone = sweep::undo_faults(&engine, Some(&run.run)).await;
+    let removed = removed?;
+    undone?;
     loops::release().await;
     if let Some(session) = run.session.filter(|_| Owner::ended(&run.owner) == Some(true)) {
         clients::end(session, &format!("imparcial-{}", run.run));

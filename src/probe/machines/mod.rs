@@ -23,10 +23,9 @@ use super::{MACHINES, Observation, ProbeError, SERVICES};
 use crate::agent::client::{Agent, AgentError};
 use crate::docker::Container;
 use crate::expect::Facts;
-use crate::notice::Reason;
 use crate::scenario::tree::Decoder;
 use crate::stack::machines::Node;
-use crate::stack::{LeftOut, Stack};
+use crate::stack::{Stack, found};
 use crate::submission::machines::{Loaded, Vagrantfile};
 use crate::text::Text;
 use each::OnMachines;
@@ -153,7 +152,7 @@ pub(super) fn chosen<'a>(stack: &'a Stack, on: &On) -> Result<Found<Vec<&'a Node
 /// Why there are no machines at all: the submission's doing.
 fn none(stack: &Stack) -> Result<Text, ProbeError> {
     if let Some(left_out) = &stack.machines.left_out {
-        return because(left_out);
+        return Ok(left_out.fault()?);
     }
     let file = stack.submission.vagrantfile.as_ref();
     if declared(file)? == Declared::Machines {
@@ -196,67 +195,9 @@ fn declared(file: Option<&Vagrantfile>) -> Result<Declared, ProbeError> {
     }
 }
 
-fn because(left_out: &LeftOut) -> Result<Text, ProbeError> {
-    match left_out.reason {
-        Some(reason) => Err(ProbeError { reason, text: left_out.text.clone() }),
-        None => Ok(left_out.text.clone()),
-    }
-}
-
-/// The running container that a machine is, as it is now; that it does not run is a fact.
+/// See [`Stack::machine`].
 pub(super) async fn up(stack: &Stack, node: &Node) -> Result<Found<Container>, ProbeError> {
-    if let Some(left_out) = &node.left_out {
-        return because(left_out).map(Found::Absent);
-    }
-    let name = crate::sanitize::line(node.name(), 60);
-    if node.virtual_machine {
-        return Err(ProbeError::new(
-            Reason::NotHere,
-            "machines are looked into as container nodes; this one is a virtual machine of the host",
-            "las máquinas se miran como nodos en contenedores; esta es una máquina virtual del anfitrión",
-        ));
-    }
-    let Some(id) = &node.container else {
-        if !node.def.autostart {
-            return Ok(Found::Absent(Text::new(
-                format!("`vagrant up` does not start {name}: its definition says `autostart: false`"),
-                format!("`vagrant up` no arranca {name}: su definición dice `autostart: false`"),
-            )));
-        }
-        if let Some(left_out) = &stack.machines.left_out {
-            return because(left_out).map(Found::Absent);
-        }
-        return Err(ProbeError::ours(
-            format!("machine {name} was not brought up, and nothing says why"),
-            format!("la máquina {name} no se levantó, y nada dice por qué"),
-        ));
-    };
-    match stack.ground.engine.container(id).await {
-        Ok(container) if container.running() && container.pid > 0 => Ok(Found::Here(container)),
-        // A virtual machine has a swap and a kernel of its own, and comes back from a restart: an ended node proves nothing.
-        Ok(container) => Err(ProbeError { reason: Reason::StandIn, text: not_running(node, &container) }),
-        // Nothing of a submission reaches the engine that has it.
-        Err(error) if error.is_missing() => Err(ProbeError::new(
-            Reason::Host,
-            format!("the container of machine {name} is gone"),
-            format!("el contenedor de la máquina {name} ya no está"),
-        )),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn not_running(node: &Node, container: &Container) -> Text {
-    let (name, state, code) = (crate::sanitize::line(node.name(), 60), &container.state, container.exit_code);
-    if matches!(state.as_str(), "exited" | "dead") {
-        return Text::new(
-            format!("machine {name} is not running: it ended with status {code}"),
-            format!("la máquina {name} no está corriendo: terminó con estado {code}"),
-        );
-    }
-    Text::new(
-        format!("machine {name} is not running: {state}"),
-        format!("la máquina {name} no está corriendo: {state}"),
-    )
+    Ok(stack.machine(node).await?)
 }
 
 /// An agent in the network of a machine: `first`, or its name.
@@ -273,7 +214,7 @@ pub(super) async fn inside(stack: &Stack, name: &str) -> Result<Found<Agent>, Pr
     };
     match stack.ground.agents.inside(&container).await {
         Ok(agent) => Ok(Found::Here(agent)),
-        Err(AgentError::NotRunning { .. }) => Ok(Found::Absent(not_running(node, &container))),
+        Err(AgentError::NotRunning { .. }) => Ok(Found::Absent(found::ended(node, &container))),
         Err(error) => match ended(stack, node, &container).await? {
             Some(why) => Ok(Found::Absent(why)),
             None => Err(error.into()),
@@ -285,7 +226,7 @@ pub(super) async fn inside(stack: &Stack, name: &str) -> Result<Found<Agent>, Pr
 pub(super) async fn ended(stack: &Stack, node: &Node, container: &Container) -> Result<Option<Text>, ProbeError> {
     let now = stack.ground.engine.container(&container.id).await?;
     if !now.running() {
-        return Ok(Some(not_running(node, &now)));
+        return Ok(Some(found::ended(node, &now)));
     }
     let name = crate::sanitize::line(node.name(), 60);
     Ok((now.started_at != container.started_at).then(|| {
