@@ -1,7 +1,8 @@
 //! What the faults of machines share: how a container node is started again as a machine would start.
 //!
 //! An engine writes some files of a container anew at each start. On a machine they are files like any other: what a play wrote
-//! into them is there after a start. So they are noted before, and put back right after.
+//! into them is there after a start. So they are noted before, where the node itself finds them at its start
+//! (`vagrant/images/node/node-start`), and put back besides.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::text::Text;
 const STARTS: Duration = Duration::from_secs(60);
 /// A larger file is none that an engine writes.
 const MOST: usize = 1 << 20;
+/// In the lab, and for nodes to read: a folder for each container.
+const NOTED: &str = "/usr/local/share/imparcial/node/noted";
 
 /// The machines among those who are hit: a target of machines has no others.
 pub(super) fn machines(victims: &[Victim]) -> impl Iterator<Item = (&Node, &Container)> {
@@ -44,16 +47,21 @@ pub(super) async fn up_again(stack: &Arc<Stack>, victims: &[Victim]) -> Result<V
     let mut undos = Vec::new();
     for (node, container) in machines(victims) {
         let name = crate::sanitize::line(node.name(), 60);
+        let shell = &stack.ground.shell;
         undos.push(started(&name, container));
+        let noted = format!("{NOTED}/{}", container.id);
+        shell.must(&Cmd::new(["mkdir", "-p", &noted]).timeout(super::ASKED)).await?;
         for path in rewritten(container) {
-            let read = Cmd::new(["cat", "--", &path]).timeout(super::ASKED);
-            let content = stack.ground.shell.must(&read).await?.stdout;
+            let content = shell.must(&Cmd::new(["cat", "--", &path]).timeout(super::ASKED)).await?.stdout;
             if content.len() > MOST {
                 return Err(FaultError::not_here(
                     format!("{path} of machine {name} is too large to be put back after a start"),
                     format!("{path} de la máquina {name} es demasiado grande para reponerlo tras un arranque"),
                 ));
             }
+            let file = path.rsplit('/').next().unwrap_or_default();
+            let note = Cmd::new(["tee", "--", &format!("{noted}/{file}")]).stdin(content.clone());
+            shell.must(&note.timeout(super::ASKED)).await?;
             undos.push(put_back(&name, &path, content));
         }
     }
@@ -133,7 +141,10 @@ mod tests {
         assert_eq!(names, ["hosts", "resolv.conf", "hostname"]);
         assert!(rewritten(&Container::default()).is_empty());
         let undo = put_back("w1", "/c/hosts", b"1.2.3.4 db\n".to_vec());
-        assert_eq!((undo.run.to_string(), undo.proof.run.to_string()), ("tee -- /c/hosts".into(), "cmp --quiet -- /c/hosts -".into()));
+        assert_eq!(
+            (undo.run.to_string(), undo.proof.run.to_string()),
+            ("tee -- /c/hosts".into(), "cmp --quiet -- /c/hosts -".into())
+        );
         assert_eq!(undo.run.stdin, undo.proof.run.stdin);
         assert_eq!(undo.what.en, "/etc/hosts of machine w1 is as it was");
     }

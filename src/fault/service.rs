@@ -5,7 +5,7 @@ use crate::exec::{Cmd, ShellExt};
 use crate::stack::Stack;
 use crate::text::Text;
 
-use super::{At, FaultError, Proof, Undo, Victim};
+use super::{At, FaultError, Ground, Proof, Undo, Victim};
 
 /// Where a container's engine is.
 pub(super) fn at(stack: &Stack, container: &Container) -> At {
@@ -45,6 +45,16 @@ pub(super) async fn docker(stack: &Stack, container: &Container, cmd: &Cmd) -> R
     Ok(())
 }
 
+/// What is done past an engine takes root, which a lab has.
+pub(super) fn needs_root(ground: Ground) -> Option<Text> {
+    (ground != Ground::Lab && !nix::unistd::geteuid().is_root()).then(|| {
+        Text::new(
+            "it takes root on this machine: run imparcial as root, or leave `--place host` and `--attach` out",
+            "hace falta ser root en esta máquina: ejecute imparcial como root, o quite `--place host` y `--attach`",
+        )
+    })
+}
+
 /// That the engine lists no container of this id in any of these states; in none at all where none is named.
 pub(super) fn is_not(id: &str, states: &[&str]) -> Proof {
     let filter = |what: String| ["--filter".to_owned(), what];
@@ -57,7 +67,8 @@ pub(super) fn is_not(id: &str, states: &[&str]) -> Proof {
 /// that dies by itself afterwards was put back all the same.
 pub fn started(at: At, container: &Container, started_at: &str) -> Undo {
     let (id, name) = (&container.id, &container.name);
-    let template = format!("{{{{if eq .State.StartedAt {started_at:?}}}}}{{{{.State.Running}}}}{{{{else}}}}true{{{{end}}}}");
+    let template =
+        format!("{{{{if eq .State.StartedAt {started_at:?}}}}}{{{{.State.Running}}}}{{{{else}}}}true{{{{end}}}}");
     let ask = Cmd::new(["docker", "inspect", "--type=container", "--format", &template, id]);
     let what = Text::new(format!("container {name} is started"), format!("el contenedor {name} está arrancado"));
     Undo::new(at, Cmd::new(["docker", "start", id]), Proof::says(ask, "true"), what).unless(is_not(id, &[]))
@@ -70,7 +81,8 @@ pub fn started(at: At, container: &Container, started_at: &str) -> Undo {
 pub async fn all_started(stack: &Stack, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
     let mut undos = Vec::new();
     for container in containers(victims) {
-        let ask = Cmd::new(["docker", "inspect", "--type=container", "--format", "{{.State.StartedAt}}", &container.id]);
+        let ask =
+            Cmd::new(["docker", "inspect", "--type=container", "--format", "{{.State.StartedAt}}", &container.id]);
         let said = stack.spot_of(container).shell.must(&ask.timeout(super::ASKED)).await?;
         undos.push(started(at(stack, container), container, said.out().trim()));
     }
