@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::allocate;
 use super::connection::Connection;
 use super::join::Inside;
 use super::serve::NAME;
 use super::{Look, Sight, looks};
+use super::{allocate, exhaust};
 use crate::docker::Container;
 use crate::exec::{Cmd, Output, Shell};
 
@@ -124,8 +124,22 @@ impl Agents {
     /// # Errors
     /// Where it could not be started, or did not end in time.
     pub async fn allocate(&self, group: &str, bytes: u64, timeout: Duration) -> Result<Output, AgentError> {
+        self.within(allocate::args(group, bytes), timeout).await
+    }
+
+    /// Fills a control group of the lab, given by its folder, with memory of no process's, until the kernel kills one of its
+    /// processes for it, or `bytes` are had. Its output names who was killed; see [`exhaust`] for its status.
+    ///
+    /// # Errors
+    /// Where it could not be started, or did not end in time.
+    pub async fn exhaust(&self, group: &str, bytes: u64, timeout: Duration) -> Result<Output, AgentError> {
+        self.within(exhaust::args(group, bytes), timeout).await
+    }
+
+    /// Runs our executable for one thing.
+    async fn within(&self, args: Vec<String>, timeout: Duration) -> Result<Output, AgentError> {
         let place = self.place()?;
-        let cmd = Cmd::new([&place.binary, NAME]).args(allocate::args(group, bytes)).timeout(timeout);
+        let cmd = Cmd::new([&place.binary, NAME]).args(args).timeout(timeout);
         let failed =
             |e: crate::exec::RunError| AgentError::Start { place: place.shell.place(), message: e.to_string() };
         place.shell.run(&cmd).await.map_err(failed)

@@ -9,6 +9,7 @@ mod allocate;
 pub mod client;
 mod connection;
 pub mod dials;
+pub(crate) mod exhaust;
 mod join;
 pub mod looks;
 pub mod serve;

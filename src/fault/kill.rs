@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::service::{all_started, containers, now};
+use super::service::{all_started, containers, needs_root, now};
 use super::target::Kinds;
-use super::{Fault, FaultError, FaultKind, Target, Undo, Victim};
+use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
 use crate::docker::Container;
 use crate::exec::{Cmd, Shell, ShellExt};
 use crate::stack::Stack;
@@ -47,6 +47,10 @@ struct Kill {
 impl Fault for Kill {
     fn target(&self) -> &Target {
         &self.target
+    }
+
+    fn cannot(&self, ground: Ground) -> Option<Text> {
+        needs_root(ground)
     }
 
     /// Of a stack of somebody else's, which is to be left as it was found; in any other what comes back is what is measured.

@@ -3,13 +3,24 @@
 //! Adding a fault: one file with its `FAULT`, a `mod` line and a row in [`FAULTS`]. What undoes it is data ([`Undo`]): it is
 //! written down before anything is touched, so that another process can do it.
 
+pub mod crash;
+pub mod detach;
 pub mod error;
+pub mod exhaust;
+pub mod fill;
+pub mod isolate;
 pub mod kill;
+pub mod kill_brick;
 pub mod left;
 pub mod log;
+mod machine;
+mod netns;
+pub mod partition;
 pub mod pause;
+pub mod reboot;
 pub mod remove;
 pub mod service;
+pub mod shutdown;
 pub mod stop;
 pub mod target;
 pub mod undo;
@@ -30,7 +41,21 @@ pub use target::{Target, Victim};
 pub use undo::{At, Proof, Undo, heal, shells};
 
 /// Every fault, in the order of the documentation.
-pub static FAULTS: &[&FaultKind] = &[&kill::FAULT, &stop::FAULT, &pause::FAULT, &remove::FAULT];
+pub static FAULTS: &[&FaultKind] = &[
+    &kill::FAULT,
+    &stop::FAULT,
+    &pause::FAULT,
+    &remove::FAULT,
+    &exhaust::FAULT,
+    &crash::FAULT,
+    &shutdown::FAULT,
+    &reboot::FAULT,
+    &isolate::FAULT,
+    &partition::FAULT,
+    &fill::FAULT,
+    &detach::FAULT,
+    &kill_brick::FAULT,
+];
 
 /// How long an engine or a kernel may take to answer.
 const ASKED: Duration = Duration::from_secs(20);

@@ -5,7 +5,7 @@ use crate::exec::{Cmd, ShellExt};
 use crate::stack::Stack;
 use crate::text::Text;
 
-use super::{At, FaultError, Proof, Undo, Victim};
+use super::{At, FaultError, Ground, Proof, Undo, Victim};
 
 /// Where a container's engine is.
 pub(super) fn at(stack: &Stack, container: &Container) -> At {
@@ -43,6 +43,16 @@ pub(super) async fn now(stack: &Stack, container: &Container) -> Result<Containe
 pub(super) async fn docker(stack: &Stack, container: &Container, cmd: &Cmd) -> Result<(), FaultError> {
     stack.spot_of(container).shell.must(cmd).await?;
     Ok(())
+}
+
+/// What is done past an engine takes root, which a lab has.
+pub(super) fn needs_root(ground: Ground) -> Option<Text> {
+    (ground != Ground::Lab && !nix::unistd::geteuid().is_root()).then(|| {
+        Text::new(
+            "it takes root on this machine: run imparcial as root, or leave `--place host` and `--attach` out",
+            "hace falta ser root en esta máquina: ejecute imparcial como root, o quite `--place host` y `--attach`",
+        )
+    })
 }
 
 /// That the engine lists no container of this id in any of these states; in none at all where none is named.

@@ -346,7 +346,7 @@ pub(crate) mod tests {
     fn what_is_wrong_is_said_with_its_place() {
         assert_eq!(target("{}", Kinds::Both).unwrap_err(), ["1:1 `role` is missing"]);
         assert_eq!(target("{}", Kinds::Machines).unwrap_err(), ["1:1 `node` is missing"]);
-        assert_eq!(target("{role: app, node: first}", Kinds::Both).unwrap_err(), ["1:18 `node` is a second target"]);
+        assert_eq!(target("{role: app, node: first}", Kinds::Both).unwrap_err(), ["1:19 `node` is a second target"]);
         assert_eq!(target("{nod: first}", Kinds::Machines).unwrap_err(), ["1:2 unknown key `nod`"]);
         assert_eq!(target("{role: app}", Kinds::Machines).unwrap_err().len(), 2, "not a machine, and unknown there");
         assert_eq!(

@@ -7,13 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::common::{Found, look, player};
+use super::common::{Found, player};
 use super::{Attempt, Observation, Phase, Probe, ProbeError, ProbeKind};
-use crate::agent::{Look, Sight};
 use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::notice::Reason;
-use crate::stack::{Spot, Stack};
+use crate::stack::Stack;
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -56,7 +55,6 @@ const MOST: u64 = 1 << 30;
 const OVER: u64 = 16 << 20;
 /// What the machine must have left besides.
 const SPARE: u64 = 256 << 20;
-const READ: Duration = Duration::from_secs(5);
 /// A service that dies of it does so at once; its engine hears of it a little later.
 const AFTER: Duration = Duration::from_secs(1);
 
@@ -101,19 +99,9 @@ impl Probe for Enforced {
     }
 }
 
-/// A container's memory group as its machine has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Group {
-    folder: String,
-    /// None is unlimited.
-    limit: Option<u64>,
-    /// Processes that were killed for it so far.
-    kills: Option<u64>,
-}
-
 async fn try_out(stack: &Stack, container: &Container, timeout: Duration) -> Result<(Facts, Option<Text>), ProbeError> {
     let service = &container.service;
-    let group = group(stack, container).await?;
+    let group = stack.memory_group(container).await?;
     let Some(limit) = group.limit else {
         let facts = Facts::from([("killed".to_owned(), json!(false)), ("limit_bytes".to_owned(), json!(0))]);
         let why = Text::new(
@@ -123,7 +111,7 @@ async fn try_out(stack: &Stack, container: &Container, timeout: Duration) -> Res
         return Ok((facts, Some(why)));
     };
     let bytes = limit * 2 + OVER;
-    if limit > MOST || available(stack.spot_of(container)).await? < bytes + SPARE {
+    if limit > MOST || stack.spot_of(container).memory_left().await? < bytes + SPARE {
         let mib = limit >> 20;
         return Err(ProbeError::new(
             Reason::NotHere,
@@ -137,7 +125,7 @@ async fn try_out(stack: &Stack, container: &Container, timeout: Duration) -> Res
     let same = after.running() && after.started_at == container.started_at && after.pid == container.pid;
     // A service that died took its group with it.
     let kills = match (same, group.kills) {
-        (true, Some(before)) => self::group(stack, container).await?.kills.map(|now| now.saturating_sub(before)),
+        (true, Some(before)) => stack.memory_group(container).await?.kills.map(|now| now.saturating_sub(before)),
         _ => None,
     };
     let killed = match ended.status {
@@ -185,100 +173,9 @@ fn meaning(service: &str, killed: bool, unharmed: bool, bytes: u64) -> Option<Te
     }
 }
 
-async fn files(spot: &Spot, paths: Vec<String>) -> Result<std::collections::BTreeMap<String, String>, ProbeError> {
-    match look(&spot.agents.lab().await?, Look::Files { paths }, READ).await? {
-        Sight::Files { contents } => Ok(contents),
-        other => {
-            Err(ProbeError::ours(format!("unexpected answer: {other:?}"), format!("respuesta inesperada: {other:?}")))
-        }
-    }
-}
-
-async fn group(stack: &Stack, container: &Container) -> Result<Group, ProbeError> {
-    let service = &container.service;
-    let unknown = || {
-        ProbeError::new(
-            Reason::Host,
-            format!("the control group of {service} could not be found on its machine"),
-            format!("no se encontró el grupo de control de {service} en su máquina"),
-        )
-    };
-    let spot = stack.spot_of(container);
-    let map = format!("/proc/{}/cgroup", container.pid);
-    let contents = files(spot, vec![map.clone()]).await?;
-    let folder = folder(contents.get(&map).map_or("", String::as_str), &container.id).ok_or_else(unknown)?;
-    let names = ["memory.max", "memory.events", "memory.limit_in_bytes", "memory.oom_control"];
-    let contents = files(spot, names.iter().map(|name| format!("{folder}/{name}")).collect()).await?;
-    read(folder, &contents).ok_or_else(unknown)
-}
-
-/// The folder of a process's memory group, from its `/proc/PID/cgroup`; none where that is not the container's own.
-fn folder(map: &str, id: &str) -> Option<String> {
-    let mut unified = None;
-    for line in map.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        if !path.contains(id) || path.split('/').any(|part| part == "..") {
-            continue;
-        }
-        if controllers.split(',').any(|c| c == "memory") {
-            return Some(format!("/sys/fs/cgroup/memory{path}"));
-        }
-        if controllers.is_empty() {
-            unified = Some(format!("/sys/fs/cgroup{path}"));
-        }
-    }
-    unified
-}
-
-fn read(folder: String, contents: &std::collections::BTreeMap<String, String>) -> Option<Group> {
-    let file = |name: &str| contents.get(&format!("{folder}/{name}")).map(|text| text.trim());
-    let limit = file("memory.limit_in_bytes").or(file("memory.max"))?;
-    let events = file("memory.oom_control").or(file("memory.events")).unwrap_or_default();
-    let kills = events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
-    // The older kind writes the largest number that there is.
-    let limit = limit.parse::<u64>().ok().filter(|limit| *limit < 1 << 60);
-    Some(Group { limit, kills, folder })
-}
-
-/// Memory that the machine has left, in bytes.
-async fn available(spot: &Spot) -> Result<u64, ProbeError> {
-    let path = "/proc/meminfo".to_owned();
-    let contents = files(spot, vec![path.clone()]).await?;
-    let line = contents.get(&path).and_then(|text| text.lines().find_map(|l| l.strip_prefix("MemAvailable:")));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    Ok(kib.unwrap_or_default() * 1024)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-
-    #[test]
-    fn the_group_is_the_containers_own_in_either_kind() {
-        let one = "12:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n0::/system.slice\n";
-        assert_eq!(folder(one, "abc").as_deref(), Some("/sys/fs/cgroup/memory/docker/abc"));
-        assert_eq!(folder("0::/docker/abc\n", "abc").as_deref(), Some("/sys/fs/cgroup/docker/abc"));
-        assert_eq!(folder("0::/docker/other\n", "abc"), None);
-        assert_eq!(folder("0::/../abc\n", "abc"), None, "seen from another namespace, it leads elsewhere");
-    }
-
-    #[test]
-    fn limit_and_kills_are_read_and_no_limit_is_none() {
-        let group = |files: &[(&str, &str)]| {
-            let contents: BTreeMap<String, String> =
-                files.iter().map(|(name, text)| (format!("/g/{name}"), (*text).to_owned())).collect();
-            read("/g".to_owned(), &contents)
-        };
-        let v1 = group(&[("memory.limit_in_bytes", "20971520\n"), ("memory.oom_control", "under_oom 0\noom_kill 2\n")]);
-        assert_eq!(v1.map(|g| (g.limit, g.kills)), Some((Some(20_971_520), Some(2))));
-        let v2 = group(&[("memory.max", "max\n"), ("memory.events", "oom 0\noom_kill 0\n")]);
-        assert_eq!(v2.map(|g| (g.limit, g.kills)), Some((None, Some(0))));
-        assert_eq!(group(&[("memory.limit_in_bytes", "9223372036854771712\n")]).map(|g| g.limit), Some(None));
-        assert_eq!(group(&[]), None);
-    }
 
     #[test]
     fn what_is_wrong_is_said() {

@@ -6,6 +6,7 @@ pub mod attached;
 pub mod declared;
 pub mod found;
 pub mod machines;
+pub mod memory;
 mod spot;
 pub mod table;
 

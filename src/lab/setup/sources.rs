@@ -62,6 +62,8 @@ const FILES: &[(&str, &str)] = files![
     "node/docker.conf",
     "node/firewalld.service",
     "node/node-keys.service",
+    "node/node-start",
+    "node/node-start.service",
     "node/vagrant.pub",
     "node/yum",
     "php-cli/Dockerfile",

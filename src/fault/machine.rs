@@ -1,0 +1,163 @@
+//! What the faults of machines share: how a container node is started again as a machine would start.
+//!
+//! An engine writes some files of a container anew at each start. On a machine they are files like any other: what a play wrote
+//! into them is there after a start. So they are noted before, where the node itself finds them at its start
+//! (`vagrant/images/node/node-start`), and put back besides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{At, FaultError, Ground, Proof, Undo, Victim};
+use crate::docker::Container;
+use crate::exec::{Cmd, ShellExt};
+use crate::stack::Stack;
+use crate::stack::machines::Node;
+use crate::text::Text;
+
+/// The start of a node returns when its first process runs.
+const STARTS: Duration = Duration::from_secs(60);
+/// A larger file is none that an engine writes.
+const MOST: usize = 1 << 20;
+/// In the lab, and for nodes to read: a folder for each container.
+const NOTED: &str = "/usr/local/share/imparcial/node/noted";
+
+/// The machines among those who are hit: a target of machines has no others.
+pub(super) fn machines(victims: &[Victim]) -> impl Iterator<Item = (&Node, &Container)> {
+    victims.iter().filter_map(|victim| match victim {
+        Victim::Machine(node, container) => Some((&**node, &**container)),
+        Victim::Service(_) => None,
+    })
+}
+
+/// Only a lab has machines that may be hit.
+pub(super) fn only_in_a_lab(ground: Ground) -> Option<Text> {
+    (ground != Ground::Lab).then(|| {
+        Text::new(
+            "only a lab has machines that are imparcial's to break: leave `--place host` and `--attach` out",
+            "solo un laboratorio tiene máquinas que imparcial puede dañar: quite `--place host` y `--attach`",
+        )
+    })
+}
+
+/// The machines up again, their files as they were.
+///
+/// # Errors
+/// A file cannot be read: what it held could not be put back.
+pub(super) async fn up_again(stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
+    let mut undos = Vec::new();
+    for (node, container) in machines(victims) {
+        let name = crate::sanitize::line(node.name(), 60);
+        let shell = &stack.ground.shell;
+        undos.push(started(&name, container));
+        let noted = format!("{NOTED}/{}", container.id);
+        shell.must(&Cmd::new(["mkdir", "-p", &noted]).timeout(super::ASKED)).await?;
+        for path in rewritten(container) {
+            let content = shell.must(&Cmd::new(["cat", "--", &path]).timeout(super::ASKED)).await?.stdout;
+            if content.len() > MOST {
+                return Err(FaultError::not_here(
+                    format!("{path} of machine {name} is too large to be put back after a start"),
+                    format!("{path} de la máquina {name} es demasiado grande para reponerlo tras un arranque"),
+                ));
+            }
+            let file = path.rsplit('/').next().unwrap_or_default();
+            let note = Cmd::new(["tee", "--", &format!("{noted}/{file}")]).stdin(content.clone());
+            shell.must(&note.timeout(super::ASKED)).await?;
+            undos.push(put_back(&name, &path, content));
+        }
+    }
+    Ok(undos)
+}
+
+fn started(name: &str, container: &Container) -> Undo {
+    let run = Cmd::new(["docker", "start", &container.id]).timeout(STARTS);
+    let ask = Cmd::new(["docker", "inspect", "--type=container", "--format={{.State.Running}}", &container.id]);
+    let what = Text::new(format!("machine {name} is up"), format!("la máquina {name} está en marcha"));
+    Undo::new(At::Ground, run, Proof::says(ask, "true"), what)
+}
+
+/// The files of a container that its engine writes at each start, on the engine's machine.
+fn rewritten(container: &Container) -> Vec<String> {
+    let hosts = &container.hosts_path;
+    let hostname = hosts.strip_suffix("/hosts").map(|folder| format!("{folder}/hostname"));
+    let all = [Some(hosts.clone()), Some(container.resolv_conf_path.clone()), hostname];
+    all.into_iter().flatten().filter(|path| !path.is_empty()).collect()
+}
+
+/// Written in place: the node has it mounted.
+fn put_back(name: &str, path: &str, content: Vec<u8>) -> Undo {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let same = Cmd::new(["cmp", "--quiet", "--", path, "-"]).stdin(content.clone());
+    let what = Text::new(
+        format!("/etc/{file} of machine {name} is as it was"),
+        format!("/etc/{file} de la máquina {name} está como estaba"),
+    );
+    Undo::new(At::Ground, Cmd::new(["tee", "--", path]).stdin(content), Proof::ok(same), what)
+}
+
+/// Ends all of a machine at once, as a cut of its power does.
+pub(super) fn power_off(container: &Container) -> Cmd {
+    Cmd::new(["docker", "kill", &container.id]).timeout(STARTS)
+}
+
+/// Lets a machine end by itself: its services first.
+pub(super) fn shut_down(container: &Container) -> Cmd {
+    let grace = SHUTS_DOWN.as_secs().to_string();
+    Cmd::new(["docker", "stop", "--time", &grace, &container.id]).timeout(SHUTS_DOWN + super::ASKED)
+}
+
+/// How long the services of a machine may take to end.
+const SHUTS_DOWN: Duration = Duration::from_secs(45);
+
+/// Runs a command in the lab for every machine at the same time: a power cut hits them together.
+pub(super) async fn each(
+    stack: &Arc<Stack>,
+    victims: &[Victim],
+    cmd: impl Fn(&Container) -> Cmd,
+) -> Result<(), FaultError> {
+    let all = machines(victims).map(|(_, container)| {
+        let cmd = cmd(container);
+        async move { stack.ground.shell.must(&cmd).await }
+    });
+    for done in futures_util::future::join_all(all).await {
+        done?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_an_engine_writes_anew_are_put_back_in_place() {
+        let container = Container {
+            id: "abc".into(),
+            hosts_path: "/var/lib/docker/containers/abc/hosts".into(),
+            resolv_conf_path: "/var/lib/docker/containers/abc/resolv.conf".into(),
+            ..Container::default()
+        };
+        let names: Vec<String> =
+            rewritten(&container).iter().map(|path| path.rsplit('/').next().unwrap().to_owned()).collect();
+        assert_eq!(names, ["hosts", "resolv.conf", "hostname"]);
+        assert!(rewritten(&Container::default()).is_empty());
+        let undo = put_back("w1", "/c/hosts", b"1.2.3.4 db\n".to_vec());
+        assert_eq!(
+            (undo.run.to_string(), undo.proof.run.to_string()),
+            ("tee -- /c/hosts".into(), "cmp --quiet -- /c/hosts -".into())
+        );
+        assert_eq!(undo.run.stdin, undo.proof.run.stdin);
+        assert_eq!(undo.what.en, "/etc/hosts of machine w1 is as it was");
+    }
+
+    #[test]
+    fn a_machine_is_ended_at_once_or_by_itself_and_started_again() {
+        let container = Container { id: "abc".into(), ..Container::default() };
+        assert_eq!(power_off(&container).to_string(), "docker kill abc");
+        assert_eq!(shut_down(&container).to_string(), "docker stop --time 45 abc");
+        let undo = started("w1", &container);
+        assert_eq!(undo.run.to_string(), "docker start abc");
+        assert_eq!(undo.proof.says.as_deref(), Some("true"));
+        assert!(only_in_a_lab(Ground::Lab).is_none());
+        assert!(only_in_a_lab(Ground::Host).is_some() && only_in_a_lab(Ground::Attached).is_some());
+    }
+}

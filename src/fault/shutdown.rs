@@ -1,0 +1,57 @@
+//! `shutdown`: a machine is shut down in order: its services end by themselves.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::machine::{each, only_in_a_lab, shut_down, up_again};
+use super::target::Kinds;
+use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
+use crate::stack::Stack;
+use crate::text::Text;
+
+pub static FAULT: FaultKind = FaultKind {
+    name: "shutdown",
+    summary: "A machine is shut down in order, and started when the fault is healed",
+    example: "{shutdown: {node: worker2}}",
+    schema: || Target::schema(Kinds::Machines),
+    decode: |d| Some(Box::new(Shutdown { target: Target::decode(d, Kinds::Machines)? }) as Box<dyn Fault>),
+};
+
+struct Shutdown {
+    target: Target,
+}
+
+#[async_trait]
+impl Fault for Shutdown {
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn cannot(&self, ground: Ground) -> Option<Text> {
+        only_in_a_lab(ground)
+    }
+
+    async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
+        up_again(stack, victims).await
+    }
+
+    async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
+        each(stack, victims, shut_down).await?;
+        Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::target::tests::decoded;
+    use super::*;
+
+    #[test]
+    fn it_hits_machines_of_a_lab() {
+        let fault = decoded("{node: others, pick: one}", FAULT.decode).unwrap_or_else(|e| panic!("{e:?}"));
+        assert!(fault.cannot(Ground::Lab).is_none() && fault.cannot(Ground::Host).is_some());
+        assert!(decoded("{node_of: db}", FAULT.decode).is_ok());
+        assert!(decoded("{role: db}", FAULT.decode).is_err());
+    }
+}

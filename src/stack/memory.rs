@@ -1,0 +1,132 @@
+//! A container's memory group as its machine has it, and what the machine itself has left.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Spot, Stack, Unknown};
+use crate::agent::{AgentError, Look, Sight};
+use crate::docker::Container;
+use crate::notice::Reason;
+use crate::text::Text;
+
+const READ: Duration = Duration::from_secs(5);
+
+/// A container's memory group as its machine has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub folder: String,
+    /// None is unlimited.
+    pub limit: Option<u64>,
+    /// Processes that were killed for it so far.
+    pub kills: Option<u64>,
+}
+
+impl Stack {
+    /// The memory group of a container that runs.
+    ///
+    /// # Errors
+    /// It could not be found.
+    pub async fn memory_group(&self, container: &Container) -> Result<Group, Unknown> {
+        let service = &container.service;
+        let unknown = || Unknown {
+            reason: Reason::Host,
+            text: Text::new(
+                format!("the control group of {service} could not be found on its machine"),
+                format!("no se encontró el grupo de control de {service} en su máquina"),
+            ),
+        };
+        let spot = self.spot_of(container);
+        let map = format!("/proc/{}/cgroup", container.pid);
+        let contents = files(spot, vec![map.clone()]).await?;
+        let folder = folder(contents.get(&map).map_or("", String::as_str), &container.id).ok_or_else(unknown)?;
+        let names = ["memory.max", "memory.events", "memory.limit_in_bytes", "memory.oom_control"];
+        let contents = files(spot, names.iter().map(|name| format!("{folder}/{name}")).collect()).await?;
+        read(folder, &contents).ok_or_else(unknown)
+    }
+}
+
+impl Spot {
+    /// Memory that the machine could still give, in bytes.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub async fn memory_left(&self) -> Result<u64, Unknown> {
+        let path = "/proc/meminfo".to_owned();
+        let contents = files(self, vec![path.clone()]).await?;
+        let line = contents.get(&path).and_then(|text| text.lines().find_map(|l| l.strip_prefix("MemAvailable:")));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        Ok(kib.unwrap_or_default() * 1024)
+    }
+}
+
+async fn files(spot: &Spot, paths: Vec<String>) -> Result<BTreeMap<String, String>, Unknown> {
+    let lost = |error: AgentError| Unknown {
+        reason: Reason::Host,
+        text: Text::new(error.to_string(), format!("no se pudo mirar: {error}")),
+    };
+    match spot.agents.lab().await.map_err(lost)?.look(Look::Files { paths }, READ).await.map_err(lost)? {
+        Sight::Files { contents } => Ok(contents),
+        other => Err(Unknown {
+            reason: Reason::Imparcial,
+            text: Text::new(format!("unexpected answer: {other:?}"), format!("respuesta inesperada: {other:?}")),
+        }),
+    }
+}
+
+/// The folder of a process's memory group, from its `/proc/PID/cgroup`; none where that is not the container's own.
+fn folder(map: &str, id: &str) -> Option<String> {
+    let mut unified = None;
+    for line in map.lines() {
+        let mut parts = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        if !path.contains(id) || path.split('/').any(|part| part == "..") {
+            continue;
+        }
+        if controllers.split(',').any(|c| c == "memory") {
+            return Some(format!("/sys/fs/cgroup/memory{path}"));
+        }
+        if controllers.is_empty() {
+            unified = Some(format!("/sys/fs/cgroup{path}"));
+        }
+    }
+    unified
+}
+
+fn read(folder: String, contents: &BTreeMap<String, String>) -> Option<Group> {
+    let file = |name: &str| contents.get(&format!("{folder}/{name}")).map(|text| text.trim());
+    let limit = file("memory.limit_in_bytes").or(file("memory.max"))?;
+    let events = file("memory.oom_control").or(file("memory.events")).unwrap_or_default();
+    let kills = events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
+    // The older kind writes the largest number that there is.
+    let limit = limit.parse::<u64>().ok().filter(|limit| *limit < 1 << 60);
+    Some(Group { limit, kills, folder })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_is_the_containers_own_in_either_kind() {
+        let one = "12:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n0::/system.slice\n";
+        assert_eq!(folder(one, "abc").as_deref(), Some("/sys/fs/cgroup/memory/docker/abc"));
+        assert_eq!(folder("0::/docker/abc\n", "abc").as_deref(), Some("/sys/fs/cgroup/docker/abc"));
+        assert_eq!(folder("0::/docker/other\n", "abc"), None);
+        assert_eq!(folder("0::/../abc\n", "abc"), None, "seen from another namespace, it leads elsewhere");
+    }
+
+    #[test]
+    fn limit_and_kills_are_read_and_no_limit_is_none() {
+        let group = |files: &[(&str, &str)]| {
+            let contents: BTreeMap<String, String> =
+                files.iter().map(|(name, text)| (format!("/g/{name}"), (*text).to_owned())).collect();
+            read("/g".to_owned(), &contents)
+        };
+        let v1 = group(&[("memory.limit_in_bytes", "20971520\n"), ("memory.oom_control", "under_oom 0\noom_kill 2\n")]);
+        assert_eq!(v1.map(|g| (g.limit, g.kills)), Some((Some(20_971_520), Some(2))));
+        let v2 = group(&[("memory.max", "max\n"), ("memory.events", "oom 0\noom_kill 0\n")]);
+        assert_eq!(v2.map(|g| (g.limit, g.kills)), Some((None, Some(0))));
+        assert_eq!(group(&[("memory.limit_in_bytes", "9223372036854771712\n")]).map(|g| g.limit), Some(None));
+        assert_eq!(group(&[]), None);
+    }
+}
