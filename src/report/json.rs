@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{Format, RenderError};
-use crate::grade::{Grade, ManualGrade, Outcome, ScaledMark, Total, conclude, mark, merge, outcome};
-use crate::record::{RunRecord, Verdict, store};
+use crate::grade::{Grade, ManualGrade, Outcome, ScaledMark, Total, conclude, mark, merge, outcome, parts};
+use crate::record::{CheckRecord, RunRecord, Verdict, store};
 use crate::text::Lang;
 
 pub static FORMAT: Format = Format {
@@ -52,10 +52,21 @@ struct Points<'a> {
     id: &'a str,
     points: u64,
     outcome: Outcome,
+    /// How many of them were earned, where that is a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earned: Option<u64>,
+}
+
+impl<'a> Points<'a> {
+    fn of(check: &'a CheckRecord) -> Self {
+        let outcome = outcome(check);
+        let earned = (outcome == Outcome::Partly).then(|| parts(check).earned);
+        Self { id: &check.id, points: check.points, outcome, earned }
+    }
 }
 
 fn render(record: &RunRecord, grade: &Grade, _lang: Lang) -> Result<Vec<u8>, RenderError> {
-    let checks = record.checks.iter().map(|c| Points { id: &c.id, points: c.points, outcome: outcome(c) }).collect();
+    let checks = record.checks.iter().map(Points::of).collect();
     let judged = !record.manual.is_empty();
     let graded = Graded {
         record,
