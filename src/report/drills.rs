@@ -11,6 +11,8 @@ use crate::text::Lang;
 
 /// How many numbers of lost writes are named; the record has more.
 const NUMBERS: usize = 5;
+/// How many events are told; a container may end and start without end.
+const EVENTS: usize = 20;
 /// The longest line of [`block`], in characters.
 const LINE: usize = 500;
 
@@ -163,10 +165,11 @@ pub(super) fn cost(drill: &DrillRecord, lang: Lang) -> Option<String> {
     if drill.every_ms > drill.asked_every_ms {
         let [every, asked] = [drill.every_ms, drill.asked_every_ms].map(words::duration);
         let wider = match lang {
-            Lang::En => format!("so it was looked at every {every} instead of every {asked}"),
-            Lang::Es => format!("así que se miró cada {every} en vez de cada {asked}"),
+            Lang::En => format!("looked at every {every} instead of every {asked}"),
+            Lang::Es => format!("se miró cada {every} en vez de cada {asked}"),
         };
-        said = Some(said.map_or_else(|| wider.clone(), |said| format!("{said}, {wider}")));
+        let so = pick(lang, "so it was", "así que");
+        said = Some(said.map_or_else(|| wider.clone(), |said| format!("{said}, {so} {wider}")));
     }
     said
 }
@@ -199,6 +202,15 @@ pub(super) fn block(drill: &DrillRecord, columns: usize, lang: Lang) -> Vec<Stri
         let strip = Strip::of(drill, columns);
         lines.extend([strip.line(), strip.marks(), strip.scale()]);
         lines.push(strip::legend(&[drill], lang).join(", "));
+    }
+    let events = strip::events(drill, lang);
+    let more = events.len().saturating_sub(EVENTS);
+    lines.extend(events.iter().take(EVENTS).map(|line| sanitize::line(line, LINE)));
+    if more > 0 {
+        lines.push(match lang {
+            Lang::En => format!("… and {more} events more, which the record has"),
+            Lang::Es => format!("… y {more} sucesos más, que están en el registro"),
+        });
     }
     let said = drill.ledger.iter().map(|it| ledger(it, lang)).chain(cost(drill, lang));
     let notes = drill.notes.iter().map(|note| note.get(lang).to_owned());

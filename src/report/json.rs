@@ -118,6 +118,20 @@ mod tests {
     }
 
     #[test]
+    fn drills_are_whole_and_a_part_that_was_earned_is_said() {
+        let record = fixture::drilled();
+        let bytes = render(&record, &grade(&record), Lang::En).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let partly = &json["grade"]["checks"][8];
+        assert_eq!((&partly["id"], &partly["outcome"]), (&"app-back".into(), &"partly".into()));
+        assert_eq!((&partly["points"], &partly["earned"]), (&2_000.into(), &750.into()));
+        assert!(json["grade"]["checks"][2].get("earned").is_none(), "what is lost whole says so already");
+        assert_eq!(json["drills"][0]["samples"].as_array().map(Vec::len), Some(120));
+        let back: RunRecord = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(back.drills, record.drills);
+    }
+
+    #[test]
     fn what_people_judge_stands_beside_the_checks() {
         let record = fixture::judged();
         let bytes = render(&record, &grade(&record), Lang::Es).unwrap();

@@ -176,5 +176,16 @@ pub(in crate::report) fn legend(drills: &[&DrillRecord], lang: Lang) -> Vec<Stri
     signs.chain(letters).collect()
 }
 
+/// What happened, in words, by its time: `5.1 s D a container ended: web_1`.
+pub(in crate::report) fn events(drill: &DrillRecord, lang: Lang) -> Vec<String> {
+    let told = |event: &Event| {
+        let (mark, at) = (Mark::of(event, &drill.events)?, seconds_rounded(event.at_ms, 1));
+        let said = event.said.get(lang);
+        let more = if said.is_empty() { String::new() } else { format!(": {said}") };
+        Some(format!("{at} {} {}{more}", mark.letter(), mark.said(lang)))
+    };
+    drill.events.iter().filter_map(told).collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ fn what_came_of_each() {
     let said = |n: usize| both(|lang| came_of(&all[n], lang));
     assert_eq!(
         said(0)[0],
-        "recovered after 12.4 s ± 0.5 s, longest downtime 12.0 s; 120 samples every 500 ms, 85 of 110 passed while the \
+        "recovered after 12.4 s ± 0.5 s, longest downtime 12.0 s; 120 samples every 500 ms, 85 of 109 passed while the \
          fault lasted"
     );
     assert!(said(0)[1].starts_with("recuperado a los 12.4 s ± 0.5 s, caída más larga 12.0 s; "), "{}", said(0)[1]);
@@ -82,7 +82,18 @@ fn what_looking_cost_is_said_and_what_was_done_about_it() {
         "cada mirada costó al servicio 40.0 ms de cpu, 20 % de una, así que se miró cada 2.0 s en vez de cada 500 ms"
     );
     drill.cost = None;
-    assert!(cost(&drill, Lang::En).unwrap().starts_with("so it was looked at every 2.0 s"));
+    assert!(cost(&drill, Lang::En).unwrap().starts_with("looked at every 2.0 s instead"));
     drill.every_ms = 500;
     assert_eq!(cost(&drill, Lang::En), None);
+}
+
+#[test]
+fn the_block_tells_what_happened_when() {
+    let lines = block(&fixture::drills()[0], 60, Lang::En);
+    assert!(lines.contains(&"5.1 s D a container ended: `web` ended with 137".to_owned()), "{lines:#?}");
+    let mut looping = fixture::drills().remove(0);
+    let died = looping.events[2].clone();
+    looping.events.extend((0..500).map(|_| died.clone()));
+    let lines = block(&looping, 60, Lang::Es);
+    assert!(lines.len() < 40 && lines.iter().any(|line| line.starts_with("… y ")), "{lines:#?}");
 }

@@ -71,7 +71,7 @@ fn of_several_marks_in_a_column_the_most_important_is_shown() {
     assert_eq!(Strip::of(&seen, 100).marks().trim_start().replace(' ', ""), "FSRHL");
     seen.events.retain(|e| e.what != What::Healed && e.what != What::Inject);
     let marks = Strip::of(&seen, 10).marks();
-    assert_eq!(marks, "  DSR   HL", "healing that never ended, and a fault that nobody saw begin");
+    assert_eq!(marks, "  FSR   HL", "healing that never ended, and a fault that nobody saw begin");
     let legend = legend(&[&seen], Lang::En).join(", ");
     assert!(legend.contains("F the fault begins") && legend.contains("D a container ended"), "{legend}");
     assert!(!legend.contains("A it was helped"), "{legend}");
