@@ -124,28 +124,33 @@ pub(super) fn ledger(ledger: &Ledger, lang: Lang) -> String {
     }
     if let Some(before) = ledger.oldest_lost_ms.filter(|_| lost > 0) {
         let ago = words::duration(before.unsigned_abs());
+        let oldest = if files { "el más antiguo confirmado" } else { "la más antigua confirmada" };
         said.push_str(&match (lang, before < 0) {
             (Lang::En, false) => format!(", the oldest acknowledged {ago} before the fault"),
             (Lang::En, true) => format!(", the oldest acknowledged {ago} after the fault"),
-            (Lang::Es, false) => format!(", la más antigua confirmada {ago} antes de la falla"),
-            (Lang::Es, true) => format!(", la más antigua confirmada {ago} después de la falla"),
+            (Lang::Es, false) => format!(", {oldest} {ago} antes de la falla"),
+            (Lang::Es, true) => format!(", {oldest} {ago} después de la falla"),
         });
     }
     let besides = [
-        (ledger.failed, pick(lang, "refused", "rechazadas"), ledger.failed_but_there),
+        (
+            ledger.failed,
+            pick(lang, "refused", if files { "rechazados" } else { "rechazadas" }),
+            ledger.failed_but_there,
+        ),
         (ledger.unknown, pick(lang, "unknown", "sin respuesta"), ledger.unknown_and_there),
     ];
     for (count, what, there) in besides.into_iter().filter(|(count, ..)| *count > 0) {
         let there = match (there, lang) {
             (0, _) => String::new(),
             (_, Lang::En) => format!(" ({there} of them there all the same)"),
-            (_, Lang::Es) => format!(" ({there} están de todos modos)"),
+            (_, Lang::Es) => format!(" (presentes de todos modos: {there})"),
         };
         said.push_str(&format!(", {count} {what}{there}"));
     }
     let at = [
-        (&ledger.written_at, pick(lang, "written on", "escritas en")),
-        (&ledger.read_at, pick(lang, "read back on", "releídas en")),
+        (&ledger.written_at, pick(lang, "written on", "se escribió en")),
+        (&ledger.read_at, pick(lang, "read back on", "se releyó en")),
     ];
     let at: Vec<_> = at.iter().filter(|(place, _)| !place.is_empty()).map(|(p, what)| format!("{what} {p}")).collect();
     if at.is_empty() { said } else { format!("{said}; {}", at.join(", ")) }
@@ -157,9 +162,9 @@ pub(super) fn cost(drill: &DrillRecord, lang: Lang) -> Option<String> {
         let share = percent(share);
         match (lang, quota_cpus > 0.0) {
             (Lang::En, true) => format!("each look cost the service {cpu_ms:.1} ms of cpu, {share} of its quota"),
-            (Lang::En, false) => format!("each look cost the service {cpu_ms:.1} ms of cpu, {share} of one"),
+            (Lang::En, false) => format!("each look cost the service {cpu_ms:.1} ms of cpu, {share} of a cpu"),
             (Lang::Es, true) => format!("cada mirada costó al servicio {cpu_ms:.1} ms de cpu, {share} de su cuota"),
-            (Lang::Es, false) => format!("cada mirada costó al servicio {cpu_ms:.1} ms de cpu, {share} de una"),
+            (Lang::Es, false) => format!("cada mirada costó al servicio {cpu_ms:.1} ms de cpu, {share} de una cpu"),
         }
     });
     if drill.every_ms > drill.asked_every_ms {

@@ -57,7 +57,7 @@ fn the_ledger_says_what_is_lost_and_where() {
         "120 rows acknowledged, 43 lost (#1, #2, #3, #4, #5, …), the oldest acknowledged 3.6 s before the fault; \
          written on worker1, read back on worker2"
     );
-    assert!(of(2)[1].contains("43 perdidas") && of(2)[1].contains("releídas en worker2"), "{}", of(2)[1]);
+    assert!(of(2)[1].contains("43 perdidas") && of(2)[1].contains("se releyó en worker2"), "{}", of(2)[1]);
     let files = Ledger {
         through: "files".into(),
         lost_count: 1,
@@ -69,6 +69,7 @@ fn the_ledger_says_what_is_lost_and_where() {
         ledger(&files, Lang::En),
         "0 files acknowledged, 1 lost (#7), the oldest acknowledged 20 ms after the fault"
     );
+    assert!(ledger(&files, Lang::Es).contains("1 perdidos (#7), el más antiguo confirmado 20 ms después"));
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn what_looking_cost_is_said_and_what_was_done_about_it() {
     drill.every_ms = 2_000;
     assert_eq!(
         cost(&drill, Lang::Es).unwrap(),
-        "cada mirada costó al servicio 40.0 ms de cpu, 20 % de una, así que se miró cada 2.0 s en vez de cada 500 ms"
+        "cada mirada costó al servicio 40.0 ms de cpu, 20 % de una cpu, así que se miró cada 2.0 s en vez de cada 500 ms"
     );
     drill.cost = None;
     assert!(cost(&drill, Lang::En).unwrap().starts_with("looked at every 2.0 s instead"));

@@ -1,5 +1,7 @@
 //! What is drawn, sample by sample.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::drill::Sample;
 use crate::record::fixture;
@@ -92,4 +94,30 @@ fn any_record_has_a_strip() {
     odd.events.push(event(u64::MAX / 2, What::Aided));
     let strip = Strip::of(&odd, 60);
     assert_eq!((strip.cells.len(), strip.marks().chars().count()), (60, 60));
+}
+
+proptest! {
+    /// A column is down where a look failed, and only where one did; every failing look is somewhere.
+    #[test]
+    fn nothing_is_drawn_that_was_not_seen(
+        looks in proptest::collection::vec((0..600_000_u64, 0..20_000_u64, any::<bool>()), 0..300),
+        every in 0..5_000_u64,
+        columns in 1..120_usize,
+    ) {
+        let sample = |&(at_ms, took_ms, ok): &(u64, u64, bool)| Sample { at_ms, took_ms, ok, said: String::new() };
+        let samples: Vec<Sample> = looks.iter().map(sample).collect();
+        let passing = samples.iter().filter(|s| s.ok).count();
+        let drawn = DrillRecord { samples, every_ms: every, ..DrillRecord::default() };
+        let strip = Strip::of(&drawn, columns);
+        prop_assert_eq!(strip.cells.len(), columns);
+        prop_assert_eq!(strip.cells.iter().any(|c| c.up), passing > 0);
+        prop_assert_eq!(strip.cells.iter().any(|c| c.down), passing < looks.len());
+        for sample in &drawn.samples {
+            let at = if sample.ok { sample.end_ms() } else { sample.at_ms };
+            let column = (at * columns as u64 / strip.end_ms).min(columns as u64 - 1) as usize;
+            let cell = strip.cells[column];
+            let drawn = if sample.ok { cell.up } else { cell.down };
+            prop_assert!(drawn);
+        }
+    }
 }

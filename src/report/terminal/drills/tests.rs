@@ -74,3 +74,13 @@ fn what_was_not_put_back_is_said_in_red() {
     record.drills.iter_mut().for_each(|drill| drill.healed = true);
     assert!(!shown(&record).contains("not healed"));
 }
+
+#[test]
+fn a_failure_that_earned_a_part_stands_by_what_it_costs() {
+    let mut record = fixture::drilled();
+    record.checks.iter_mut().filter(|c| c.id == "db-rows").for_each(|c| c.points = 1_500);
+    let text = show(&record, Lang::En, plain(100));
+    let at = |piece: &str| text.find(piece).unwrap_or_else(|| panic!("no `{piece}` in\n{text}"));
+    assert!(at("✗ db-rows  -1.5") < at("✗ app-back  -1.25 of 2"), "one and a half costs more than what is left of two");
+    assert!(text.contains("expected   ≤ 10 s\n        observed   12.412 s"), "{text}");
+}
