@@ -1,6 +1,7 @@
 //! The one scoring function: a record in, points out, in integers of 1/1000.
 //!
-//! A pass earns. A fail loses, and so does a skip whose cause is a fail. An error, and a skip caused by one, is undecided.
+//! A pass earns. A fail loses, and so does a skip whose cause is a fail; a fail that was measured and came near earns a part.
+//! An error, and a skip caused by one, is undecided.
 //! Observations (no points) never count. Nothing is final while anything is undecided, or pending: what people judge is counted
 //! beside the checks, and decides no exit code.
 
@@ -41,6 +42,8 @@ impl Grade {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Earned,
+    /// A failure that came near enough to its objective to earn some of them.
+    Partly,
     Lost,
     Undecided,
     /// An observation: there were none.
@@ -52,6 +55,7 @@ impl Outcome {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Earned => "earned",
+            Self::Partly => "partly",
             Self::Lost => "lost",
             Self::Undecided => "undecided",
             Self::None => "none",
@@ -66,6 +70,7 @@ pub fn outcome(check: &CheckRecord) -> Outcome {
     }
     match check.verdict {
         Verdict::Pass => Outcome::Earned,
+        Verdict::Fail if check.credit.is_some_and(|credit| credit > 0) => Outcome::Partly,
         Verdict::Fail => Outcome::Lost,
         Verdict::Error => Outcome::Undecided,
         Verdict::Skip => match &check.cause {
@@ -76,17 +81,39 @@ pub fn outcome(check: &CheckRecord) -> Outcome {
     }
 }
 
+/// A check's points by what became of them, in 1/1000: the three add up to all that it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    pub earned: u64,
+    pub lost: u64,
+    pub undecided: u64,
+}
+
+/// How this check's points part. Whoever sums points sums these.
+pub fn parts(check: &CheckRecord) -> Parts {
+    let all = check.points;
+    match outcome(check) {
+        Outcome::Earned => Parts { earned: all, ..Parts::default() },
+        Outcome::Partly => {
+            // A record may come from elsewhere: nobody earns more than there is.
+            let earned = check.credit.unwrap_or(0).min(all);
+            Parts { earned, lost: all - earned, undecided: 0 }
+        }
+        Outcome::Lost => Parts { lost: all, ..Parts::default() },
+        Outcome::Undecided => Parts { undecided: all, ..Parts::default() },
+        Outcome::None => Parts::default(),
+    }
+}
+
 /// The points of a run. What the scenario counts and the record does not hold (an interrupted run, `--only`) is undecided.
 pub fn grade(record: &RunRecord) -> Grade {
     let mut grade = Grade { manual: ManualGrade::of(&record.manual), ..Grade::default() };
     for check in &record.checks {
         grade.points += check.points;
-        match outcome(check) {
-            Outcome::Earned => grade.earned += check.points,
-            Outcome::Lost => grade.lost += check.points,
-            Outcome::Undecided => grade.undecided += check.points,
-            Outcome::None => {}
-        }
+        let parts = parts(check);
+        grade.earned += parts.earned;
+        grade.lost += parts.lost;
+        grade.undecided += parts.undecided;
     }
     let absent = record.scenario.points.saturating_sub(grade.points + grade.manual.points);
     grade.points += absent;
@@ -138,7 +165,7 @@ pub fn conclude(record: &RunRecord) -> Conclusion {
     let any = |wanted| record.checks.iter().any(|c| outcome(c) == wanted);
     if record.interrupted {
         Conclusion::Interrupted
-    } else if any(Outcome::Lost) {
+    } else if any(Outcome::Lost) || any(Outcome::Partly) {
         Conclusion::Failed
     } else if any(Outcome::Undecided) || (record.checks.is_empty() && grade(record).undecided > 0) {
         Conclusion::Undecided
@@ -196,6 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_that_came_near_earns_a_part() {
+        let mut record = run(&[(2_000, Fail, None), (1_000, Pass, None)]);
+        let with = |record: &mut RunRecord, credit| {
+            record.checks[0].credit = credit;
+            (outcome(&record.checks[0]), grade(record).earned, grade(record).lost, exit_code(record))
+        };
+        assert_eq!(with(&mut record, Some(750)), (Outcome::Partly, 1_750, 1_250, 1));
+        assert_eq!(with(&mut record, Some(0)), (Outcome::Lost, 1_000, 2_000, 1));
+        assert_eq!(with(&mut record, Some(9_000)), (Outcome::Partly, 3_000, 0, 1), "never more than there is");
+        assert_eq!(merge(&record), Fail, "and it is a failure all the same");
+        record.checks[0].verdict = Error;
+        assert_eq!(with(&mut record, Some(750)), (Outcome::Undecided, 1_000, 0, 3), "nothing but a failure has a part");
+        record.checks[0] = CheckRecord { points: 0, verdict: Fail, ..record.checks[0].clone() };
+        assert_eq!(with(&mut record, Some(750)), (Outcome::None, 1_000, 0, 0), "nor an observation");
+    }
+
+    #[test]
     fn the_worst_verdict_wins() {
         assert_eq!(merge(&run(&[(1, Pass, None), (1, Skip, Some(Error)), (1, Error, None)])), Error);
         assert_eq!(merge(&run(&[(1, Pass, None), (1, Skip, Some(Fail))])), Skip);
@@ -239,11 +283,17 @@ mod tests {
         #[test]
         fn nothing_is_lost_or_made_up(
             checks in proptest::collection::vec((0..100_000u64, verdict(), proptest::option::of(verdict())), 0..20),
+            credits in proptest::collection::vec(proptest::option::of(0..200_000u64), 20),
             declared in 0..3_000_000u64,
             interrupted: bool,
         ) {
             let mut record = run(&checks);
+            record.checks.iter_mut().zip(credits).for_each(|(check, credit)| check.credit = credit);
             let sum: u64 = checks.iter().map(|c| c.0).sum();
+            for check in &record.checks {
+                let parts = parts(check);
+                prop_assert_eq!(parts.earned + parts.lost + parts.undecided, check.points);
+            }
             record.scenario.points = declared;
             record.interrupted = interrupted;
             let grade = grade(&record);

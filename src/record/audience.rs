@@ -4,12 +4,16 @@
 //! and seen. A check that is not seen is gone with its name, its evidence and its points; only how many such there are,
 //! and what they are worth, is left. The mark of those that are seen says nothing about the others. Where anything is hidden,
 //! so is what the services had logged after the checks: a hidden request stands in it.
+//!
+//! A drill is there for whoever sees one of its objectives. What was seen in it is the details of them all: where one is not
+//! seen, or not with its details, its samples, events and ledger would tell what became of it.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::{CheckRecord, RunRecord, Verdict, store};
+use crate::drill::DrillRecord;
 use crate::text::Text;
 
 /// Who reads: each sees what those before see.
@@ -71,6 +75,7 @@ pub fn shown_to(record: &RunRecord, audience: Audience) -> RunRecord {
         return shown;
     }
     shown.audience = audience;
+    shown.drills = std::mem::take(&mut shown.drills).into_iter().filter_map(|it| drill(it, record, audience)).collect();
     let (seen, hidden): (Vec<_>, Vec<_>) =
         std::mem::take(&mut shown.checks).into_iter().partition(|c| audience.sees(&c.visibility));
     let (judged, unseen): (Vec<_>, Vec<_>) =
@@ -92,6 +97,19 @@ pub fn shown_to(record: &RunRecord, audience: Audience) -> RunRecord {
 /// A check that does not say who sees its details shows them to whom it is shown.
 fn shows_details(check: &CheckRecord, audience: Audience) -> bool {
     check.details.is_empty() || audience.sees(&check.details)
+}
+
+/// A drill as far as it may be seen, if it may at all.
+fn drill(drill: DrillRecord, record: &RunRecord, audience: Audience) -> Option<DrillRecord> {
+    let objectives = || record.checks.iter().filter(|check| check.drill.as_ref() == Some(&drill.id));
+    if !objectives().any(|check| audience.sees(&check.visibility)) {
+        return None;
+    }
+    if objectives().all(|check| audience.sees(&check.visibility) && shows_details(check, audience)) {
+        return Some(drill);
+    }
+    let DrillRecord { id, title, fault, started_ms, elapsed_ms, healed, .. } = drill;
+    Some(DrillRecord { id, title, fault, started_ms, elapsed_ms, healed, ..DrillRecord::default() })
 }
 
 fn one(mut check: CheckRecord, hidden: &BTreeSet<&str>, audience: Audience) -> CheckRecord {
@@ -133,15 +151,15 @@ mod tests {
             shown.checks.into_iter().map(|c| c.id).filter(|id| id.contains("SECRET")).collect::<Vec<_>>()
         };
         assert_eq!(ids(Audience::Student), [""; 0]);
-        assert_eq!(ids(Audience::AfterDue), ["after-SECRET-due"]);
-        assert_eq!(ids(Audience::Teacher), ["after-SECRET-due", "teacher-SECRET"]);
+        assert_eq!(ids(Audience::AfterDue), ["after-SECRET-due", "shared-SECRET"]);
+        assert_eq!(ids(Audience::Teacher), ["after-SECRET-due", "teacher-SECRET", "shared-SECRET"]);
     }
 
     #[test]
     fn what_is_not_seen_is_in_no_sum_and_no_mark() {
         let record = fixture::with_secrets();
         let shown = shown_to(&record, Audience::Student);
-        assert_eq!(shown.withheld, Withheld { checks: 3, points: 15_000 });
+        assert_eq!(shown.withheld, Withheld { checks: 4, points: 15_000 });
         let (all, some) = (grade(&record), grade(&shown));
         assert_eq!((some.points, some.lost), (all.points - 5_000, all.lost - 5_000));
         assert_eq!((some.manual.points, some.manual.lost), (20_000, 0), "nor what a person gave and they may not see");
@@ -157,6 +175,30 @@ mod tests {
         let behind = shown.checks.iter().find(|c| c.id == "behind").unwrap();
         assert_eq!(behind.cause.as_ref().map(|c| (c.check.as_str(), c.verdict)), Some(("", Verdict::Fail)));
         assert!(behind.explanation.en.contains("not shown here"));
+    }
+
+    #[test]
+    fn a_drill_is_seen_with_any_objective_and_in_full_with_all() {
+        let record = fixture::with_secrets();
+        let ids = |record: &RunRecord| record.drills.iter().map(|d| d.id.clone()).collect::<Vec<_>>();
+        let student = shown_to(&record, Audience::Student);
+        assert_eq!(ids(&student), ["shared-drill", "guarded-drill"]);
+        for (shown, whole) in student.drills.iter().zip(&record.drills[1..]) {
+            assert_eq!((&shown.title, &shown.fault, shown.healed), (&whole.title, &whole.fault, whole.healed));
+            assert!(shown.samples.is_empty() && shown.events.is_empty() && shown.hit.is_empty(), "{shown:?}");
+            assert!(shown.ledger.is_none() && shown.measured == crate::drill::Measured::default(), "{shown:?}");
+            assert!(shown.notes.is_empty() && shown.watched.is_empty() && shown.seed.is_none(), "{shown:?}");
+        }
+        let after = shown_to(&record, Audience::AfterDue);
+        assert_eq!(after.drills[0], record.drills[1], "now each of its objectives is seen");
+        assert!(after.drills[1].samples.is_empty(), "and of that one the details never are");
+        assert_eq!(shown_to(&record, Audience::Teacher).drills, record.drills);
+        let twice = shown_to(&after, Audience::Student);
+        assert_eq!(twice.drills, student.drills);
+        let open = fixture::drilled();
+        assert_eq!(shown_to(&open, Audience::Student).drills, open.drills, "nothing is hidden");
+        let none = RunRecord { checks: Vec::new(), ..open };
+        assert_eq!(ids(&shown_to(&none, Audience::Student)), [""; 0], "an objective of which nobody knows who sees it");
     }
 
     #[test]

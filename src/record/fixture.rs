@@ -1,4 +1,8 @@
-//! Records for tests: an empty one, a typical one, and one whose every text is hostile.
+//! Records for tests: an empty one, a typical one, one with drills, and one whose every text is hostile.
+
+mod drills;
+
+pub use drills::{drilled, drills};
 
 use super::*;
 use crate::notice::Level;
@@ -269,7 +273,13 @@ pub fn with_secrets() -> RunRecord {
     let mut guarded = fill(check("guarded", 4_000, Fail, None));
     guarded.details = "teacher".to_owned();
     let observed = CheckRecord { id: "guarded-too".to_owned(), points: 0, ..guarded.clone() };
-    record.checks.extend([after, teacher, behind, guarded, observed]);
+    teacher.drill = Some("SECRET-drill".to_owned());
+    guarded.drill = Some("guarded-drill".to_owned());
+    record.drills = drills::with_secrets();
+    let shared = drills::objective("shared-drill", "shared-back", 0, Fail);
+    let later = drills::objective("shared-drill", "shared-SECRET", 0, Fail);
+    let later = CheckRecord { visibility: "after_due".to_owned(), ..later };
+    record.checks.extend([after, teacher, behind, guarded, observed, shared, later]);
     // What the hidden checks asked for stands in the service's log, which backs one that is seen too.
     let log = "evidence/stack/service-app-SECRET.log".to_owned();
     record.checks.iter_mut().filter(|c| c.id == "db-runs").for_each(|c| c.evidence.push(log.clone()));
@@ -319,6 +329,8 @@ pub fn hostile() -> RunRecord {
         check.evidence = vec![format!("evidence/{HOSTILE}")];
         check.findings = vec![finding(HOSTILE, HOSTILE, HOSTILE, HOSTILE, false)];
     }
+    record.drills = drills::hostile();
+    record.checks.iter_mut().take(3).for_each(|check| check.drill = Some(HOSTILE.to_owned()));
     if let Some(finding) = record.checks.first_mut().and_then(|check| check.findings.first_mut()) {
         finding.observed = format!("{}{HOSTILE}", "a line without end ".repeat(20_000));
     }

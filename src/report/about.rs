@@ -43,7 +43,9 @@ pub fn about(check: &CheckRecord, lang: Lang) -> String {
         add(format!("{}: {}  {}", words::look_at(lang), words::place_of(look), look.what.get(lang)));
     }
     add(match outcome(check) {
-        Outcome::Lost => format!("{}: {}", pick(lang, "points lost", "puntos perdidos"), words::points(check.points)),
+        Outcome::Lost | Outcome::Partly => {
+            format!("{}: {}", pick(lang, "points lost", "puntos perdidos"), words::lost(check, lang))
+        }
         Outcome::Undecided => {
             format!("{}: {}", pick(lang, "points undecided", "puntos sin decidir"), words::points(check.points))
         }

@@ -4,6 +4,7 @@
 //! (`sanitize::markdown`, `sanitize::html`); nothing of it is structure, a link or an image.
 
 pub mod annotations;
+mod drills;
 
 use super::words::{self, pick};
 use super::{Format, RenderError, about, order, served};
@@ -71,6 +72,7 @@ fn sections(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<String> {
     let observations: Vec<_> = record.checks.iter().filter(|c| c.is_observation()).collect();
     let name = pick(lang, "Observations, no points", "Observaciones, sin puntos");
     all.extend(headed(name, &observations, |c| brief(c, lang)));
+    all.extend(drills::table(record, lang));
     all.extend(judged(record, lang));
     all.push(foot(record, lang));
     all

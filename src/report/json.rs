@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{Format, RenderError};
-use crate::grade::{Grade, ManualGrade, Outcome, ScaledMark, Total, conclude, mark, merge, outcome};
-use crate::record::{RunRecord, Verdict, store};
+use crate::grade::{Grade, ManualGrade, Outcome, ScaledMark, Total, conclude, mark, merge, outcome, parts};
+use crate::record::{CheckRecord, RunRecord, Verdict, store};
 use crate::text::Lang;
 
 pub static FORMAT: Format = Format {
@@ -52,10 +52,21 @@ struct Points<'a> {
     id: &'a str,
     points: u64,
     outcome: Outcome,
+    /// How many of them were earned, where that is a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earned: Option<u64>,
+}
+
+impl<'a> Points<'a> {
+    fn of(check: &'a CheckRecord) -> Self {
+        let outcome = outcome(check);
+        let earned = (outcome == Outcome::Partly).then(|| parts(check).earned);
+        Self { id: &check.id, points: check.points, outcome, earned }
+    }
 }
 
 fn render(record: &RunRecord, grade: &Grade, _lang: Lang) -> Result<Vec<u8>, RenderError> {
-    let checks = record.checks.iter().map(|c| Points { id: &c.id, points: c.points, outcome: outcome(c) }).collect();
+    let checks = record.checks.iter().map(Points::of).collect();
     let judged = !record.manual.is_empty();
     let graded = Graded {
         record,
@@ -104,6 +115,20 @@ mod tests {
         assert_eq!(json["grade"]["verdict"], "fail");
         assert_eq!(json["grade"]["exit_code"], 1);
         assert_eq!(json["grade"]["checks"][2]["outcome"], "lost");
+    }
+
+    #[test]
+    fn drills_are_whole_and_a_part_that_was_earned_is_said() {
+        let record = fixture::drilled();
+        let bytes = render(&record, &grade(&record), Lang::En).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let partly = &json["grade"]["checks"][8];
+        assert_eq!((&partly["id"], &partly["outcome"]), (&"app-back".into(), &"partly".into()));
+        assert_eq!((&partly["points"], &partly["earned"]), (&2_000.into(), &750.into()));
+        assert!(json["grade"]["checks"][2].get("earned").is_none(), "what is lost whole says so already");
+        assert_eq!(json["drills"][0]["samples"].as_array().map(Vec::len), Some(120));
+        let back: RunRecord = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(back.drills, record.drills);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod extend;
 mod judged;
+mod measured;
 #[cfg(test)]
 mod parsed;
 pub mod strict;
@@ -26,8 +27,8 @@ use time::format_description::well_known::Rfc3339;
 
 use self::extend::{CaseExtra, Extras};
 use super::words::{self, pick};
-use super::{Format, RenderError, about, served};
-use crate::grade::{Grade, outcome};
+use super::{Format, RenderError, about, drills, served};
+use crate::grade::{Grade, Outcome, outcome, parts};
 use crate::record::{CheckRecord, RunRecord, Verdict};
 use crate::sanitize;
 use crate::text::Lang;
@@ -37,6 +38,8 @@ pub static FORMAT: Format =
 
 /// The most of one case's text, in bytes: GitLab takes 30 MB a file, Jenkins 100,000 characters a case.
 const CASE_LIMIT: usize = 32 * 1024;
+/// How wide a drill's strip is, in columns.
+const STRIP: usize = 80;
 /// The longest attribute, in characters.
 const ATTRIBUTE: usize = 300;
 
@@ -213,6 +216,10 @@ fn output(record: &RunRecord, check: &CheckRecord, lang: Lang) -> String {
     if matches!(check.verdict, Verdict::Pass) || check.is_observation() {
         said.push_str(&about(check, lang));
     }
+    if let Some(drill) = drills::of(record, check) {
+        let gap = if said.is_empty() { "" } else { "\n\n" };
+        said = format!("{}{gap}{}", said.trim_end(), drills::block(drill, STRIP, lang).join("\n"));
+    }
     out.push_str(&sanitize::cap(&sanitize::text(&said), CASE_LIMIT));
     out
 }
@@ -262,6 +269,10 @@ fn case_properties(record: &RunRecord, check: &CheckRecord) -> Vec<(String, Stri
         ("points".to_owned(), words::points(check.points)),
         ("outcome".to_owned(), outcome(check).name().to_owned()),
     ];
+    if outcome(check) == Outcome::Partly {
+        properties.push(("earned".to_owned(), words::points(parts(check).earned)));
+    }
+    properties.extend(measured::properties(record, check));
     if let Some(cause) = check.cause.as_ref().filter(|cause| !cause.check.is_empty()) {
         properties.push(("cause".to_owned(), cause.check.clone()));
     }

@@ -2,13 +2,19 @@
 
 use std::cmp::Reverse;
 
+use crate::grade::parts;
 use crate::record::{CheckRecord, RunRecord, Verdict};
 
 /// The checks that count, of one verdict: the costliest first, what it hides included.
 pub(super) fn worst_first(record: &RunRecord, verdict: Verdict) -> Vec<&CheckRecord> {
     let mut checks: Vec<_> = record.checks.iter().filter(|c| !c.is_observation() && c.verdict == verdict).collect();
-    checks.sort_by_key(|check| Reverse(check.points + behind(record, check).map(|c| c.points).sum::<u64>()));
+    checks.sort_by_key(|check| Reverse(cost(check) + behind(record, check).map(cost).sum::<u64>()));
     checks
+}
+
+/// What a check does not earn.
+fn cost(check: &CheckRecord) -> u64 {
+    check.points - parts(check).earned
 }
 
 /// What was skipped because of a check.

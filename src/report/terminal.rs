@@ -2,6 +2,7 @@
 //! matters and what to do. Made for a terminal of any width, readable without colour; as `report.txt` in the run's folder.
 
 mod checks;
+mod drills;
 mod judged;
 mod page;
 
@@ -32,6 +33,7 @@ fn text(record: &RunRecord, grade: &Grade, lang: Lang, style: Style) -> String {
     header(&mut page, record, lang);
     page.headline(&words::headline(record, grade, lang), grade);
     checks::all(&mut page, record, lang);
+    drills::all(&mut page, record, lang);
     judged::all(&mut page, record, lang);
     points(&mut page, record, grade, lang);
     times(&mut page, record, lang);

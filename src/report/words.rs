@@ -1,7 +1,7 @@
 //! Words that several formats share: points, times, verdicts, and what there is to say about one check.
 
 use crate::expect::Finding;
-use crate::grade::{Grade, Outcome, mark, outcome};
+use crate::grade::{Grade, Outcome, mark, outcome, parts};
 use crate::notice::Reason;
 use crate::record::{Audience, CheckRecord, ManualRecord, RunRecord, Verdict};
 use crate::submission::whereabouts::LookAt;
@@ -28,6 +28,11 @@ pub(super) fn duration(ms: u64) -> String {
         1_000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1000),
     }
+}
+
+/// Seconds to so many decimals, halves up: `12.4 s`.
+pub(super) fn seconds_rounded(ms: u64, decimals: usize) -> String {
+    format!("{:.decimals$} s", ms as f64 / 1000.0)
 }
 
 /// Seconds with three decimals, as XML readers want them.
@@ -144,7 +149,8 @@ pub(super) fn fact(finding: &Finding) -> String {
     if finding.subject.is_empty() { finding.fact.clone() } else { format!("{}: {}", finding.subject, finding.fact) }
 }
 
-/// A finding's expected or observed side, for people: sizes also in a unit, our own words in their language.
+/// A finding's expected or observed side, for people: times with their unit, sizes also in one, our own words in their
+/// language.
 pub(super) fn value(finding: &Finding, text: &str, lang: Lang) -> String {
     match (text, lang) {
         // Words of `expect`, which knows no language.
@@ -153,6 +159,9 @@ pub(super) fn value(finding: &Finding, text: &str, lang: Lang) -> String {
         _ => {}
     }
     let digits = text.trim_start_matches(['≥', '≤', '>', '<', ' ']);
+    if finding.fact.ends_with("_s") && digits.parse::<f64>().is_ok_and(f64::is_finite) {
+        return format!("{text} s");
+    }
     match digits.parse::<u64>() {
         Ok(bytes) if bytes >= 1024 && finding.fact.ends_with("_bytes") => format!("{text} ({})", size(bytes)),
         _ => text.to_owned(),
@@ -167,14 +176,24 @@ fn size(bytes: u64) -> String {
     if tenths % 10 == 0 { format!("{} {name}", tenths / 10) } else { format!("{}.{} {name}", tenths / 10, tenths % 10) }
 }
 
-/// Points with what became of them: `-15`, `+4`, `?3`.
+/// Points with what became of them: `-15`, `+4`, `?3`, and `-1.25 of 2` where the rest was earned.
 pub(super) fn cost(check: &CheckRecord, lang: Lang) -> String {
-    let points = points(check.points);
+    let all = points(check.points);
     match outcome(check) {
-        Outcome::Earned => format!("+{points}"),
-        Outcome::Lost => format!("-{points}"),
-        Outcome::Undecided => format!("?{points}"),
+        Outcome::Earned => format!("+{all}"),
+        Outcome::Partly => format!("-{}", lost(check, lang)),
+        Outcome::Lost => format!("-{all}"),
+        Outcome::Undecided => format!("?{all}"),
         Outcome::None => pick(lang, "no points", "sin puntos").to_owned(),
+    }
+}
+
+/// What a failure costs: `2`, or `1.25 of 2`.
+pub(super) fn lost(check: &CheckRecord, lang: Lang) -> String {
+    let (lost, all) = (points(parts(check).lost), points(check.points));
+    match outcome(check) {
+        Outcome::Partly => format!("{lost} {} {all}", pick(lang, "of", "de")),
+        _ => lost,
     }
 }
 
@@ -306,6 +325,7 @@ pub fn phase(name: &str, lang: Lang) -> &str {
         "provision" => "aprovisionar",
         "start again under the scenario's limits" => "nuevo arranque con los límites del escenario",
         "checks" => "comprobación",
+        "drills" => "simulacros",
         "evidence" => "evidencia",
         "teardown" => "retirada",
         other => other,
@@ -343,6 +363,7 @@ pub(super) fn place(record: &RunRecord, lang: Lang) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::fixture;
 
     #[test]
     fn points_and_times_as_people_write_them() {
@@ -350,5 +371,29 @@ mod tests {
         assert_eq!([duration(250), duration(4_190), duration(125_000)], ["250 ms", "4.1 s", "2 min 05 s"]);
         assert_eq!([size(20 << 20), size(1536), size(20_000_000)], ["20 MiB", "1.5 KiB", "19 MiB"]);
         assert_eq!([seconds(60_010), seconds(7)], ["60.010", "0.007"]);
+    }
+
+    #[test]
+    fn a_part_that_was_earned_is_said() {
+        let mut check = fixture::check("back", 2_000, Verdict::Fail, None);
+        assert_eq!(cost(&check, Lang::En), "-2");
+        check.credit = Some(750);
+        assert_eq!([cost(&check, Lang::En), cost(&check, Lang::Es)], ["-1.25 of 2", "-1.25 de 2"]);
+    }
+
+    #[test]
+    fn a_time_has_its_unit() {
+        let of = |fact: &str, text: &str| {
+            let finding = Finding {
+                subject: String::new(),
+                fact: fact.to_owned(),
+                expected: String::new(),
+                observed: text.to_owned(),
+                holds: false,
+            };
+            value(&finding, text, Lang::Es)
+        };
+        assert_eq!([of("recovery_time_s", "≤ 10"), of("recovery_time_s", "12.41")], ["≤ 10 s", "12.41 s"]);
+        assert_eq!([of("recovery_time_s", "nothing"), of("rows", "12")], ["nada", "12"]);
     }
 }

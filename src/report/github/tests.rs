@@ -86,7 +86,10 @@ fn nothing_of_a_submission_is_structure() {
     assert!(!text.contains("<b>") && !text.contains("&amp;amp;&lt;script"), "{text}");
     let tags: std::collections::BTreeSet<_> =
         text.split('<').skip(1).filter_map(|rest| rest.split('>').next()).collect();
-    assert_eq!(tags.into_iter().collect::<Vec<_>>(), ["/details", "/pre", "/summary", "details", "pre", "summary"]);
+    assert_eq!(
+        tags.into_iter().collect::<Vec<_>>(),
+        ["/details", "/pre", "/summary", "br", "details", "pre", "summary"]
+    );
 }
 
 #[test]
@@ -111,4 +114,24 @@ fn what_people_judge_has_its_own_list_and_no_annotation() {
 
 fn text_of_passed(record: &RunRecord) -> String {
     text(&fixture::passed(record), Lang::En)
+}
+
+#[test]
+fn drills_have_a_table_with_their_strips() {
+    let table = |lang: Lang| {
+        let text = text(&fixture::drilled(), lang);
+        let from = text.find(if lang == Lang::En { "### Drills" } else { "### Simulacros" }).expect("a table");
+        let until = text.rfind("\nimparcial ").expect("a foot");
+        text[from..until].trim_end().to_owned()
+    };
+    insta::assert_snapshot!("drills_en", table(Lang::En));
+    insta::assert_snapshot!("drills_es", table(Lang::Es));
+    for row in table(Lang::En).lines().filter(|line| line.starts_with("| ")) {
+        assert_eq!(row.matches(" | ").count(), 2, "three columns: {row}");
+        assert_eq!(row.matches('`').count() % 2, 0, "{row}");
+    }
+    let hostile = text(&fixture::hostile(), Lang::En);
+    let rows: Vec<_> = hostile.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
+    assert_eq!(rows.len(), 3, "a row each, whatever stands in it");
+    assert!(rows.iter().all(|row| row.matches('|').count() == 4), "{rows:#?}");
 }

@@ -157,3 +157,60 @@ fn the_document_as_it_is() {
     insta::assert_snapshot!("junit_en", xml(&fixture::typical(), Lang::En));
     insta::assert_snapshot!("junit_es", xml(&fixture::typical(), Lang::Es));
 }
+
+fn properties(case: &Element) -> std::collections::BTreeMap<&str, &str> {
+    let all = case.children.iter().filter(|c| c.name == "properties").flat_map(|c| &c.children);
+    all.map(|p| (p.get("name"), p.get("value"))).collect()
+}
+
+#[test]
+fn an_objective_has_what_its_drill_measured() {
+    let text = xml(&fixture::drilled(), Lang::En);
+    let root = check_rules(&text);
+    let case = |name: &str| root.children[0].all("testcase").find(|c| c.get("name") == name).expect("the case");
+    let back = properties(case("app-back"));
+    let wanted = [
+        ("outcome", "partly"),
+        ("earned", "0.75"),
+        ("drill", "app-killed"),
+        ("fault", "kill"),
+        ("hit", "app (web-1)"),
+        ("recovery_time_s", "12.412"),
+        ("resolution_s", "0.512"),
+        ("longest_downtime_s", "12.012"),
+        ("held_s", "42.000"),
+        ("samples", "120"),
+        ("every_ms", "500"),
+        ("acknowledged", "312"),
+        ("lost", "0"),
+        ("unknown", "1"),
+        ("cpu_share", "0.062"),
+        ("healed", "true"),
+    ];
+    for (name, value) in wanted {
+        assert_eq!(back.get(name), Some(&value), "{name} of {back:?}");
+    }
+    assert!(!back.contains_key("seed") && back["availability"].starts_with("0.7"), "{back:?}");
+    let gone = properties(case("worker-back"));
+    assert_eq!((gone["seed"], gone["healed"], gone["every_ms"]), ("42", "false", "1000"));
+    for absent in ["recovery_time_s", "resolution_s", "held_s", "acknowledged", "lost", "cpu_share", "earned"] {
+        assert!(!gone.contains_key(absent), "{absent} of {gone:?}");
+    }
+    for name in ["app-back", "worker-back", "db-held"] {
+        let out = &case(name).child("system-out").expect("the strip").text;
+        assert!(out.contains("██") && out.lines().any(|l| l.trim_start().starts_with('F')), "{name}: {out}");
+    }
+    assert!(!properties(case("page")).contains_key("drill"));
+}
+
+#[test]
+fn an_objective_of_a_drill_that_was_not_run_names_it_and_no_more() {
+    let mut record = fixture::drilled();
+    record.drills.clear();
+    let text = xml(&record, Lang::Es);
+    let root = check_rules(&text);
+    let back = root.children[0].all("testcase").find(|c| c.get("name") == "app-back").unwrap();
+    let properties = properties(back);
+    assert!(properties["drill"] == "app-killed" && !properties.contains_key("samples"), "{properties:?}");
+    assert!(back.child("system-out").is_none());
+}

@@ -23,7 +23,7 @@ impl Default for Style {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Color {
     Bold,
     Dim,
@@ -36,6 +36,8 @@ pub(super) enum Color {
 const LONGEST: usize = 1000;
 /// Where a field's text begins.
 const FIELD: usize = 14;
+/// Where what stands under an item begins.
+const DETAIL: usize = 6;
 
 pub(super) struct Page {
     style: Style,
@@ -110,16 +112,38 @@ impl Page {
             return;
         }
         let label = if label.is_empty() { String::new() } else { pad(label, 11) };
-        self.block(&label, text, 6, None);
+        self.block(&label, text, DETAIL, None);
+    }
+
+    /// Under an item: what nobody may pass over.
+    pub(super) fn alarm(&mut self, text: &str) {
+        self.block("", text, DETAIL, Some(Color::Red));
+    }
+
+    /// How many columns there are for what stands under an item.
+    pub(super) fn beside(&self) -> usize {
+        self.style.width - DETAIL
+    }
+
+    /// Under an item: one line of signs of ours, each in its colour and its column. Nothing of a submission's goes this way.
+    pub(super) fn cells(&mut self, cells: &[(char, Option<Color>)]) {
+        let used = cells.iter().rposition(|(c, _)| *c != ' ').map_or(0, |last| last + 1);
+        self.out.push_str(&" ".repeat(DETAIL));
+        for alike in cells[..used].chunk_by(|a, b| a.1 == b.1) {
+            let text: String = alike.iter().map(|(c, _)| *c).collect();
+            self.out.push_str(&alike[0].1.map_or_else(|| text.clone(), |color| self.paint(&text, color)));
+        }
+        self.trim_end();
+        self.out.push('\n');
     }
 
     /// Under an item: a place that can be copied, and what is there beside it.
     pub(super) fn place(&mut self, label: &str, place: &str, what: &str) {
         let label = pad(label, 11);
         let place = sanitize::line(place, 200);
-        let margin = 6 + width(&label);
+        let margin = DETAIL + width(&label);
         let painted = if label.trim().is_empty() { label } else { self.paint(&label, Color::Dim) };
-        self.out.push_str(&format!("{}{painted}{place}", " ".repeat(6)));
+        self.out.push_str(&format!("{}{painted}{place}", " ".repeat(DETAIL)));
         let what = sanitize::line(what, LONGEST);
         let beside = margin + width(&place) + 2;
         if beside + width(&what) <= self.style.width {

@@ -138,6 +138,7 @@ fn both_schemas_accept_every_record() {
         mixed,
         fixture::hostile(),
         fixture::judged(),
+        fixture::drilled(),
         fixture::empty(),
         fixture::with_secrets(),
         shown_to(&fixture::with_secrets(), Audience::Student),
