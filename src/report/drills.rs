@@ -11,8 +11,8 @@ use crate::text::Lang;
 
 /// How many numbers of lost writes are named; the record has more.
 const NUMBERS: usize = 5;
-/// How many events are told; a container may end and start without end.
-const EVENTS: usize = 20;
+/// How many of a container's ends and starts are told.
+const EVENTS: usize = 10;
 /// The longest line of [`block`], in characters.
 const LINE: usize = 500;
 
@@ -208,13 +208,12 @@ pub(super) fn block(drill: &DrillRecord, columns: usize, lang: Lang) -> Vec<Stri
         lines.extend([strip.line(), strip.marks(), strip.scale()]);
         lines.push(strip::legend(&[drill], lang).join(", "));
     }
-    let events = strip::events(drill, lang);
-    let more = events.len().saturating_sub(EVENTS);
-    lines.extend(events.iter().take(EVENTS).map(|line| sanitize::line(line, LINE)));
+    let (events, more) = strip::events(drill, EVENTS, lang);
+    lines.extend(events.iter().map(|line| sanitize::line(line, LINE)));
     if more > 0 {
         lines.push(match lang {
-            Lang::En => format!("… and {more} events more, which the record has"),
-            Lang::Es => format!("… y {more} sucesos más, que están en el registro"),
+            Lang::En => format!("… and {more} ends and starts more, which the record has"),
+            Lang::Es => format!("… y {more} finales y arranques más, que están en el registro"),
         });
     }
     let said = drill.ledger.iter().map(|it| ledger(it, lang)).chain(cost(drill, lang));

@@ -176,15 +176,23 @@ pub(in crate::report) fn legend(drills: &[&DrillRecord], lang: Lang) -> Vec<Stri
     signs.chain(letters).collect()
 }
 
-/// What happened, in words, by its time: `5.1 s D a container ended: web_1`.
-pub(in crate::report) fn events(drill: &DrillRecord, lang: Lang) -> Vec<String> {
-    let told = |event: &Event| {
-        let (mark, at) = (Mark::of(event, &drill.events)?, seconds_rounded(event.at_ms, 1));
-        let said = event.said.get(lang);
+/// What happened, in words, by its time: `5.1 s D a container ended: web_1`. Of a container's ends and starts, which may go on
+/// without end, only the first `most`; and how many more there are.
+pub(in crate::report) fn events(drill: &DrillRecord, most: usize, lang: Lang) -> (Vec<String>, usize) {
+    let (mut told, mut loops) = (Vec::new(), 0_usize);
+    for event in &drill.events {
+        let Some(mark) = Mark::of(event, &drill.events) else { continue };
+        if matches!(mark, Mark::Died | Mark::OutOfMemory | Mark::Started) {
+            loops += 1;
+            if loops > most {
+                continue;
+            }
+        }
+        let (at, said) = (seconds_rounded(event.at_ms, 1), event.said.get(lang));
         let more = if said.is_empty() { String::new() } else { format!(": {said}") };
-        Some(format!("{at} {} {}{more}", mark.letter(), mark.said(lang)))
-    };
-    drill.events.iter().filter_map(told).collect()
+        told.push(format!("{at} {} {}{more}", mark.letter(), mark.said(lang)));
+    }
+    (told, loops.saturating_sub(most))
 }
 
 #[cfg(test)]
