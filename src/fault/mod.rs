@@ -113,3 +113,32 @@ pub trait Fault: Send + Sync {
     /// is waited for before it is undone: an engine goes on with what it was asked for.
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::scenario::tree;
+
+    #[test]
+    fn every_fault_has_its_own_name_an_example_that_is_read_and_a_schema_that_fits_it() {
+        let mut names = BTreeSet::new();
+        for fault in FAULTS {
+            assert!(names.insert(fault.name) && kind(fault.name).is_some(), "{}", fault.name);
+            let example = tree::read(fault.example, "s.yaml").unwrap();
+            let [(name, _, params)] = example.entries() else { panic!("{}", fault.example) };
+            assert_eq!(name, fault.name);
+            let mut problems = Vec::new();
+            let mut d = Decoder::new(params, &mut problems);
+            let decoded = (fault.decode)(&mut d);
+            d.finish();
+            assert!(problems.is_empty() && decoded.is_some(), "{}: {problems:?}", fault.example);
+            let schema = (fault.schema)();
+            for (key, _, _) in params.entries() {
+                assert!(schema["properties"].get(key).is_some(), "{}: {key}", fault.example);
+            }
+        }
+        assert!(kind("explode").is_none());
+    }
+}

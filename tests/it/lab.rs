@@ -56,7 +56,7 @@ async fn volumes(engine: &Engine, run: &str) -> Vec<String> {
 }
 
 /// An image of two programs, one that sleeps and one that writes, made in the lab of its own files: no registry is needed.
-async fn make_still_image(shell: &dyn Shell) {
+pub(crate) async fn make_still_image(shell: &dyn Shell) {
     let programs = ["/usr/bin/sleep", "/usr/bin/dd"];
     let libraries = shell.must(&Cmd::new(["ldd"]).args(programs)).await.unwrap().out();
     let files =

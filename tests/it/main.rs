@@ -7,6 +7,7 @@ mod attach;
 mod conformance;
 mod dials;
 mod docker;
+mod faults;
 mod handed;
 mod inspect;
 mod invalid;
