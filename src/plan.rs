@@ -43,6 +43,8 @@ pub struct Options {
     pub place: Place,
     /// `--provider`: what machines are made of.
     pub provider: Provider,
+    /// `--seed`: what random choices of drills are made from; another one each time where it is not said.
+    pub seed: Option<u64>,
 }
 
 /// Where the stack is brought up.

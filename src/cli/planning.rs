@@ -50,6 +50,10 @@ pub struct Planning {
     /// Only checks of these layers of the scenario.
     #[arg(long, value_name = "LAYER", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(scenario::LAYERS))]
     pub layers: Vec<String>,
+    /// What the random choices of drills are made from (which of several machines is hit), as a report names it: the same number
+    /// makes the same choices.
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
     /// Where images come from.
     #[arg(long, value_enum, default_value_t = ImagesArg::Auto)]
     pub images: ImagesArg,
@@ -77,6 +81,7 @@ impl Planning {
             handed_in: None,
             pages: Vec::new(),
             patience: None,
+            seed: None,
             only: Vec::new(),
             layers: Vec::new(),
             images: ImagesArg::Auto,
@@ -152,6 +157,7 @@ impl Planning {
         Options {
             roles: self.roles.clone(),
             patience: self.patience,
+            seed: self.seed,
             only: self.only.clone(),
             layers: self.layers.clone(),
             images,

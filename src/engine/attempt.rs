@@ -90,7 +90,12 @@ impl Attempt<'_> {
         }
 
         let (state, run) = (crate::lab::setup::state(), options.run.clone());
-        up.stack.healing = Some(Healing { state, run, place: plan.options.place.name() });
+        up.stack.healing = Some(Healing {
+            state,
+            run,
+            place: plan.options.place.name(),
+            seed: plan.options.seed.unwrap_or_else(seed),
+        });
         let stack = Arc::new(up.stack);
         let mut outcomes = Vec::new();
         if !wants_another(trial) {
@@ -134,6 +139,11 @@ impl Attempt<'_> {
         phase(record, "evidence", started, clock);
         Some(Tried { stack, outcomes, exhibits, logs, lost })
     }
+}
+
+/// One that a person can type again.
+fn seed() -> u64 {
+    crate::nonce::number() % 1_000_000
 }
 
 fn wants_another(trial: Option<&as_of::Trial>) -> bool {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{RunOptions, proof};
 use crate::plan::{self, Options, Plan};
-use crate::probe::PROBES;
+use crate::probe::{DRILLS, PROBES};
 use crate::submission::{self, ReadOptions};
 use crate::text::Lang;
 use crate::{report, scenario};
@@ -41,7 +41,7 @@ pub async fn of(plan: &Plan, how: &Proving<'_>) {
             continue;
         }
         tried.push(reference.clone());
-        let Some(model) = model(&file, &reference) else { continue };
+        let Some(model) = model(&file, &reference, plan.wants(DRILLS)) else { continue };
         // One that runs on other images proves nothing of these.
         let wanted: Vec<&str> = open.iter().map(proof::interpreter).collect();
         if !proof::unproven(&model).await.iter().any(|own| wanted.contains(&proof::interpreter(own))) {
@@ -69,7 +69,11 @@ pub async fn of(plan: &Plan, how: &Proving<'_>) {
 }
 
 /// The plan of a scenario's model answer. A scenario that cannot be planned is said by whoever grades with it.
-fn model(file: &Path, reference: &Path) -> Option<Plan> {
+fn model(file: &Path, reference: &Path, drills: bool) -> Option<Plan> {
     let submission = submission::read(reference, &ReadOptions::default()).ok()?;
-    plan::resolve(scenario::read(file, &plan::names(PROBES)), submission, Options::default(), PROBES).ok()
+    let read = scenario::read(file, &plan::names(PROBES));
+    // What nobody is going to break needs no proof of how it recovers.
+    let layers = read.scenario.iter().flat_map(|scenario| &scenario.layers).filter(|layer| drills || *layer != DRILLS);
+    let options = Options { layers: layers.cloned().collect(), ..Options::default() };
+    plan::resolve(read, submission, options, PROBES).ok()
 }

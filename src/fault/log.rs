@@ -52,11 +52,13 @@ pub struct HealLog {
 }
 
 impl HealLog {
-    /// Of a run whose stack is on `ground`; nothing is written before there is something to write. `state` is the folder of our
-    /// state.
+    /// Of a run whose stack is on `ground`; nothing is written before there is something to write, and what an earlier drill of
+    /// the same run left open stays open. `state` is the folder of our state.
     pub fn open(state: &Path, run: &str, ground: Ground) -> Self {
-        let written = Written { owner: Owner::this().tag(), run: run.to_owned(), ground, entries: Vec::new() };
-        Self { path: path_of(state, run), written: Mutex::new(written) }
+        let (owner, path) = (Owner::this().tag(), path_of(state, run));
+        let earlier = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Written>(&text).ok());
+        let entries = earlier.filter(|log| log.owner == owner).map(|log| log.entries).unwrap_or_default();
+        Self { path, written: Mutex::new(Written { owner, run: run.to_owned(), ground, entries }) }
     }
 
     /// Writes down what undoes a fault that is about to be made, and gives the number to strike it out by. What needs no

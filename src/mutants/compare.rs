@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::manifest::Mutant;
-use crate::record::{CheckRecord, RunRecord, Verdict};
+use crate::grade::parts;
+use crate::record::{RunRecord, Verdict};
 use crate::scenario::Milli;
 use crate::scenario::units::show_milli;
 
@@ -41,23 +42,12 @@ impl Outcome {
             if !check.is_observation() {
                 out.places.extend(check.look_at.iter().map(|look| format!("{}:{}", look.place.file, look.place.line)));
             }
-            match decides(check) {
-                Verdict::Fail => out.lost += check.points,
-                Verdict::Error => out.undecided_points += check.points,
-                Verdict::Pass => out.earned += check.points,
-                Verdict::Skip => {}
-            }
+            let parts = parts(check);
+            out.earned += parts.earned;
+            out.lost += parts.lost;
+            out.undecided_points += parts.undecided;
         }
         out
-    }
-}
-
-/// A skip goes the way of its cause; without one it is undecided.
-fn decides(check: &CheckRecord) -> Verdict {
-    match (check.verdict, &check.cause) {
-        (Verdict::Skip, Some(cause)) => cause.verdict,
-        (Verdict::Skip, None) => Verdict::Error,
-        (verdict, _) => verdict,
     }
 }
 

@@ -288,7 +288,6 @@ mod tests {
     use std::path::Path;
 
     use super::super::{Read, read_text};
-    use super::*;
 
     fn read(drills: &str) -> Read {
         let text = format!(

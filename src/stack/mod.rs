@@ -95,6 +95,8 @@ pub struct Healing {
     pub run: String,
     /// As records name it: `lab`, `host`, `attached`.
     pub place: &'static str,
+    /// What random choices are made from.
+    pub seed: u64,
 }
 
 impl Stack {

@@ -74,7 +74,8 @@ impl Drop for Up {
 
 fn grade(submission: &Path, reports: &Path, args: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_imparcial"))
-        .args(["--lang", "en", "grade", "--scenario", "seed", "--role", "db=db", "--patience", "20s", "--reports"])
+        .args(["--lang", "en", "grade", "--scenario", "seed", "--role", "db=db", "--patience", "20s"])
+        .args(["--layers", "machines,services", "--reports"])
         .arg(reports)
         .arg(submission)
         .args(args)
@@ -127,7 +128,7 @@ async fn a_stack_that_is_up_is_graded_as_it_is_and_stays_so() {
     let page = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(3), "{page}");
     assert!(
-        page.contains("57 of 92 points earned, 0 lost")
+        page.contains("57 of 100 points earned, 0 lost")
             && page.contains(&format!("attached to project {}", up.project)),
         "{page}"
     );
@@ -147,7 +148,7 @@ async fn a_stack_that_is_up_is_graded_as_it_is_and_stays_so() {
     let (output, record) = graded(&up, &engine, &["--attach", &up.project, "--allow-exercises"]).await;
     let page = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(3), "{page}");
-    assert!(page.contains("66 of 92 points earned, 0 lost"), "{page}");
+    assert!(page.contains("66 of 100 points earned, 0 lost"), "{page}");
     let services = live::machines_are_undecided(&record);
     assert_eq!(verdicts(&services, Verdict::Error), ["starts-at-first-up", "second-up-changes-nothing"], "{page}");
     assert_eq!(up.containers(&engine).await, before, "it is live: nothing had to be restarted");

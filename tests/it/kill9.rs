@@ -54,11 +54,15 @@ struct Run {
 }
 
 impl Run {
-    /// Starts one and waits for its first sign: its record.
+    /// Starts one and waits for its first sign: its record. Without drills: those have kills of their own.
     async fn start() -> Self {
+        Self::of(&["scenarios/seed/reference", "--scenario", "seed", "--layers", "machines,services"]).await
+    }
+
+    async fn of(graded: &[&str]) -> Self {
         let (temp, reports) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_imparcial"));
-        command.args(["--lang", "en", "grade", "scenarios/seed/reference", "--scenario", "seed", "--reports"]);
+        command.args(["--lang", "en", "grade"]).args(graded).arg("--reports");
         command.arg(reports.path()).env("TMPDIR", temp.path()).current_dir(env!("CARGO_MANIFEST_DIR"));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));

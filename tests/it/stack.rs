@@ -224,6 +224,9 @@ pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Su
         machines: Default::default(),
         declared: imparcial::stack::declared::Declaring::default(),
         labels: BTreeMap::new(),
+        drills: tokio::sync::Mutex::default(),
+        healing: None,
+        off: Default::default(),
         notebook: tokio::sync::Mutex::default(),
     }
 }

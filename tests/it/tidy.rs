@@ -19,7 +19,7 @@ struct Source {
 impl Source {
     fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
-        matches!(name, "tests.rs" | "fixture.rs" | "testing.rs") || self.path.contains("/tests/")
+        matches!(name, "tests.rs" | "accuracy.rs" | "fixture.rs" | "testing.rs") || self.path.contains("/tests/")
     }
 
     /// The top module that the file belongs to: `probe`.
@@ -124,7 +124,9 @@ fn uses_are_found_in_every_form() {
 #[test]
 fn every_kind_and_every_format_is_in_its_table() {
     let mut complaints = Vec::new();
-    for (folder, row, table) in [("probe", "KIND", "PROBES"), ("report", "FORMAT", "FORMATS")] {
+    for (folder, row, table) in
+        [("probe", "KIND", "PROBES"), ("report", "FORMAT", "FORMATS"), ("fault", "FAULT", "FAULTS")]
+    {
         let table_text = fs::read_to_string(src().join(folder).join("mod.rs")).unwrap();
         let rows = table_text
             .split(&format!("pub static {table}"))

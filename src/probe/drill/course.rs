@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::book::{Book, Entry};
 use super::sampler::Sampler;
-use super::world::{Ready, World};
+use super::world::{Ready, World, Written};
 use crate::drill::measure::{Marks, is_back, measure};
 use crate::drill::{Cost, Event, Ledger, Measured, Sample, What};
 use crate::notice::Reason;
@@ -55,6 +55,8 @@ const AIDED: Duration = Duration::from_secs(60);
 const LOOP: usize = 6;
 /// How often is asked whether anything will bring it back.
 const ASK: Duration = Duration::from_secs(1);
+/// What was confirmed and shows a little later is not lost: what is missing is looked for so long.
+const SETTLES: Duration = Duration::from_secs(8);
 /// To read a ledger back, its store has to be up.
 const READ: Duration = Duration::from_secs(45);
 
@@ -310,9 +312,18 @@ impl<W: World + 'static> Drill<'_, W> {
     async fn read_back(&mut self, entries: &[Entry]) {
         let until = Instant::now() + READ;
         let mut helped = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_some());
+        let acknowledged = |e: &&Entry| e.written == Written::Acknowledged;
+        let mut settled = None;
         let there = loop {
             match self.world.read().await {
-                Ok(there) => break Ok(there),
+                Ok(there) => {
+                    let missing = entries.iter().filter(acknowledged).any(|e| !there.numbers.contains(&e.number));
+                    let until = *settled.get_or_insert_with(|| Instant::now() + SETTLES);
+                    if !missing || Instant::now() >= until {
+                        break Ok(there);
+                    }
+                    sleep(ASK).await;
+                }
                 Err(error) if Instant::now() >= until => break Err(error),
                 // What did not come back cannot be read: it is helped first, since rows may be there all the same.
                 Err(_) if !helped => {
@@ -372,5 +383,7 @@ fn price(cpu_s: f64, quota: Option<f64>, every: Duration) -> (Cost, Duration) {
     (Cost { cpu_ms: cpu_s * 1000.0, share, quota_cpus: cpus.unwrap_or(0.0) }, every)
 }
 
+#[cfg(test)]
+mod accuracy;
 #[cfg(test)]
 mod tests;

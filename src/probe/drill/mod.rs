@@ -196,7 +196,7 @@ impl Probe for Objective {
 /// Makes the drill, from its steady state to its end.
 async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) -> Outcome {
     let began = Instant::now();
-    let seed = crate::nonce::number();
+    let seed = stack.healing.as_ref().map_or_else(crate::nonce::number, |healing| healing.seed);
     let world = match Live::open(stack.clone(), spec.clone(), seed).await {
         Ok(world) => Arc::new(world),
         Err(error) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
-use super::super::world::{Seen, There, Used, Written};
+use super::super::world::{Seen, There, Used};
 use super::*;
 
 /// A service on a script: it is down for `down` after an injection, loses what was written in the last `loses` before it, and
@@ -21,6 +21,8 @@ struct Script {
     answers: bool,
     fails_to_inject: bool,
     loses: Duration,
+    /// What is written shows so much later.
+    shows_after: Duration,
     cost: Duration,
     quota: f64,
     looks: AtomicUsize,
@@ -41,6 +43,7 @@ impl Script {
             answers: true,
             fails_to_inject: false,
             loses: Duration::ZERO,
+            shows_after: Duration::ZERO,
             cost: Duration::from_millis(1),
             quota: 1.0,
             looks: AtomicUsize::new(0),
@@ -130,11 +133,14 @@ impl World for Script {
         if !self.up() {
             return Err(ProbeError::ours("down", "caído"));
         }
-        self.did("read");
+        if self.order.lock().unwrap().last() != Some(&"read") {
+            self.did("read");
+        }
         let injected = self.injected.lock().unwrap().unwrap_or(self.began);
         let lost = |at: &Instant| *at <= injected && injected.duration_since(*at) < self.loses;
         let written = self.written.lock().unwrap();
-        let numbers = written.iter().filter(|(_, at)| !lost(at)).map(|(number, _)| *number);
+        let shown = |at: &Instant| at.elapsed() >= self.shows_after;
+        let numbers = written.iter().filter(|(_, at)| !lost(at) && shown(at)).map(|(number, _)| *number);
         Ok(There { numbers: numbers.collect::<BTreeSet<u64>>(), at: "here".into() })
     }
 
@@ -186,6 +192,12 @@ async fn acknowledged_writes_that_are_gone_are_lost_with_their_age() {
     let ledger = go(script, &course()).await.0.ledger.unwrap().unwrap();
     assert_eq!(ledger.lost_count, 3, "{ledger:?}");
     assert!((400..=700).contains(&ledger.oldest_lost_ms.unwrap()), "{ledger:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_shows_a_little_later_is_not_lost() {
+    let script = Script { shows_after: Duration::from_secs(4), ..Script::new() };
+    assert_eq!(go(script, &course()).await.0.ledger.unwrap().unwrap().lost_count, 0);
 }
 
 #[tokio::test(start_paused = true)]
