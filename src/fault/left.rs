@@ -20,7 +20,7 @@ use crate::exec::local::Local;
 use crate::owner::{Owner, RUN};
 
 /// For all that one run left.
-const WITHIN: Duration = Duration::from_secs(120);
+const WITHIN: Duration = Duration::from_secs(60);
 /// An engine goes on with a stop that it was asked for, for as long as the container is given to end: what seems undone before
 /// that may not stay so.
 const STAYS: Duration = Duration::from_secs(12);

@@ -4,6 +4,7 @@
 //! into them is there after a start. So they are noted before, where the node itself finds them at its start
 //! (`vagrant/images/node/node-start`), and put back besides.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,9 @@ pub(super) fn only_in_a_lab(ground: Ground) -> Option<Text> {
 /// A file cannot be read: what it held could not be put back.
 pub(super) async fn up_again(stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
     let mut undos = Vec::new();
-    for (node, container) in machines(victims) {
+    let mut all: Vec<(&Node, &Container)> = machines(victims).collect();
+    all.sort_by_key(|(_, container)| managed_at(container));
+    for (node, container) in all {
         let name = crate::sanitize::line(node.name(), 60);
         let shell = &stack.ground.shell;
         undos.push(started(&name, container));
@@ -66,6 +69,12 @@ pub(super) async fn up_again(stack: &Arc<Stack>, victims: &[Victim]) -> Result<V
         }
     }
     Ok(undos)
+}
+
+/// The address by which a machine is managed. An engine gives the lowest that is free: started in this order, each machine
+/// has its own again.
+fn managed_at(container: &Container) -> Option<Ipv4Addr> {
+    container.addresses.get("bridge")?.parse().ok()
 }
 
 fn started(name: &str, container: &Container) -> Undo {
@@ -140,6 +149,11 @@ mod tests {
             rewritten(&container).iter().map(|path| path.rsplit('/').next().unwrap().to_owned()).collect();
         assert_eq!(names, ["hosts", "resolv.conf", "hostname"]);
         assert!(rewritten(&Container::default()).is_empty());
+        let at = |address: &str| Container {
+            addresses: [("bridge".to_owned(), address.to_owned())].into(),
+            ..Container::default()
+        };
+        assert!(managed_at(&at("172.28.0.9")) < managed_at(&at("172.28.0.10")));
         let undo = put_back("w1", "/c/hosts", b"1.2.3.4 db\n".to_vec());
         assert_eq!(
             (undo.run.to_string(), undo.proof.run.to_string()),

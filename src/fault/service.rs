@@ -80,7 +80,8 @@ pub fn started(at: At, container: &Container, started_at: &str) -> Undo {
 /// The engine does not say how they are.
 pub async fn all_started(stack: &Stack, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
     let mut undos = Vec::new();
-    for container in containers(victims) {
+    // In a swarm another is put in its place, and the old one is nobody's.
+    for container in containers(victims).filter(|_| !stack.swarm) {
         let ask =
             Cmd::new(["docker", "inspect", "--type=container", "--format", "{{.State.StartedAt}}", &container.id]);
         let said = stack.spot_of(container).shell.must(&ask.timeout(super::ASKED)).await?;

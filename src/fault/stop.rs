@@ -39,7 +39,7 @@ impl Fault for Stop {
 
     /// In a swarm there is none: another container is put in its place.
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
-        if stack.swarm { Ok(Vec::new()) } else { all_started(stack, victims).await }
+        all_started(stack, victims).await
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {

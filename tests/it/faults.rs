@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use imparcial::docker::Container;
+use imparcial::exec::local::Local;
 use imparcial::exec::{Cmd, ShellExt};
+use imparcial::fault::left::{heal_left, left_behind};
 use imparcial::fault::service::all_started;
 use imparcial::fault::undo::is_healed;
-use imparcial::fault::{self, Aim, Fault, FaultError, Ground, Undo, Victim, heal, shells};
+use imparcial::fault::{self, Aim, Fault, FaultError, Ground, HealLog, Undo, Victim, heal, shells};
 use imparcial::lab::{Lab, LabSpec, registry};
 use imparcial::notice::Reason;
+use imparcial::owner::Owner;
 use imparcial::scenario::tree::{self, Decoder};
 use imparcial::stack::machines::{Machines, Node, NodeDisk};
 use imparcial::stack::{FirstUp, Stack};
@@ -272,4 +275,48 @@ async fn a_machine_is_broken_and_put_back() {
     let _ = world.lab.shell().run(&Cmd::new(["docker", "rm", "--force", "worker1", "worker2"]).timeout(MINUTE)).await;
     let _ = world.lab.shell().run(&Cmd::new(["losetup", "--detach", &disk])).await;
     world.lab.down().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_process_left_broken_of_somebody_elses_is_put_back() {
+    let Some(engine) = live::engine().await else { return };
+    let run = live::run_name("left");
+    let name = format!("imparcial-{run}");
+    let docker = async |args: &[&str]| {
+        Local.must(&Cmd::new(["docker"]).args(args.iter().copied()).timeout(MINUTE)).await.unwrap();
+    };
+    docker(&["run", "--detach", "--rm", "--name", &name, "--entrypoint", "sleep", "imparcial/lab", "1000"]).await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("docker-compose.yml"), "services: {app: {image: x}}\n").unwrap();
+    let submission = imparcial::submission::read(dir.path(), &ReadOptions::default()).unwrap();
+    let stack = Arc::new(stack::stack(engine.clone(), run.clone(), dir.path(), submission));
+    let victims = vec![Victim::Service(Box::new(engine.container(&name).await.unwrap()))];
+    let state = async || engine.container(&name).await.unwrap().state;
+
+    let home = tempfile::tempdir().unwrap();
+    let pause = fault("pause", "{role: app}");
+    let undos = pause.inverse(&stack, &victims).await.unwrap();
+    for (run, ground) in [(run.clone(), Ground::Attached), (format!("{run}-lab"), Ground::Lab)] {
+        HealLog::open(home.path(), &run, ground).planned("drill", &undos).unwrap();
+    }
+    pause.inject(&stack, &victims).await.unwrap();
+    assert_eq!(state().await, "paused");
+    // Its process lives: it is nobody else's business.
+    assert!(heal_left(home.path(), None, &engine).await.unwrap().is_empty());
+    assert_eq!(state().await, "paused");
+
+    let this = Owner::this();
+    let dead = Owner { started: this.started + 1, ..this.clone() };
+    for log in std::fs::read_dir(home.path().join("faults")).unwrap() {
+        let path = log.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap().replace(&this.tag(), &dead.tag());
+        std::fs::write(path, text).unwrap();
+    }
+    assert_eq!(left_behind(home.path()).len(), 2);
+    let healed = heal_left(home.path(), Some(&run), &engine).await.unwrap();
+    assert_eq!((healed, state().await), (vec![run.clone()], "running".to_owned()));
+    // Of a lab that is gone there is nothing to undo.
+    assert_eq!(heal_left(home.path(), None, &engine).await.unwrap(), [format!("{run}-lab")]);
+    assert!(left_behind(home.path()).is_empty());
+    docker(&["rm", "--force", &name]).await;
 }
