@@ -77,9 +77,19 @@ fn longest(samples: &[&Sample], from: u64) -> u64 {
     longest.max(down.map_or(0, |began| end.saturating_sub(began)))
 }
 
-/// Whether so many samples in a row have passed after an outage, or none failed for as long as it is watched.
-pub fn is_back(samples: &[Sample], marks: Marks, stable: usize) -> bool {
-    measure(samples, marks, stable, 0).recovery_time_ms.is_some()
+/// Whether so many samples in a row have passed after an outage, or none has failed since the injection began: what [`measure`] would give a
+/// recovery time. It is asked at every sample, of all of them in the order of their beginnings.
+pub fn is_back(samples: &[Sample], inject_ms: u64, stable: usize) -> bool {
+    let (mut failed, mut any, mut passes) = (false, false, 0);
+    for sample in samples.iter().filter(|s| s.end_ms() >= inject_ms) {
+        any = true;
+        failed |= !sample.ok;
+        passes = if sample.ok && failed { passes + 1 } else { 0 };
+        if passes >= stable.max(1) {
+            return true;
+        }
+    }
+    any && !failed
 }
 
 #[cfg(test)]
@@ -117,6 +127,17 @@ mod tests {
         let seen = measure(&samples("+++-----"), AT_ONE, 3, 500);
         assert_eq!((seen.recovery_time_ms, seen.longest_downtime_ms), (None, 3510 - 1500));
         assert_eq!(measure(&[], AT_ONE, 3, 500).recovery_time_ms, None, "no sample is no recovery");
+    }
+
+    #[test]
+    fn being_back_is_having_a_recovery_time() {
+        for text in
+            ["", "+++", "+++++++", "+++----+-+++++", "+++-----", "+++++++--+++--+++", "+++-++", "-----+++", "+++-+++"]
+        {
+            let samples = samples(text);
+            let measured = measure(&samples, AT_ONE, 3, 500).recovery_time_ms.is_some();
+            assert_eq!(is_back(&samples, AT_ONE.inject_ms, 3), measured, "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bring_up::bring_up;
 use super::describe::describe;
@@ -118,6 +119,10 @@ impl Attempt<'_> {
                 () = lab.watch(&loss, clock, &stop) => looking.await,
                 () = wanted => { stop.cancel(); looking.await }
             };
+            // Nobody leaves while something is still being put back.
+            if tokio::time::timeout(HEALING, stack.breaking.lock()).await.is_err() {
+                record.errors.push(not_healed());
+            }
             loss.excuse(&mut outcomes);
             attached::mark(plan, &stack, &mut outcomes);
             record.errors.extend(loss.text());
@@ -139,6 +144,16 @@ impl Attempt<'_> {
         phase(record, "evidence", started, clock);
         Some(Tried { stack, outcomes, exhibits, logs, lost })
     }
+}
+
+/// What a drill that was stopped may take to undo what it broke.
+const HEALING: Duration = Duration::from_secs(180);
+
+fn not_healed() -> Text {
+    Text::new(
+        "what a drill broke was not put back in time; the next start does it, or `imparcial down`",
+        "lo que rompió un simulacro no se repuso a tiempo; lo hace el próximo arranque, o `imparcial down`",
+    )
 }
 
 /// One that a person can type again.

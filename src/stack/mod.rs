@@ -82,6 +82,8 @@ pub struct Stack {
     pub healing: Option<Healing>,
     /// Machines that are off because of a drill: they are not asked.
     pub off: RwLock<BTreeSet<String>>,
+    /// Held while something is broken: whoever ends a run waits for it.
+    pub breaking: Arc<Mutex<()>>,
     /// What each drill came to, once it was run.
     pub drills: Mutex<Vec<Arc<crate::drill::Outcome>>>,
     /// Facts that one check found and later ones need (where the page is).

@@ -302,6 +302,54 @@ async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
     assert_eq!(dirty, 0, "\n{}", table.join("\n"));
 }
 
+/// Where faults that are not undone yet are written down.
+fn open_faults(run: &str) -> PathBuf {
+    imparcial::lab::setup::state().join("faults").join(format!("{run}.json"))
+}
+
+/// One kill by default, `IMPARCIAL_KILLS` asks for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn kill9_in_the_middle_of_drills_leaves_nothing_broken() {
+    let Some(host) = engine().await else { return };
+    let asked = std::env::var("IMPARCIAL_KILLS").ok().map(|n| n.parse::<usize>().expect("IMPARCIAL_KILLS is a number"));
+    let kills = asked.unwrap_or(1);
+    let mut moments = Moments(SEED);
+    let mut table = Vec::new();
+    let mut dirty = 0;
+    while table.len() < kills {
+        let mut run = Run::of(&["scenarios/recovery/reference", "--scenario", "recovery"]).await;
+        let checks = || async { run.said.lock().unwrap().ends_with("start") };
+        assert!(crate::live::eventually(Duration::from_secs(180), checks).await, "{}", run.said.lock().unwrap());
+        // Its looks take some twenty seconds; its drills, one after the other, some seventy.
+        let moment = Duration::from_millis(20_000 + moments.next(60_000));
+        tokio::time::sleep(moment).await;
+        let had = had(&host, &run).await;
+        let open = open_faults(&run.name).exists();
+        run.child.kill().unwrap();
+        let killed = Instant::now();
+        if run.child.wait().unwrap().signal() != Some(9) {
+            continue;
+        }
+        let still = loop {
+            let mut still = left(&host, &run, &had).await;
+            let faults = open_faults(&run.name);
+            still.extend(faults.exists().then(|| format!("faults {}", faults.display())));
+            if still.is_empty() || killed.elapsed() >= SHARED {
+                break still;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        dirty += usize::from(!still.is_empty());
+        let (at, after) = (moment.as_secs_f64(), killed.elapsed().as_secs_f64());
+        let fault = if open { "a fault was open" } else { "no fault was open" };
+        let result = if still.is_empty() { format!("nothing after {after:.1} s") } else { still.join("; ") };
+        let row = format!("{:>3}  {at:>6.2} s  {fault:<18}  {result}", table.len() + 1);
+        eprintln!("{row}");
+        table.push(row);
+    }
+    assert_eq!(dirty, 0, "\n{}", table.join("\n"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lab_that_is_killed_from_outside_ends_its_run_with_a_record_and_nobody_to_blame() {
     let Some(host) = engine().await else { return };

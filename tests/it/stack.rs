@@ -224,6 +224,7 @@ pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Su
         machines: Default::default(),
         declared: imparcial::stack::declared::Declaring::default(),
         labels: BTreeMap::new(),
+        breaking: Default::default(),
         drills: tokio::sync::Mutex::default(),
         healing: None,
         off: Default::default(),

@@ -266,8 +266,8 @@ impl<W: World + 'static> Drill<'_, W> {
             let step = (Instant::now() + ASK).min(deadline);
             let back = sampler
                 .until(step, |samples| {
-                    let failed = samples.iter().any(|s| !s.ok && s.end_ms() >= marks.inject_ms);
-                    is_back(samples, marks, stable) && (failed || Instant::now() >= least)
+                    let failed = samples.iter().rev().any(|s| !s.ok && s.end_ms() >= marks.inject_ms);
+                    is_back(samples, marks.inject_ms, stable) && (failed || Instant::now() >= least)
                 })
                 .await;
             self.hear();

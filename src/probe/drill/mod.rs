@@ -172,7 +172,13 @@ impl Probe for Objective {
                 let (with, spec, stop) = (stack.clone(), self.spec.clone(), CancellationToken::new());
                 // A task of its own, which is told when nobody waits any more: what was broken is healed all the same.
                 let watched = stop.clone().drop_guard();
-                let made = tokio::spawn(async move { make(&with, &spec, &stop).await }).await;
+                let breaking = stack.breaking.clone().lock_owned().await;
+                let made = tokio::spawn(async move {
+                    let outcome = make(&with, &spec, &stop).await;
+                    drop(breaking);
+                    outcome
+                })
+                .await;
                 drop(watched);
                 let outcome = made.map_err(|e| {
                     ProbeError::ours(format!("the drill broke off: {e}"), format!("el simulacro se interrumpió: {e}"))

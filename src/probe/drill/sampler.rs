@@ -60,9 +60,12 @@ impl Sampler {
 
     /// In the order of their beginnings.
     pub(super) fn samples(&self) -> Vec<Sample> {
-        let mut samples = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).samples.clone();
-        samples.sort_by_key(|sample| (sample.at_ms, sample.took_ms));
-        samples
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).samples.clone()
+    }
+
+    /// Asks something of them as they are now.
+    fn ask<T>(&self, question: impl FnOnce(&[Sample]) -> T) -> T {
+        question(&self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).samples)
     }
 
     /// How many looks could not be made, and why the last of them could not.
@@ -77,12 +80,12 @@ impl Sampler {
         let mut told = self.told.clone();
         loop {
             told.borrow_and_update();
-            if enough(&self.samples()) {
+            if self.ask(&mut enough) {
                 return true;
             }
             tokio::select! {
-                more = told.changed() => if more.is_err() { return enough(&self.samples()) },
-                () = sleep_until(deadline) => return enough(&self.samples()),
+                more = told.changed() => if more.is_err() { return self.ask(&mut enough) },
+                () = sleep_until(deadline) => return self.ask(&mut enough),
             }
         }
     }
@@ -114,7 +117,11 @@ async fn sample<W: World>(world: &W, shared: &Shared, timeout: Duration, tell: &
             Some(seen) = looks.next(), if !looks.is_empty() => {
                 let mut all = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
                 match seen {
-                    Ok(sample) => all.samples.push(sample),
+                    // Kept in order: a look that hung was begun before others that ended long ago.
+                    Ok(sample) => {
+                        let at = all.samples.partition_point(|s| (s.at_ms, s.took_ms) <= (sample.at_ms, sample.took_ms));
+                        all.samples.insert(at, sample);
+                    }
                     Err(error) => {
                         all.unable += 1;
                         all.why = Some(error);
