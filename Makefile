@@ -39,11 +39,13 @@ unit:
 
 mutants: build ## only the mutants: each must fail exactly its own check, pass, or stay undecided
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed --machines sample $(if $(JOBS),--jobs $(JOBS)) --patience 12s
+	$(SUDO) $(IMPARCIAL) mutants --scenario recovery --machines sample $(if $(JOBS),--jobs $(JOBS))
 
-mutants-all: build ## every mutant of seed, parcial-2-2019 and parcial-3-2018, at full patience
+mutants-all: build ## every mutant of every scenario, at full patience
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed $(if $(JOBS),--jobs $(JOBS))
 	$(SUDO) $(IMPARCIAL) mutants --scenario parcial-2-2019 $(if $(JOBS),--jobs $(JOBS))
 	$(SUDO) $(IMPARCIAL) mutants --scenario parcial-3-2018 $(if $(JOBS),--jobs $(JOBS))
+	$(SUDO) $(IMPARCIAL) mutants --scenario recovery $(if $(JOBS),--jobs $(JOBS))
 
 lint: ## formatting, clippy with warnings denied, and licences where cargo-deny is installed
 	cargo fmt --check

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::attach::{self, Clash};
-use super::planning::Planning;
+use super::planning::{PlaceArg, Planning};
 use super::{AudienceArg, Ctx, exit, github, marks, screen};
 use crate::backend::vagrant::Provider;
 use crate::engine::{self, RunOptions};
@@ -48,14 +48,6 @@ pub struct Args {
     /// Where the folder of the run is made.
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     reports: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum PlaceArg {
-    /// A disposable container of its own.
-    Lab,
-    /// This machine's own engine.
-    Host,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -5,10 +5,10 @@ mod machines;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::planning::Planning;
+use super::planning::{PlaceArg, Planning};
 use super::{Ctx, exit};
 use crate::expect::Place;
-use crate::plan::{Plan, PlannedCheck};
+use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{MACHINES, Phase};
 use crate::sanitize;
 use crate::scenario::units::{show_bytes, show_duration, show_milli};
@@ -22,11 +22,17 @@ const MAX_LINE: usize = 400;
 pub struct Args {
     #[command(flatten)]
     planning: Planning,
+    /// For which place: it is said what cannot be decided there.
+    #[arg(long, value_enum)]
+    place: Option<PlaceArg>,
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     match args.planning.plan_alone(ctx).await {
-        Ok(plan) => {
+        Ok(mut plan) => {
+            if args.place == Some(PlaceArg::Host) {
+                plan.options.place = plan::Place::Host;
+            }
             // A closed pipe is no reason to fail.
             let _ = std::io::stdout().write_all(show(&plan, ctx.lang).as_bytes());
             if plan.submission.problems().next().is_some() { exit::FAILED } else { exit::OK }
@@ -195,7 +201,7 @@ fn row(plan: &Plan, n: usize, (check, phase): (usize, Phase), lang: Lang) -> [St
             None => show_duration(spec.eventually.within),
         },
         Phase::Exercise => Text::new("alone", "a solas").get(lang).to_owned(),
-        Phase::Drill => Text::new("drill", "simulacro").get(lang).to_owned(),
+        Phase::Drill => plan.checks[check].probe.drill().unwrap_or_default().to_owned(),
     };
     let ids = |links: &[(String, Place)]| links.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
     let needs = ids(&spec.needs).join(", ");

@@ -69,6 +69,15 @@ pub enum ImagesArg {
     StandIn,
 }
 
+/// Where a stack is brought up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum PlaceArg {
+    /// A disposable container of its own.
+    Lab,
+    /// This machine's own engine.
+    Host,
+}
+
 impl Planning {
     /// A submission and a scenario, and nothing decided besides.
     pub fn of(submission: PathBuf, scenario: &Path) -> Self {

@@ -20,7 +20,7 @@ pub struct Mutant {
     pub about: String,
     /// The layers of its base that are brought up; empty is all of them.
     pub layers: Vec<String>,
-    /// Of those that boot machines: graded also where only a few of them are.
+    /// Of those that take long: graded also where only a few of them are.
     pub sample: bool,
     pub expect: Expect,
     /// Checks that are skipped because of it, in full, observations left out.
@@ -109,9 +109,10 @@ impl Mutant {
         Self { name, about, layers, sample: true, expect_observation, base: base.clone(), ..Self::default() }
     }
 
-    /// Whether machines are brought up for it.
+    /// Whether it takes long: machines are brought up for it, or something is broken on purpose.
     pub fn boots(&self) -> bool {
-        self.layers.is_empty() || self.layers.iter().any(|layer| layer == "machines")
+        let long = |layer: &String| layer == "machines" || layer == "drills";
+        self.layers.is_empty() || self.layers.iter().any(long)
     }
 }
 
