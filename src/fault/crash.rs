@@ -1,22 +1,29 @@
-//! `crash`: a machine's power is cut: nothing on it ends by itself.
+//! `crash`: a machine's power is cut: nothing on it ends by itself, and nobody hears from it any more.
+//!
+//! When the processes of a container are killed, the kernel still closes their connections, and their peers know at once. A
+//! machine without power says nothing: who talks to it waits until its patience ends. So what it sends is dropped first.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::machine::{each, only_in_a_lab, power_off, up_again};
+use super::machine::{each, machines, only_in_a_lab, power_off, up_again};
+use super::netns::{Drop, set, unset};
 use super::target::Kinds;
-use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
+use super::{At, Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
 use crate::stack::Stack;
 use crate::text::Text;
 
 pub static FAULT: FaultKind = FaultKind {
     name: "crash",
-    summary: "A machine's power is cut, and comes back when the fault is healed",
+    summary: "A machine's power is cut: nothing on it ends by itself, no connection is closed; it comes back when the fault is healed",
     example: "{crash: {node: others, pick: one}}",
     schema: || Target::schema(Kinds::Machines),
     decode: |d| Some(Box::new(Crash { target: Target::decode(d, Kinds::Machines)? }) as Box<dyn Fault>),
 };
+
+/// It goes with the namespace that it is in.
+const SILENT: [Drop; 1] = [Drop::Everything];
 
 struct Crash {
     target: Target,
@@ -33,10 +40,19 @@ impl Fault for Crash {
     }
 
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
-        up_again(stack, victims).await
+        // Where it was silenced and never went down.
+        let heard = |(node, container): (&crate::stack::machines::Node, &crate::docker::Container)| {
+            unset(&At::Ground, &crate::sanitize::line(node.name(), 60), container, &SILENT)
+        };
+        let mut undos: Vec<Undo> = machines(victims).flat_map(heard).collect();
+        undos.extend(up_again(stack, victims).await?);
+        Ok(undos)
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
+        for (_, container) in machines(victims) {
+            set(stack.ground.shell.as_ref(), container, &SILENT).await?;
+        }
         each(stack, victims, power_off).await?;
         Ok(Vec::new())
     }

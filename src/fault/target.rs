@@ -164,6 +164,11 @@ impl Target {
         }
     }
 
+    /// Whether machines are hit, and not services.
+    pub fn on_machines(&self) -> bool {
+        !matches!(self.whom, Whom::Role(_))
+    }
+
     /// Whether the choice depends on the seed.
     pub fn is_random(&self) -> bool {
         let several = !matches!(&self.whom, Whom::Node(name) if !matches!(name.as_str(), "all" | "others"));
@@ -377,6 +382,7 @@ pub(crate) mod tests {
         assert_eq!(said("{node: others, pick: one}"), "one of the machines but the first");
         assert_eq!(said("{node: worker2, pick: one}"), "machine worker2");
         assert_eq!(said("{node: all, pick: minority}"), "a minority of the machines");
+        assert!(target("{node_of: db}", Kinds::Both).unwrap().on_machines());
         assert!(target("{node: all, pick: one}", Kinds::Both).unwrap().is_random());
         assert!(!target("{node: first, pick: one}", Kinds::Both).unwrap().is_random());
     }
