@@ -116,7 +116,10 @@ fn the_schema_refuses_what_the_decoder_refuses() {
         ("quiet_for_s: {ge: 10s}", "quiet_for_s: {ge: 10}"),
         ("image_family: [mysql", "image_famly: [mysql"),
         ("privileged: refuse", "privileged: forbid"),
-        ("layers: [machines, services]", "layers: []"),
+        ("layers: [machines, services, drills]", "layers: []"),
+        ("recover_within: {full: 15s", "recover_withn: {full: 15s"),
+        ("fault: {kill: {role: app}}", "fault: {kil: {role: app}}"),
+        ("watch: {store: db}", "watch: {stor: db}"),
         ("imparcial: 1", "imparcial: 2"),
     ] {
         assert!(seed.contains(right), "{right}");

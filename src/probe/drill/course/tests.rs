@@ -1,3 +1,5 @@
+//! The course on a script, with a clock that nobody waits for.
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
