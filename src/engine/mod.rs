@@ -38,7 +38,7 @@ use place::Place;
 
 use crate::backend;
 use crate::backend::getting::{At, Step};
-use crate::drill::DrillRecord;
+use crate::drill::{DrillRecord, What};
 use crate::lab::{LabSpec, registry};
 use crate::notice::{Level, Notice, Reason};
 use crate::plan::{self, Plan};
@@ -223,7 +223,8 @@ async fn drills(stack: &Stack, checks: &[CheckRecord]) -> Vec<DrillRecord> {
         objectives.map(|check| check.started_ms).min().unwrap_or_default()
     };
     // One that could not begin has nothing to show.
-    let shown = made.iter().map(|outcome| &outcome.record).filter(|drill| !drill.samples.is_empty());
+    let begun = |drill: &&DrillRecord| drill.events.iter().any(|event| event.what == What::Inject);
+    let shown = made.iter().map(|outcome| &outcome.record).filter(begun);
     shown.map(|drill| DrillRecord { started_ms: began(&drill.id), ..drill.clone() }).collect()
 }
 

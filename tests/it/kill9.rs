@@ -312,8 +312,9 @@ fn open_faults(run: &str) -> PathBuf {
 async fn kill9_in_the_middle_of_drills_leaves_nothing_broken() {
     let Some(host) = engine().await else { return };
     let asked = std::env::var("IMPARCIAL_KILLS").ok().map(|n| n.parse::<usize>().expect("IMPARCIAL_KILLS is a number"));
+    let seed = std::env::var("IMPARCIAL_SEED").ok().map(|n| n.parse::<u64>().expect("IMPARCIAL_SEED is a number"));
     let kills = asked.unwrap_or(1);
-    let mut moments = Moments(SEED);
+    let mut moments = Moments(seed.unwrap_or(SEED));
     let mut table = Vec::new();
     let mut dirty = 0;
     while table.len() < kills {

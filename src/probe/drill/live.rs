@@ -17,7 +17,6 @@ use super::world::{Ready, Seen, There, Used, World, Written};
 use crate::backend::compose;
 use crate::docker::Container;
 use crate::drill::What;
-use crate::exec::Cmd;
 use crate::fault::log::HealLog;
 use crate::fault::{self, Aim, Ground, Undo, Victim};
 use crate::probe::ProbeError;
@@ -177,7 +176,7 @@ impl World for Live {
         let tool = compose::tool_of(stack)
             .await
             .map_err(|e| ProbeError { reason: crate::notice::Reason::Host, text: e.text() })?;
-        let up = tool.run(Cmd::new(["up", "-d", "--no-build"]).timeout(UP)).await;
+        let up = tool.run(tool.cmd(["up", "-d", "--no-build"]).timeout(UP)).await;
         let up = up.map_err(|e| ProbeError { reason: crate::notice::Reason::Host, text: e.text() })?;
         if !up.ok() {
             let said = crate::sanitize::line(&up.err(), 200);
