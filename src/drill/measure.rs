@@ -1,6 +1,6 @@
 //! From samples and events to what a drill measured. Pure.
 
-use super::{Measured, Sample};
+use super::{Event, Measured, Sample, What};
 
 /// When what happened: milliseconds since the drill began.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,43 @@ pub fn measure(samples: &[Sample], marks: Marks, stable: usize, every_ms: u64) -
     measured.fell_again = again.is_some();
     let until = again.map_or_else(|| later.iter().map(|s| s.end_ms()).max().unwrap_or(recovered), |s| s.at_ms);
     measured.held_ms = until.saturating_sub(recovered);
+    measured
+}
+
+/// A service that was hit, came back, and ended again: its engine tells of deaths that are too short, or too late, for the samples to tell
+/// them from the outage itself. What had not been up for `stable` samples in a row in between had not come back yet.
+pub fn fell_again(
+    measured: Measured,
+    samples: &[Sample],
+    events: &[Event],
+    hit: &[String],
+    marks: Marks,
+    stable: usize,
+    every_ms: u64,
+) -> Measured {
+    let of = |what: What| events.iter().filter(move |e| e.what == what && e.at_ms > marks.inject_ms);
+    for started in of(What::Started).filter(|e| hit.contains(&e.who)) {
+        let Some(died) = of(What::Died).find(|e| e.who == started.who && e.at_ms > started.at_ms) else { continue };
+        let between = samples.iter().filter(|s| s.at_ms >= started.at_ms && s.end_ms() <= died.at_ms);
+        let (_, row) = between.fold((0, 0), |(now, most), s| {
+            let now = if s.ok { now + 1 } else { 0 };
+            (now, most.max(now))
+        });
+        if row < stable.max(1) {
+            continue;
+        }
+        let until: Vec<Sample> = samples.iter().filter(|s| s.end_ms() <= died.at_ms).cloned().collect();
+        let before = measure(&until, marks, stable, every_ms);
+        let back = before.recovery_time_ms.map(|ms| ms + marks.since_ms).unwrap_or(started.at_ms).max(started.at_ms);
+        return Measured {
+            recovery_time_ms: before.recovery_time_ms,
+            resolution_ms: before.resolution_ms,
+            never_down: false,
+            held_ms: died.at_ms.saturating_sub(back),
+            fell_again: true,
+            ..measured
+        };
+    }
     measured
 }
 
@@ -146,6 +183,24 @@ mod tests {
         assert_eq!(seen.recovery_time_ms, Some(4510 - 1100));
         assert!(seen.fell_again);
         assert_eq!(seen.held_ms, 6000 - 4510);
+    }
+
+    #[test]
+    fn a_service_that_ends_again_after_it_was_up_has_fallen() {
+        let event = |at_ms, what, who: &str| Event { at_ms, what, who: who.into(), said: crate::text::Text::default() };
+        // Back so fast that no sample failed; it ends again six seconds later, for two samples.
+        let seen = samples("+++++++++++++++--+++");
+        let hit = ["app".to_owned()];
+        let again = |events: &[Event]| fell_again(measure(&seen, AT_ONE, 3, 500), &seen, events, &hit, AT_ONE, 3, 500);
+        let (died, started) = (event(1050, What::Died, "app"), event(1300, What::Started, "app"));
+        let loops = [died.clone(), started.clone(), event(7400, What::Died, "app"), event(8100, What::Started, "app")];
+        let fell = again(&loops);
+        assert_eq!((fell.recovery_time_ms, fell.held_ms, fell.fell_again), (Some(0), 7400 - 1300, true));
+        let other = [died.clone(), started.clone(), event(7400, What::Died, "db")];
+        assert!(!again(&other).fell_again, "another service's end is none of its own");
+        // It needed a second start before it was up at all.
+        let twice = [died, started, event(1900, What::Died, "app"), event(2300, What::Started, "app")];
+        assert!(!again(&twice).fell_again);
     }
 
     #[test]

@@ -85,6 +85,9 @@ impl Sample {
 pub struct Event {
     pub at_ms: u64,
     pub what: What,
+    /// The service, or the machine, that it is about.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub who: String,
     /// More of it: which container, with which status.
     #[serde(default, skip_serializing_if = "Text::is_empty")]
     pub said: Text,

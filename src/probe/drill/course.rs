@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::book::{Book, Entry};
 use super::sampler::Sampler;
-use super::world::{Ready, World, Written};
-use crate::drill::measure::{Marks, is_back, measure};
+use super::world::{Heard, Ready, World, Written};
+use crate::drill::measure::{Marks, fell_again, is_back, measure};
 use crate::drill::{Cost, Event, Ledger, Measured, Sample, What};
 use crate::notice::Reason;
 use crate::probe::ProbeError;
@@ -122,16 +122,16 @@ impl<W: World + 'static> Drill<'_, W> {
 
     fn note(&mut self, what: What, said: Text) -> u64 {
         let at_ms = self.ms();
-        self.went.events.push(Event { at_ms, what, said });
+        self.went.events.push(Event { at_ms, what, who: String::new(), said });
         at_ms
     }
 
     /// Takes over what the engines told.
     fn hear(&mut self) {
         let began = self.began;
-        let heard = self.world.heard().into_iter().map(|(at, what, said)| {
+        let heard = self.world.heard().into_iter().map(|Heard { at, what, who, said }| {
             let at = at.saturating_duration_since(began).as_millis();
-            Event { at_ms: u64::try_from(at).unwrap_or(u64::MAX), what, said }
+            Event { at_ms: u64::try_from(at).unwrap_or(u64::MAX), what, who, said }
         });
         self.went.events.extend(heard);
         self.went.events.sort_by_key(|event| event.at_ms);
@@ -185,7 +185,12 @@ impl<W: World + 'static> Drill<'_, W> {
         self.went.samples = sampler.samples();
         self.went.every_ms = sampler.every_ms();
         if let Some(marks) = self.marks {
-            self.went.measured = Some(measure(&self.went.samples, marks, course.stable, self.went.every_ms));
+            self.hear();
+            let (samples, events, every_ms) = (&self.went.samples, &self.went.events, self.went.every_ms);
+            let measured = measure(samples, marks, course.stable, every_ms);
+            let hit = self.world.hit();
+            let measured = fell_again(measured, samples, events, &hit, marks, course.stable, every_ms);
+            self.went.measured = Some(measured);
         }
         if let Some(book) = book {
             let entries = book.end().await;

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::world::Heard;
 use crate::docker::Engine;
 use crate::docker::container::{PROJECT, SERVICE};
 use crate::docker::swarm::{NAMESPACE, SERVICE_NAME};
@@ -22,17 +23,17 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// More than this is a loop, which is seen by then.
 const MOST: usize = 500;
 
-type Heard = Arc<Mutex<Vec<(Instant, What, Text)>>>;
+type All = Arc<Mutex<Vec<Heard>>>;
 
 /// Listens until it is dropped.
 pub(super) struct Ears {
-    heard: Heard,
+    heard: All,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Ears {
     pub(super) fn open(stack: &Stack) -> Self {
-        let heard = Heard::default();
+        let heard = All::default();
         let mut tasks = Vec::new();
         let label = if stack.swarm { NAMESPACE } else { PROJECT };
         let of_stack = format!("{label}={}", stack.project);
@@ -56,7 +57,7 @@ impl Ears {
     }
 
     /// What was heard since the last time.
-    pub(super) fn take(&self) -> Vec<(Instant, What, Text)> {
+    pub(super) fn take(&self) -> Vec<Heard> {
         std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -67,7 +68,7 @@ impl Drop for Ears {
     }
 }
 
-async fn listen(engine: &Engine, label: &str, heard: &Heard, name: impl Fn(&EventMessage) -> Option<String>) {
+async fn listen(engine: &Engine, label: &str, heard: &All, name: impl Fn(&EventMessage) -> Option<String>) {
     let filters = HashMap::from([
         ("type".to_owned(), vec!["container".to_owned()]),
         ("label".to_owned(), vec![label.to_owned()]),
@@ -76,10 +77,11 @@ async fn listen(engine: &Engine, label: &str, heard: &Heard, name: impl Fn(&Even
     loop {
         let mut events = Box::pin(engine.docker().events(Some(EventsOptionsBuilder::new().filters(&filters).build())));
         while let Some(Ok(event)) = events.next().await {
-            let Some((what, said)) = name(&event).and_then(|name| read(&event, &name)) else { continue };
+            let Some(who) = name(&event) else { continue };
+            let Some((what, said)) = read(&event, &who) else { continue };
             let mut all = heard.lock().unwrap_or_else(PoisonError::into_inner);
             if all.len() < MOST {
-                all.push((Instant::now(), what, said));
+                all.push(Heard { at: Instant::now(), what, who, said });
             }
         }
         sleep(AGAIN).await;

@@ -6,17 +6,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 
 use super::happen::Ears;
 use super::ledgers::Place;
 use super::spec::Spec;
 use super::usage;
 use super::watch::Eyes;
-use super::world::{Ready, Seen, There, Used, World, Written};
+use super::world::{Heard, Ready, Seen, There, Used, World, Written};
 use crate::backend::compose;
 use crate::docker::Container;
-use crate::drill::What;
 use crate::fault::log::HealLog;
 use crate::fault::{self, Aim, Ground, Undo, Victim};
 use crate::probe::ProbeError;
@@ -206,8 +204,16 @@ impl World for Live {
         ))
     }
 
-    fn heard(&self) -> Vec<(Instant, What, Text)> {
+    fn heard(&self) -> Vec<Heard> {
         self.ears.take()
+    }
+
+    fn hit(&self) -> Vec<String> {
+        let service = |victim: &Victim| match victim {
+            Victim::Service(container) => Some(container.service.clone()),
+            Victim::Machine(..) => None,
+        };
+        self.victims().iter().filter_map(service).collect()
     }
 
     async fn open_ledger(&self) -> Result<(), ProbeError> {

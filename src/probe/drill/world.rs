@@ -51,6 +51,15 @@ pub(super) struct There {
     pub(super) at: String,
 }
 
+/// Something that an engine told.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub(super) at: tokio::time::Instant,
+    pub(super) what: What,
+    pub(super) who: String,
+    pub(super) said: Text,
+}
+
 #[async_trait]
 pub(super) trait World: Send + Sync {
     /// Looks once at what is watched.
@@ -78,7 +87,10 @@ pub(super) trait World: Send + Sync {
     async fn hopeless(&self) -> Option<Text>;
 
     /// What the engines told since the last time.
-    fn heard(&self) -> Vec<(tokio::time::Instant, What, Text)>;
+    fn heard(&self) -> Vec<Heard>;
+
+    /// The services that were hit.
+    fn hit(&self) -> Vec<String>;
 
     /// Makes the place of the ledger.
     async fn open_ledger(&self) -> Result<(), ProbeError>;

@@ -96,7 +96,11 @@ impl World for Service {
         None
     }
 
-    fn heard(&self) -> Vec<(Instant, What, Text)> {
+    fn heard(&self) -> Vec<Heard> {
+        Vec::new()
+    }
+
+    fn hit(&self) -> Vec<String> {
         Vec::new()
     }
 

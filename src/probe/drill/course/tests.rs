@@ -114,7 +114,11 @@ impl World for Script {
         (self.until_helped && !self.undoes).then(|| Text::same("it exited, and nothing starts it again"))
     }
 
-    fn heard(&self) -> Vec<(Instant, What, Text)> {
+    fn heard(&self) -> Vec<Heard> {
+        Vec::new()
+    }
+
+    fn hit(&self) -> Vec<String> {
         Vec::new()
     }
 

@@ -17,7 +17,7 @@ fn drill(text: &str) -> DrillRecord {
 }
 
 fn event(at_ms: u64, what: What) -> Event {
-    Event { at_ms, what, said: Text::default() }
+    Event { at_ms, what, who: String::new(), said: Text::default() }
 }
 
 #[test]
