@@ -27,12 +27,17 @@ pub fn measure(samples: &[Sample], marks: Marks, stable: usize, every_ms: u64) -
         during_passed: during().filter(|s| s.ok).count() as u64,
         ..Measured::default()
     };
+    // Counted from the healing, what was before it does not matter any more.
+    if marks.since_ms > marks.injected_ms {
+        after.retain(|s| s.end_ms() >= marks.since_ms);
+    }
     let Some(first) = after.iter().position(|s| !s.ok) else {
-        measured.never_down = !after.is_empty();
+        // A look that was under way when the fault was made shows nothing of it.
+        measured.never_down = after.iter().any(|s| s.at_ms >= marks.injected_ms);
         if measured.never_down {
             measured.recovery_time_ms = Some(0);
             let end = after.iter().map(|s| s.end_ms()).max().unwrap_or(marks.injected_ms);
-            measured.held_ms = end.saturating_sub(marks.injected_ms);
+            measured.held_ms = end.saturating_sub(marks.since_ms);
         }
         return measured;
     };
@@ -114,12 +119,13 @@ fn longest(samples: &[&Sample], from: u64) -> u64 {
     longest.max(down.map_or(0, |began| end.saturating_sub(began)))
 }
 
-/// Whether so many samples in a row have passed after an outage, or none has failed since the injection began: what [`measure`] would give a
+/// Whether so many samples in a row have passed after an outage, or none has failed since the fault was made: what [`measure`] would give a
 /// recovery time. It is asked at every sample, of all of them in the order of their beginnings.
-pub fn is_back(samples: &[Sample], inject_ms: u64, stable: usize) -> bool {
+pub fn is_back(samples: &[Sample], marks: Marks, stable: usize) -> bool {
+    let from = if marks.since_ms > marks.injected_ms { marks.since_ms } else { marks.inject_ms };
     let (mut failed, mut any, mut passes) = (false, false, 0);
-    for sample in samples.iter().filter(|s| s.end_ms() >= inject_ms) {
-        any = true;
+    for sample in samples.iter().filter(|s| s.end_ms() >= from) {
+        any |= sample.at_ms >= marks.injected_ms;
         failed |= !sample.ok;
         passes = if sample.ok && failed { passes + 1 } else { 0 };
         if passes >= stable.max(1) {
@@ -160,6 +166,22 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_was_under_way_shows_nothing_of_the_fault() {
+        let seen = [Sample { at_ms: 900, took_ms: 300, ok: true, said: String::new() }];
+        let measured = measure(&seen, AT_ONE, 1, 500);
+        assert_eq!((measured.recovery_time_ms, measured.never_down), (None, false));
+        assert!(!is_back(&seen, AT_ONE, 1));
+    }
+
+    #[test]
+    fn counted_from_the_healing_what_was_before_does_not_matter() {
+        // Down, up by another's help, down again from the healing on.
+        let seen = samples("+++--+++----+++");
+        let healed = Marks { healed_ms: Some(3900), since_ms: 4000, ..AT_ONE };
+        assert_eq!(measure(&seen, healed, 3, 500).recovery_time_ms, Some(6010 - 4000));
+    }
+
+    #[test]
     fn what_never_comes_back_has_no_recovery_time() {
         let seen = measure(&samples("+++-----"), AT_ONE, 3, 500);
         assert_eq!((seen.recovery_time_ms, seen.longest_downtime_ms), (None, 3510 - 1500));
@@ -173,7 +195,7 @@ mod tests {
         {
             let samples = samples(text);
             let measured = measure(&samples, AT_ONE, 3, 500).recovery_time_ms.is_some();
-            assert_eq!(is_back(&samples, AT_ONE.inject_ms, 3), measured, "{text}");
+            assert_eq!(is_back(&samples, AT_ONE, 3), measured, "{text}");
         }
     }
 

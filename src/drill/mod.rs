@@ -23,6 +23,10 @@ pub struct Outcome {
     pub means: BTreeMap<String, Text>,
     /// It could not be made at all, or not to its end.
     pub unable: Option<(Reason, Text)>,
+    /// What it left was not as before.
+    pub left_broken: bool,
+    /// An earlier drill, for whose leavings this one could not begin.
+    pub broken_by: Option<String>,
 }
 
 /// A drill from its steady state to its end.
@@ -160,6 +164,9 @@ pub struct Ledger {
     /// Where: a table, a page, a folder of the volume.
     pub place: String,
     pub acknowledged: u64,
+    /// Of those, before the fault: what was at risk.
+    #[serde(default)]
+    pub before: u64,
     pub failed: u64,
     pub unknown: u64,
     /// Acknowledged, and not there at the end: their numbers, the first hundred.

@@ -1,5 +1,7 @@
 //! From outcomes to the record's checks: verdicts settled, one sentence each, evidence on disk.
 
+use std::collections::BTreeMap;
+
 use super::eventually::{End, Waited};
 use super::schedule::Outcome;
 use super::settle::{Raw, Settled, Ties, proven_by, settle};
@@ -30,9 +32,21 @@ pub fn ties(plan: &Plan) -> Vec<Ties> {
 }
 
 /// Settles the outcomes and writes the evidence of each check.
-pub fn checks(plan: &Plan, outcomes: Vec<Outcome>, interrupted: bool, folder: &RunFolder) -> Vec<CheckRecord> {
+pub fn checks(
+    plan: &Plan,
+    outcomes: Vec<Outcome>,
+    interrupted: bool,
+    broken_by: &BTreeMap<String, String>,
+    folder: &RunFolder,
+) -> Vec<CheckRecord> {
     let raw: Vec<Raw> = outcomes.iter().map(|o| o.raw).collect();
-    let ties = ties(plan);
+    let mut ties = ties(plan);
+    let drill = |i: usize| plan.checks[i].probe.drill();
+    for (i, tie) in ties.iter_mut().enumerate() {
+        // Only what is known to have left something broken explains that a later drill could not begin.
+        let culprit = drill(i).and_then(|id| broken_by.get(id)).map(String::as_str);
+        tie.after_drills.retain(|&j| culprit.is_some() && drill(j) == culprit);
+    }
     let settled = settle(&raw, &ties, &plan.order());
     let proof = |i: usize| proven_by(i, &raw, &ties).map(|other| ties[other].id.as_str());
     plan.checks
@@ -184,7 +198,7 @@ pub fn hopeless(plan: &Plan, reason: Option<Reason>, text: &Text, folder: &RunFo
             Outcome { raw, waited: None, said: Some(text.clone()), started_ms: 0, elapsed_ms: 0 }
         })
         .collect();
-    checks(plan, outcomes, false, folder)
+    checks(plan, outcomes, false, &BTreeMap::new(), folder)
 }
 
 /// Nothing could be looked at for a reason of ours or the host's: everything is undecided.
@@ -197,7 +211,7 @@ pub fn unable(plan: &Plan, reason: Reason, text: &Text, interrupted: bool, folde
             Outcome { raw, waited: None, said: Some(text.clone()), started_ms: 0, elapsed_ms: 0 }
         })
         .collect();
-    let mut checks = checks(plan, outcomes, interrupted, folder);
+    let mut checks = checks(plan, outcomes, interrupted, &BTreeMap::new(), folder);
     for check in &mut checks {
         check.verdict = Verdict::Error;
         check.cause = None;

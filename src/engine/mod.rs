@@ -204,7 +204,9 @@ async fn inside(
     }
     let Tried { stack, outcomes, exhibits, logs, lost } = tried;
     let clues: Vec<_> = outcomes.iter().map(where_to_look::Clue::of).collect();
-    record.checks = conclude::checks(plan, outcomes, record.interrupted, folder);
+    let broken_by =
+        stack.drills.lock().await.iter().filter_map(|it| Some((it.record.id.clone(), it.broken_by.clone()?))).collect();
+    record.checks = conclude::checks(plan, outcomes, record.interrupted, &broken_by, folder);
     record.drills = drills(&stack, &record.checks).await;
     exhibits.link(plan, &stack, &mut record.checks);
     where_to_look::mark(plan, &stack, logs, clues, &mut record.checks).await;

@@ -108,11 +108,14 @@ async fn available(shell: &dyn Shell, file: &str) -> Result<u64, FaultError> {
     let folder = file.rsplit_once('/').map_or("/", |(folder, _)| folder);
     let ask = Cmd::new(["df", "--block-size=1", "--output=avail", folder]).timeout(super::ASKED);
     let said = shell.must(&ask).await?.out();
-    said.lines()
-        .last()
-        .and_then(|line| line.trim().parse().ok())
-        .ok_or_else(|| FaultError::host(format!("df said: {said}"), format!("df dijo: {said}")))
+    said.lines().last().and_then(|line| line.trim().parse().ok()).ok_or_else(|| {
+        let said = crate::sanitize::line(&said, 200);
+        FaultError::host(format!("df said: {said}"), format!("df dijo: {said}"))
+    })
 }
+
+/// With more than this left it is not full: something else kept it from being written.
+const FULL: u64 = 1 << 20;
 
 async fn fill(shell: &dyn Shell, large: &str, rest: &str) -> Result<Text, FaultError> {
     let free = available(shell, large).await?;
@@ -127,7 +130,7 @@ async fn fill(shell: &dyn Shell, large: &str, rest: &str) -> Result<Text, FaultE
     let write = Cmd::new(["dd", "if=/dev/zero", &format!("of={rest}"), "bs=64K", "count=16384", "status=none"]);
     let wrote = shell.run(&write.timeout(WRITES)).await?;
     let left = available(shell, large).await?;
-    if wrote.ok() {
+    if wrote.ok() || left > FULL {
         let mib = left >> 20;
         return Err(FaultError::host(
             format!("the disk could not be filled: {mib} MiB are left"),

@@ -65,17 +65,16 @@ impl Fault for Kill {
             signal(stack.spot_of(&container).shell.as_ref(), &container, self.signal).await?;
             hit.push(container);
         }
-        let mut notes = Vec::new();
         for container in &hit {
             if !died(stack, container).await? {
                 let (name, signal) = (&container.name, self.signal);
-                notes.push(Text::new(
-                    format!("{name} goes on after {signal}"),
-                    format!("{name} sigue después de {signal}"),
+                return Err(FaultError::not_here(
+                    format!("{name} goes on after {signal}: nothing was broken"),
+                    format!("{name} sigue después de {signal}: no se rompió nada"),
                 ));
             }
         }
-        Ok(notes)
+        Ok(Vec::new())
     }
 }
 

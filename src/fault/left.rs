@@ -71,7 +71,13 @@ pub async fn heal_left(state: &Path, run: Option<&str>, engine: &Engine) -> Resu
     for left in left_behind(state).into_iter().filter(|left| run.is_none_or(|run| run == left.run)) {
         let there = match left.ground {
             Ground::Attached => true,
-            Ground::Lab | Ground::Host => containers(engine, &left.run).await?,
+            Ground::Lab | Ground::Host => match containers(engine, &left.run).await {
+                Ok(there) => there,
+                Err(error) => {
+                    first = first.or(Some(error));
+                    continue;
+                }
+            },
         };
         match (left.ground, there) {
             (_, false) => {}

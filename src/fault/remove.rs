@@ -66,8 +66,7 @@ impl Fault for Remove {
                 continue;
             }
             done.push(&container.service);
-            let of: Vec<&Container> =
-                running.iter().filter(|c| c.service == container.service && c.running()).collect();
+            let of: Vec<&Container> = running.iter().filter(|c| c.service == container.service && !c.one_off).collect();
             if !stack.overrides.is_empty() {
                 undos.extend(limited(&at, &tool, &of));
             }

@@ -71,15 +71,21 @@ impl Book {
     }
 
     /// No more writes; one that is under way and is not heard of any more is unknown.
-    pub(super) async fn end(self) -> Vec<Entry> {
-        let Self { entries, stop, mut task, .. } = self;
-        stop.cancel();
-        if tokio::time::timeout(LAST, &mut task).await.is_err() {
-            task.abort();
+    pub(super) async fn end(mut self) -> Vec<Entry> {
+        self.stop.cancel();
+        if tokio::time::timeout(LAST, &mut self.task).await.is_err() {
+            self.task.abort();
         }
-        let mut all = entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
         all.sort_by_key(|entry| entry.number);
         all
+    }
+}
+
+impl Drop for Book {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.task.abort();
     }
 }
 
@@ -91,6 +97,7 @@ pub(super) fn sum(entries: &[Entry], there: &There, fault_ms: u64) -> Ledger {
     let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     Ledger {
         acknowledged: of(Written::Acknowledged).count() as u64,
+        before: of(Written::Acknowledged).filter(|entry| entry.at_ms < fault_ms).count() as u64,
         failed: of(Written::Failed).count() as u64,
         unknown: of(Written::Unknown).count() as u64,
         lost_count: lost.len() as u64,

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::book::{Book, Entry};
@@ -51,12 +52,16 @@ const PRICED: usize = 6;
 const FIRST_WRITES: u64 = 5;
 /// After it was helped, it has so long to be as before.
 const AIDED: Duration = Duration::from_secs(60);
-/// So many deaths of containers after the injection are a restart loop.
-const LOOP: usize = 6;
+/// So many deaths of a service that was hit are a restart loop.
+const LOOP: usize = 8;
 /// How often is asked whether anything will bring it back.
 const ASK: Duration = Duration::from_secs(1);
 /// What was confirmed and shows a little later is not lost: what is missing is looked for so long.
 const SETTLES: Duration = Duration::from_secs(8);
+/// For an injection that was begun when all was stopped.
+const MADE: Duration = Duration::from_secs(60);
+/// For the removal of the ledger's place.
+const CLOSE: Duration = Duration::from_secs(30);
 /// To read a ledger back, its store has to be up.
 const READ: Duration = Duration::from_secs(45);
 
@@ -70,10 +75,14 @@ pub(super) struct Went {
     pub(super) measured: Option<Measured>,
     /// How it was written and read, or why not.
     pub(super) ledger: Option<Result<Ledger, ProbeError>>,
+    /// Looks that could not be made while it mattered, where they were more than those that were.
+    pub(super) unmade: Option<ProbeError>,
+    /// What became of those who were to be spared.
+    pub(super) harmed: Option<Result<Vec<Text>, ProbeError>>,
+    /// It was not as before when it was over.
+    pub(super) left_broken: bool,
     /// It began from nothing steady, and was not made.
     pub(super) unsteady: Option<Text>,
-    /// There was nobody to hit.
-    pub(super) nobody: Option<Text>,
     /// It could not be made, or not to its end.
     pub(super) unable: Option<ProbeError>,
     pub(super) healed: bool,
@@ -91,12 +100,24 @@ struct Drill<'a, W> {
     began: Instant,
     went: Went,
     marks: Option<Marks>,
+    /// An injection that is under way.
+    injecting: Option<JoinHandle<Result<Vec<Text>, ProbeError>>>,
+    /// The ledger's place is made, and not removed yet.
+    ledger: bool,
 }
 
 /// Makes the drill. Whatever happens in it, what was broken is healed before this returns; a stop ends all waiting.
 pub(super) async fn run<W: World + 'static>(world: Arc<W>, course: &Course, stop: &CancellationToken) -> Went {
     let began = Instant::now();
-    let mut drill = Drill { world: world.clone(), course, began, went: Went::default(), marks: None };
+    let mut drill = Drill {
+        world: world.clone(),
+        course,
+        began,
+        went: Went::default(),
+        marks: None,
+        injecting: None,
+        ledger: false,
+    };
     let ended = tokio::select! {
         ended = drill.go() => ended,
         () = stop.cancelled() => Err(ProbeError::new(
@@ -108,8 +129,18 @@ pub(super) async fn run<W: World + 'static>(world: Arc<W>, course: &Course, stop
     if let Err(error) = ended {
         drill.went.unable.get_or_insert(error);
     }
-    if drill.marks.is_some() && !drill.went.healed {
-        drill.heal().await;
+    // An engine goes on with what it was asked for: what is undone before that does not stay so.
+    if let Some(injecting) = drill.injecting.take() {
+        let _ = timeout(MADE, injecting).await;
+    }
+    match drill.marks {
+        Some(_) if !drill.went.healed => drop(drill.heal().await),
+        Some(_) => {}
+        None => world.forget(),
+    }
+    if drill.ledger {
+        let closed = timeout(CLOSE, world.close_ledger()).await;
+        drill.went.notes.extend(closed.ok().flatten());
     }
     drill.hear();
     drill.went
@@ -165,12 +196,15 @@ impl<W: World + 'static> Drill<'_, W> {
 
         if let Ready::Nobody(why) = self.world.prepare().await? {
             self.went.samples = sampler.samples();
-            self.went.nobody = Some(why);
+            self.went.unsteady = Some(why);
             return Ok(());
         }
         let book = match course.ledger_every {
             Some(every) => match self.world.open_ledger().await {
-                Ok(()) => Some(Book::start(self.world.clone(), self.began, every)),
+                Ok(()) => {
+                    self.ledger = true;
+                    Some(Book::start(self.world.clone(), self.began, every))
+                }
                 Err(error) => {
                     self.went.ledger = Some(Err(error));
                     None
@@ -181,8 +215,11 @@ impl<W: World + 'static> Drill<'_, W> {
         if let Some(book) = &book {
             book.until_acknowledged(FIRST_WRITES, Instant::now() + course.steady_within).await;
         }
+        let unmade = sampler.unable().0;
         let broke = self.broken(&sampler, book.as_ref()).await;
         self.went.samples = sampler.samples();
+        self.unmade(&sampler, unmade);
+        self.went.harmed = self.world.harmed().await;
         self.went.every_ms = sampler.every_ms();
         if let Some(marks) = self.marks {
             self.hear();
@@ -190,7 +227,11 @@ impl<W: World + 'static> Drill<'_, W> {
             let measured = measure(samples, marks, course.stable, every_ms);
             let hit = self.world.hit();
             let measured = fell_again(measured, samples, events, &hit, marks, course.stable, every_ms);
-            self.went.measured = Some(measured);
+            self.went.measured = Some(match &self.went.gave_up {
+                // What nothing brings back is not up for the looks that were made before it went.
+                Some(_) => Measured { recovery_time_ms: None, never_down: false, held_ms: 0, ..measured },
+                None => measured,
+            });
         }
         if let Some(book) = book {
             let entries = book.end().await;
@@ -202,7 +243,6 @@ impl<W: World + 'static> Drill<'_, W> {
             self.heal().await;
         }
         self.as_before(&sampler).await;
-        self.went.notes.extend(self.world.close_ledger().await);
         Ok(())
     }
 
@@ -234,8 +274,14 @@ impl<W: World + 'static> Drill<'_, W> {
         let inject_ms = self.note(What::Inject, Text::default());
         // From here on there may be something to heal.
         self.marks = Some(Marks { inject_ms, injected_ms: inject_ms, healed_ms: None, since_ms: inject_ms });
-        let notes = self.world.inject().await?;
-        self.went.notes.extend(notes);
+        let world = self.world.clone();
+        let injecting = self.injecting.insert(tokio::spawn(async move { world.inject().await }));
+        let made = injecting.await;
+        self.injecting = None;
+        let made = made.map_err(|e| {
+            ProbeError::ours(format!("the fault broke off: {e}"), format!("la falla se interrumpió: {e}"))
+        })?;
+        self.went.notes.extend(made?);
         let injected_ms = self.note(What::Injected, Text::default());
         let mut marks = Marks { inject_ms, injected_ms, healed_ms: None, since_ms: injected_ms };
         self.marks = Some(marks);
@@ -248,17 +294,24 @@ impl<W: World + 'static> Drill<'_, W> {
             }
             self.marks = Some(marks);
         }
-        let since = if course.since_heal { Instant::now() } else { injected };
-        let back = self.recovered(sampler, marks, since + course.within).await;
-        if back {
+        // What our own undoing takes is nobody's delay.
+        let undoing = Duration::from_millis(marks.healed_ms.map_or(0, |at| self.ms().saturating_sub(at)));
+        let since = if course.since_heal { Instant::now() } else { injected + undoing };
+        let deadline = since + course.within;
+        while self.recovered(sampler, marks, deadline).await {
             self.note(What::Recovered, Text::default());
             let watched = (since + LEAST_WATCH.min(course.within)).max(Instant::now() + course.held);
             // It may fall and come back again: that is seen in what was sampled.
             sampler.until(watched, |_| false).await;
-            if let Some(book) = book {
-                // The last writes are those that a recovery has to prove itself by.
-                book.until_acknowledged(book.acknowledged() + 1, Instant::now() + course.timeout).await;
+            // Unless what seemed to be no outage was one that began late, and is not over.
+            let over = sampler.until(Instant::now(), |samples| is_back(samples, marks, course.stable)).await;
+            if over || Instant::now() >= deadline {
+                break;
             }
+        }
+        if let Some(book) = book.filter(|_| self.went.gave_up.is_none()) {
+            // The last writes are those that a recovery has to prove itself by.
+            book.until_acknowledged(book.acknowledged() + 1, Instant::now() + course.timeout).await;
         }
         Ok(())
     }
@@ -272,14 +325,23 @@ impl<W: World + 'static> Drill<'_, W> {
             let back = sampler
                 .until(step, |samples| {
                     let failed = samples.iter().rev().any(|s| !s.ok && s.end_ms() >= marks.inject_ms);
-                    is_back(samples, marks.inject_ms, stable) && (failed || Instant::now() >= least)
+                    let up =
+                        samples.iter().rev().take_while(|s| s.ok && s.at_ms >= marks.injected_ms).count() >= stable;
+                    is_back(samples, marks, stable) && (failed || (up && Instant::now() >= least))
                 })
                 .await;
             self.hear();
-            if back || Instant::now() >= deadline {
+            let seen = sampler.is_fresh();
+            if (back && seen) || Instant::now() >= deadline {
                 return back;
             }
-            let deaths = |e: &&Event| e.what == What::Died && e.at_ms > marks.injected_ms;
+            if back {
+                // Looks hang: what they come to decides.
+                sleep(ASK.min(deadline.saturating_duration_since(Instant::now()))).await;
+                continue;
+            }
+            let hit = self.world.hit();
+            let deaths = |e: &&Event| e.what == What::Died && e.at_ms > marks.injected_ms && hit.contains(&e.who);
             let why = match self.went.events.iter().filter(deaths).count() {
                 deaths if deaths >= LOOP => Some(Text::new(
                     format!("its containers died {deaths} times meanwhile: a restart loop"),
@@ -289,9 +351,21 @@ impl<W: World + 'static> Drill<'_, W> {
             };
             if why.is_some() {
                 self.went.gave_up = why;
+                // What was asked last is still to be answered.
+                let answered = Instant::now() + self.course.timeout;
+                let failed = |samples: &[Sample]| samples.last().is_some_and(|s| !s.ok && s.at_ms >= marks.injected_ms);
+                sampler.until(answered, failed).await;
                 return false;
             }
         }
+    }
+
+    /// Whether more looks could not be made than were, since something was broken: then nothing was measured.
+    fn unmade(&mut self, sampler: &Sampler, before: u64) {
+        let Some(marks) = self.marks else { return };
+        let (unable, why) = sampler.unable();
+        let made = self.went.samples.iter().filter(|s| s.at_ms >= marks.injected_ms).count() as u64;
+        self.went.unmade = why.filter(|_| unable.saturating_sub(before) > made);
     }
 
     /// Undoes the fault; when it was begun. Where that fails it is tried once more at the end, and by others after us.
@@ -365,11 +439,12 @@ impl<W: World + 'static> Drill<'_, W> {
         };
         let soon = Instant::now() + self.course.timeout.max(Duration::from_secs(3));
         let gone = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_none());
-        if !gone && sampler.until(soon, up).await {
+        if !gone && sampler.until(soon, up).await && !self.world.is_down().await {
             return;
         }
         self.aid().await;
         if !sampler.until(Instant::now() + AIDED, up).await {
+            self.went.left_broken = true;
             self.went.notes.push(Text::new(
                 "it was not as before when the drill was over, though it was helped",
                 "al acabar el simulacro no estaba como antes, aunque se le ayudó",

@@ -20,8 +20,8 @@ pub(super) struct Known {
     pub(super) watched: String,
     pub(super) ledger: Option<(&'static str, String)>,
     pub(super) written_at: String,
-    /// Roles to be spared that were not: their names, with what became of them.
-    pub(super) harmed: Option<Result<Vec<Text>, ProbeError>>,
+    /// The earlier drill that left something broken.
+    pub(super) broken_by: Option<String>,
     /// What ran on the machine that was hit runs elsewhere now.
     pub(super) moved: Option<bool>,
     /// Of the volume, when it was waited for.
@@ -34,20 +34,14 @@ pub(super) fn outcome(spec: &Spec, went: Went, known: Known, elapsed_ms: u64) ->
     let mut open: BTreeMap<String, (Reason, Text)> = BTreeMap::new();
     let mut means: BTreeMap<String, Text> = BTreeMap::new();
     let unable = went.unable.as_ref().map(|error| (error.reason, error.text.clone()));
-    let unable = unable.or_else(|| went.unsteady.clone().map(|text| (Reason::Unsteady, text)));
+    let unsteady = if known.broken_by.is_some() { Reason::Unsteady } else { Reason::Imparcial };
+    let unable = unable.or_else(|| went.unsteady.clone().map(|text| (unsteady, text)));
 
-    match (&went.measured, &went.nobody) {
-        (Some(measured), _) => sampled(spec, &went, measured, &mut facts, &mut open, &mut means),
-        // There was nobody to hit: nothing is as it should be, and that is why.
-        (None, Some(why)) => {
-            for fact in super::FACTS {
-                means.insert(fact.name.to_owned(), why.clone());
-            }
-        }
-        (None, None) => {}
+    if let Some(measured) = &went.measured {
+        sampled(spec, &went, measured, &mut facts, &mut open, &mut means);
     }
     ledger(spec, &went, &mut facts, &mut open, &mut means);
-    match &known.harmed {
+    match &went.harmed {
         Some(Ok(harmed)) => {
             facts.insert("spared".to_owned(), json!(harmed.is_empty()));
             means.extend(harmed.first().map(|first| ("spared".to_owned(), first.clone())));
@@ -64,13 +58,20 @@ pub(super) fn outcome(spec: &Spec, went: Went, known: Known, elapsed_ms: u64) ->
             facts.extend(wanted.iter().filter_map(|name| Some(((*name).to_owned(), seen.get(*name)?.clone()))));
         }
         Some(Err(error)) => {
-            for fact in ["heal_pending", "bricks_offline", "not_mounted_on"] {
+            for fact in ["heal_pending", "bricks_offline", "not_mounted_on", "split_brain"] {
                 open.insert(fact.to_owned(), (error.reason, error.text.clone()));
             }
         }
         None => {}
     }
-    let Known { hit, seed, watched, ledger, written_at, .. } = known;
+    // What nothing was seen of is nobody's failure; a recovery that never came is one, and says so.
+    let unseen = Text::new("this was not measured in the drill", "esto no se midió en el simulacro");
+    for fact in super::FACTS.iter().map(|fact| fact.name) {
+        if !facts.contains_key(fact) && !means.contains_key(fact) {
+            open.entry(fact.to_owned()).or_insert_with(|| (Reason::Imparcial, unseen.clone()));
+        }
+    }
+    let Known { hit, seed, watched, ledger, written_at, broken_by, .. } = known;
     let mut kept = went.ledger.and_then(Result::ok);
     if let (Some(kept), Some((through, place))) = (&mut kept, ledger) {
         (kept.through, kept.place, kept.written_at) = (through.to_owned(), place, written_at);
@@ -104,8 +105,11 @@ pub(super) fn outcome(spec: &Spec, went: Went, known: Known, elapsed_ms: u64) ->
         healed: went.healed,
         notes,
     };
-    Outcome { record, facts, open, means, unable }
+    Outcome { record, facts, open, means, unable, left_broken: went.left_broken, broken_by }
 }
+
+/// What samples tell.
+const TIMES: [&str; 4] = ["recovery_time_s", "longest_downtime_s", "availability", "held_s"];
 
 fn seconds(ms: u64) -> Value {
     json!(ms as f64 / 1000.0)
@@ -119,13 +123,18 @@ fn sampled(
     open: &mut BTreeMap<String, (Reason, Text)>,
     means: &mut BTreeMap<String, Text>,
 ) {
-    let after = went.samples.iter().filter(|s| went.events.iter().any(|e| e.at_ms <= s.end_ms())).count();
-    if measured.during == 0 || after == 0 {
+    if let Some(error) = &went.unmade {
+        for fact in TIMES {
+            open.insert(fact.to_owned(), (error.reason, error.text.clone()));
+        }
+        return;
+    }
+    if measured.during == 0 && measured.recovery_time_ms.is_none() && went.gave_up.is_none() {
         let none = Text::new(
             "not a single look was made while the fault was active, so nothing was measured",
             "no se hizo ni una observación mientras duraba el fallo, así que no se midió nada",
         );
-        for fact in ["recovery_time_s", "longest_downtime_s", "availability", "held_s"] {
+        for fact in TIMES {
             open.insert(fact.to_owned(), (Reason::Imparcial, none.clone()));
         }
         return;
@@ -133,7 +142,7 @@ fn sampled(
     facts.insert("samples".to_owned(), json!(measured.during));
     facts.insert("longest_downtime_s".to_owned(), seconds(measured.longest_downtime_ms));
     facts.insert("resolution_s".to_owned(), seconds(measured.resolution_ms));
-    let share = measured.during_passed as f64 / measured.during as f64;
+    let share = measured.during_passed as f64 / measured.during.max(1) as f64;
     facts.insert("availability".to_owned(), json!((share * 1000.0).round() / 1000.0));
     if measured.during < spec.least_samples {
         let (few, least) = (measured.during, spec.least_samples);
@@ -189,10 +198,10 @@ fn ledger(
         return;
     }
     match &went.ledger {
-        Some(Ok(kept)) if kept.acknowledged == 0 => {
+        Some(Ok(kept)) if kept.before == 0 => {
             let text = Text::new(
-                "not one write was acknowledged, so none could be lost",
-                "no se confirmó ninguna escritura, así que ninguna podía perderse",
+                "not one write was acknowledged before the fault, so none was at risk",
+                "no se confirmó ninguna escritura antes de la falla, así que ninguna estaba en riesgo",
             );
             open.insert("acked_lost".to_owned(), (Reason::Unproven, text));
         }

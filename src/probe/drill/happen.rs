@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::world::Heard;
 use crate::docker::Engine;
 use crate::docker::container::{PROJECT, SERVICE};
-use crate::docker::swarm::{NAMESPACE, SERVICE_NAME};
+use crate::docker::swarm::{NAMESPACE, SERVICE_NAME, short};
 use crate::drill::What;
 use crate::stack::Stack;
 use crate::text::Text;
@@ -90,7 +90,9 @@ async fn listen(engine: &Engine, label: &str, heard: &All, name: impl Fn(&EventM
 
 fn service(event: &EventMessage) -> Option<String> {
     let attributes = event.actor.as_ref()?.attributes.as_ref()?;
-    attributes.get(SERVICE).or_else(|| attributes.get(SERVICE_NAME)).cloned()
+    let stack = attributes.get(NAMESPACE).map(String::as_str).unwrap_or_default();
+    let of_stack = || attributes.get(SERVICE_NAME).map(|full| short(full, stack).to_owned());
+    attributes.get(SERVICE).cloned().or_else(of_stack)
 }
 
 fn read(event: &EventMessage, name: &str) -> Option<(What, Text)> {

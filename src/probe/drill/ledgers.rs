@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::spec::{NUMBER, Through};
+use super::watch;
 use super::world::{There, Written};
 use crate::agent::{Look, Sight, Statement};
 use crate::probe::ProbeError;
@@ -118,7 +119,12 @@ impl Place {
             max_bytes: 64 << 10,
         };
         match look(&agent, ask, WRITE).await {
-            Ok(Sight::Http { status: 200..=399, .. }) => Written::Acknowledged,
+            // What says what its database answered has confirmed nothing.
+            Ok(Sight::Http { status: status @ 200..=399, body, headers, .. }) => {
+                let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+                let said = watch::answered(status, &body, kind.map(|(_, value)| value.as_str()));
+                if said.ok { Written::Acknowledged } else { Written::Unknown }
+            }
             // A server that fails may have written before; one that refuses has not.
             Ok(Sight::Http { status: 400..=499, .. }) => Written::Failed,
             Ok(Sight::No { stage, .. }) if stage == "connect" => Written::Failed,
@@ -147,6 +153,9 @@ impl Place {
                         }
                     };
                 }
+                if answer.truncated {
+                    return Err(unread("there are more entries than are read"));
+                }
                 let number = |row: &Vec<Option<String>>| row.first()?.as_deref()?.parse().ok();
                 Ok(There { numbers: answer.rows.iter().filter_map(number).collect(), at })
             }
@@ -161,6 +170,7 @@ impl Place {
                     max_bytes: MOST,
                 };
                 match look(&agent, ask, READ).await? {
+                    Sight::Http { truncated: true, .. } => Err(unread("the page is too long to be read whole")),
                     Sight::Http { status: 200..=299, body, headers, .. } => {
                         let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
                         let page = PageText::seen(&body, kind.map(|(_, value)| value.as_str()));

@@ -11,6 +11,7 @@ use super::happen::Ears;
 use super::ledgers::Place;
 use super::spec::Spec;
 use super::usage;
+use super::volume;
 use super::watch::Eyes;
 use super::world::{Heard, Ready, Seen, There, Used, World, Written};
 use crate::backend::compose;
@@ -38,21 +39,14 @@ pub(super) struct Live {
     undos: OnceLock<(Vec<Undo>, Option<u64>)>,
     injected: AtomicBool,
     /// The containers of roles that are to be spared, as they were.
-    pub(super) spared: Mutex<Vec<Container>>,
+    spared: Mutex<Vec<Container>>,
     /// Where the writes went.
     pub(super) written_at: Mutex<String>,
 }
 
 impl Live {
     pub(super) async fn open(stack: Arc<Stack>, spec: Arc<Spec>, seed: u64) -> Result<Self, ProbeError> {
-        let log = stack.healing.as_ref().map(|healing| {
-            let ground = match healing.place {
-                "lab" => Ground::Lab,
-                "attached" => Ground::Attached,
-                _ => Ground::Host,
-            };
-            HealLog::open(&healing.state, &healing.run, ground)
-        });
+        let log = log_of(&stack);
         let eyes = Eyes::open(&stack, &spec.watch).await?;
         let place = spec.through.clone().map(Place::new);
         let ears = Ears::open(&stack);
@@ -76,8 +70,8 @@ impl Live {
         self.aim.get().map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn watched(&self) -> String {
-        self.eyes.place()
+    pub(super) async fn watched(&self) -> String {
+        self.eyes.place().await
     }
 
     pub(super) fn ledger(&self) -> Option<(&'static str, String)> {
@@ -105,6 +99,28 @@ impl Live {
     }
 }
 
+/// Where this run writes down what undoes its faults.
+fn log_of(stack: &Stack) -> Option<HealLog> {
+    let healing = stack.healing.as_ref()?;
+    let ground = match healing.place {
+        "lab" => Ground::Lab,
+        "attached" => Ground::Attached,
+        _ => Ground::Host,
+    };
+    Some(HealLog::open(&healing.state, &healing.run, ground))
+}
+
+/// Undoes what this run has written down and not struck out: after a panic of ours.
+pub(super) async fn heal_pending(stack: &Stack) {
+    let Some(log) = log_of(stack) else { return };
+    for entry in log.pending() {
+        match fault::heal(&entry.undos, &fault::shells(stack), HEAL).await {
+            Ok(()) => drop(log.healed(entry.id)),
+            Err(error) => tracing::warn!(%error, "not undone; the next start tries again"),
+        }
+    }
+}
+
 fn unable(error: fault::FaultError) -> ProbeError {
     ProbeError { reason: error.reason, text: error.text }
 }
@@ -126,14 +142,15 @@ impl World for Live {
             Aim::Nobody(why) => return Ok(Ready::Nobody(why)),
         };
         let undos = self.spec.fault.inverse(&self.stack, &victims).await.map_err(unable)?;
+        let containers = self.stack.containers().await?;
+        self.eyes.freeze().await;
         let mut entry = None;
         if let Some(log) = self.log.as_ref().filter(|_| !undos.is_empty()) {
             entry = Some(log.planned(&self.spec.id, &undos).map_err(unable)?);
         }
-        let containers = self.stack.containers().await?;
         let role = |role: &String| self.stack.roles.get(role).and_then(|binding| binding.service.clone());
         let spared: BTreeSet<String> = self.spec.spares.iter().filter_map(role).collect();
-        let kept = containers.into_iter().filter(|c| spared.contains(&c.service)).collect();
+        let kept = containers.into_iter().filter(|c| spared.contains(&c.service) && c.running()).collect();
         *self.spared.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         let _ = self.aim.set(victims);
         let _ = self.undos.set((undos, entry));
@@ -166,9 +183,37 @@ impl World for Live {
         Ok(())
     }
 
+    fn forget(&self) {
+        let planned = self.undos.get().and_then(|(_, entry)| *entry);
+        if let (Some(log), Some(entry), false) = (&self.log, planned, self.injected.load(Ordering::SeqCst)) {
+            let _ =
+                log.healed(entry).inspect_err(|error| tracing::warn!(%error, "what was never made stays written down"));
+        }
+    }
+
+    async fn harmed(&self) -> Option<Result<Vec<Text>, ProbeError>> {
+        if self.spec.spares.is_empty() {
+            return None;
+        }
+        let before = self.spared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if before.is_empty() {
+            return Some(Err(ProbeError::unproven(
+                "nobody that was to be spared was running",
+                "no corría nadie de quienes debían quedar a salvo",
+            )));
+        }
+        Some(volume::harmed(&self.stack, &before).await)
+    }
+
+    async fn is_down(&self) -> bool {
+        let Ok(containers) = self.stack.containers().await else { return false };
+        let up = |service: &String| containers.iter().any(|c| &c.service == service && c.running());
+        !self.hit().iter().all(up)
+    }
+
     async fn aid(&self) -> Result<Option<Text>, ProbeError> {
         let stack = &self.stack;
-        if stack.swarm || stack.was_up() {
+        if stack.swarm || stack.was_up() || stack.provisioned {
             return Ok(None);
         }
         let tool = compose::tool_of(stack)

@@ -113,7 +113,8 @@ impl Spec {
             Whom::Node(_) => None,
         };
         let mut roles: Vec<String> = Vec::new();
-        for role in hit.into_iter().chain([self.watch.role()]).chain(self.ledger_role()) {
+        let spared = self.spares.iter().map(String::as_str);
+        for role in hit.into_iter().chain([self.watch.role()]).chain(self.ledger_role()).chain(spared) {
             if !roles.iter().any(|known| known == role) {
                 roles.push(role.to_owned());
             }
@@ -125,7 +126,7 @@ impl Spec {
         // Its healing and its ledger have bounds of their own, of two minutes and less.
         let course = &self.course;
         let own = course.steady_within + course.hold + course.within + course.held + 4 * course.timeout;
-        own + self.volume.unwrap_or_default() + Duration::from_secs(300)
+        own + self.volume.unwrap_or_default() + Duration::from_secs(600)
     }
 }
 
@@ -174,18 +175,23 @@ impl Probe for Objective {
                 let watched = stop.clone().drop_guard();
                 let breaking = stack.breaking.clone().lock_owned().await;
                 let made = tokio::spawn(async move {
-                    let outcome = make(&with, &spec, &stop).await;
+                    let outcome = Arc::new(make(&with, &spec, &stop).await);
+                    with.drills.lock().await.push(outcome.clone());
                     drop(breaking);
                     outcome
                 })
                 .await;
                 drop(watched);
-                let outcome = made.map_err(|e| {
-                    ProbeError::ours(format!("the drill broke off: {e}"), format!("el simulacro se interrumpió: {e}"))
-                })?;
-                let outcome = Arc::new(outcome);
-                stack.drills.lock().await.push(outcome.clone());
-                outcome
+                match made {
+                    Ok(outcome) => outcome,
+                    Err(error) => {
+                        live::heal_pending(stack).await;
+                        return Err(ProbeError::ours(
+                            format!("the drill broke off: {error}"),
+                            format!("el simulacro se interrumpió: {error}"),
+                        ));
+                    }
+                }
             }
         };
         if let Some((reason, text)) = &outcome.unable {
@@ -211,19 +217,18 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
         }
     };
     let went = course::run(world.clone(), &spec.course, stop).await;
+    let written_at = world.written_at.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut known = Known {
         hit: world.victims().iter().map(Victim::name).collect(),
         seed: spec.fault.target().is_random().then_some(seed),
-        watched: world.watched(),
+        watched: world.watched().await,
         ledger: world.ledger(),
-        written_at: world.written_at.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        written_at,
+        broken_by: left_broken(stack).await,
         ..Known::default()
     };
-    if went.measured.is_some() {
-        if !spec.spares.is_empty() {
-            let before = world.spared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            known.harmed = Some(volume::harmed(stack, &before).await);
-        }
+    // Who stopped the run waits for nothing more.
+    if went.measured.is_some() && !stop.is_cancelled() {
         if matches!(spec.fault.target().whom, Whom::NodeOf(_)) {
             let read_at = went.ledger.as_ref().and_then(|l| l.as_ref().ok()).map(|l| l.read_at.clone());
             known.moved = read_at.map(|at| !at.is_empty() && !known.hit.contains(&at));
@@ -233,6 +238,12 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
         }
     }
     facts::outcome(spec, went, known, elapsed(began))
+}
+
+/// The earlier drill, the last of them, that left something broken.
+async fn left_broken(stack: &Stack) -> Option<String> {
+    let made = stack.drills.lock().await;
+    made.iter().rev().find(|outcome| outcome.left_broken).map(|outcome| outcome.record.id.clone())
 }
 
 fn elapsed(began: Instant) -> u64 {

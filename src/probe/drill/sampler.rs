@@ -68,6 +68,13 @@ impl Sampler {
         question(&self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).samples)
     }
 
+    /// Whether looks that were begun just now have ended: where they hang, nothing is known of now.
+    pub(super) fn is_fresh(&self) -> bool {
+        let now = whole(self.shared.began.elapsed());
+        let stale = (4 * self.every_ms()).max(1000);
+        self.ask(|samples| samples.last().is_some_and(|last| last.at_ms + stale >= now))
+    }
+
     /// How many looks could not be made, and why the last of them could not.
     pub(super) fn unable(&self) -> (u64, Option<ProbeError>) {
         let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,12 @@
 //! One look at what a drill watches: from the lab, outside of every service's control group.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 use super::spec::Watch;
@@ -19,6 +22,8 @@ use crate::stack::Stack;
 
 /// Doors that are tried: a service of a swarm may be published on every node.
 const DOORS: usize = 4;
+/// Between two searches for doors that may have moved.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Of a page.
 const MOST: usize = 256 << 10;
 
@@ -28,7 +33,10 @@ pub(super) struct Eyes {
     /// Outside of the machines: it is there whatever is done to them.
     agent: Agent,
     /// Of a page or a port.
-    places: Vec<Url>,
+    places: Mutex<Vec<Url>>,
+    /// When they were last looked for.
+    asked: Mutex<Instant>,
+    learned: Mutex<Learned>,
     /// Of a store, the way that let us in last.
     store: Mutex<Option<Store>>,
 }
@@ -37,37 +45,13 @@ impl Eyes {
     /// Where the page was found earlier, else the role's first door. What is not there now may be later.
     pub(super) async fn open(stack: &Stack, watch: &Watch) -> Result<Self, ProbeError> {
         let agent = stack.ground.agents.lab().await?;
-        let containers = stack.containers().await?;
-        let mut places = Vec::new();
-        if !matches!(watch, Watch::Store(_)) {
-            let known = stack.notebook.lock().await.get(&notebook_key(watch.role())).cloned().unwrap_or_default();
-            let known = known["url"].as_str().and_then(|url| Url::parse(url).ok());
-            let all = if let Watch::Tcp(_, port) = watch {
-                published(&containers).into_iter().filter(|door| door.host == *port).collect()
-            } else {
-                doors(stack, watch.role(), &containers)
-            };
-            for door in &all {
-                let root = format!("http://{}:{}/", door.address(stack), door.host);
-                let Some(mut url) = Url::parse(&root).ok() else { continue };
-                if let Some(known) = &known {
-                    url.set_path(known.path());
-                    url.set_query(known.query());
-                }
-                // Where rows were seen, first.
-                let seen = known.as_ref().is_some_and(|known| known.port() == url.port());
-                places.insert(if seen { 0 } else { places.len() }, url);
-            }
-            places.truncate(DOORS);
-            // Of several ports on one machine, one is the page's.
-            let first = places.first().and_then(Url::port);
-            places.retain(|url| url.port() == first);
-        }
-        Ok(Self { watch: watch.clone(), agent, places, store: Mutex::default() })
+        let places = Mutex::new(places(stack, watch).await?);
+        let (asked, learned) = (Mutex::new(Instant::now()), Mutex::default());
+        Ok(Self { watch: watch.clone(), agent, places, asked, learned, store: Mutex::default() })
     }
 
-    pub(super) fn place(&self) -> String {
-        match (&self.watch, self.places.first()) {
+    pub(super) async fn place(&self) -> String {
+        match (&self.watch, self.places.lock().await.first()) {
             (Watch::Store(role), _) => role.clone(),
             (_, Some(url)) => url.to_string(),
             (watch, None) => watch.role().to_owned(),
@@ -78,19 +62,39 @@ impl Eyes {
         if let Watch::Store(role) = &self.watch {
             return self.ask(stack, role, timeout).await;
         }
-        if self.places.is_empty() {
-            return Ok(no(format!("{} publishes no port", self.watch.role())));
-        }
-        let looks = self.places.iter().map(|url| self.one(url, timeout));
-        let mut last = Seen::default();
-        for seen in join_all(looks).await {
+        let places = self.places.lock().await.clone();
+        let mut last = no(format!("{} publishes no port", self.watch.role()));
+        // The first that answers well is enough: another may be on a machine that is silent.
+        let mut looks: FuturesUnordered<_> = places.iter().map(|url| self.one(url, timeout)).collect();
+        while let Some(seen) = looks.next().await {
             let seen = seen?;
             if seen.ok {
                 return Ok(seen);
             }
             last = seen;
         }
+        drop(looks);
+        self.find_again(stack).await;
         Ok(last)
+    }
+
+    /// Where an engine chose the port, it may be another one after a start.
+    async fn find_again(&self, stack: &Stack) {
+        let mut asked = self.asked.lock().await;
+        if asked.elapsed() < AGAIN {
+            return;
+        }
+        *asked = Instant::now();
+        if let Ok(found) = places(stack, &self.watch).await
+            && !found.is_empty()
+        {
+            *self.places.lock().await = found;
+        }
+    }
+
+    /// From now on a page without most of what it showed is another page.
+    pub(super) async fn freeze(&self) {
+        self.learned.lock().await.frozen = true;
     }
 
     async fn one(&self, url: &Url, timeout: Duration) -> Result<Seen, ProbeError> {
@@ -108,7 +112,9 @@ impl Eyes {
         Ok(match look(&self.agent, question, timeout).await? {
             Sight::Http { status, headers, body, .. } => {
                 let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-                answered(status, &body, kind.map(|(_, value)| value.as_str()))
+                let kind = kind.map(|(_, value)| value.as_str());
+                let seen = answered(status, &body, kind);
+                if seen.ok { self.learned.lock().await.judge(&PageText::seen(&body, kind)) } else { seen }
             }
             Sight::Tcp { connected, refused, .. } => {
                 Seen { ok: connected, said: if connected { String::new() } else { refused.unwrap_or_default() } }
@@ -120,11 +126,14 @@ impl Eyes {
 
     /// The server answers a query. A login that is let in no more is asked for anew: it may be another container by now.
     async fn ask(&self, stack: &Stack, role: &str, timeout: Duration) -> Result<Seen, ProbeError> {
-        let known = self.store.lock().await.clone();
-        if let Some(store) = known
-            && let Said::Answer(..) = store.say(vec![Statement::new("SELECT 1")], timeout).await?
-        {
-            return Ok(Seen { ok: true, said: String::new() });
+        let known = self.store.lock().await.take();
+        if let Some(store) = known {
+            // Where the agent that it went by is gone as well, another way in is tried.
+            let said = store.say(vec![Statement::new("SELECT 1")], timeout).await;
+            if let Ok(Said::Answer(..)) = said {
+                *self.store.lock().await = Some(store);
+                return Ok(Seen { ok: true, said: String::new() });
+            }
         }
         match store::open(stack, role, timeout).await? {
             Found::Here(found) => {
@@ -136,12 +145,66 @@ impl Eyes {
     }
 }
 
-fn no(said: String) -> Seen {
+/// Where the page was found earlier, else the role's first door.
+async fn places(stack: &Stack, watch: &Watch) -> Result<Vec<Url>, ProbeError> {
+    let containers = stack.containers().await?;
+    let mut places = Vec::new();
+    if !matches!(watch, Watch::Store(_)) {
+        let known = stack.notebook.lock().await.get(&notebook_key(watch.role())).cloned().unwrap_or_default();
+        let known = known["url"].as_str().and_then(|url| Url::parse(url).ok());
+        let all = if let Watch::Tcp(_, port) = watch {
+            published(&containers).into_iter().filter(|door| door.host == *port).collect()
+        } else {
+            doors(stack, watch.role(), &containers)
+        };
+        for door in &all {
+            let root = format!("http://{}:{}/", door.address(stack), door.host);
+            let Some(mut url) = Url::parse(&root).ok() else { continue };
+            if let Some(known) = &known {
+                url.set_path(known.path());
+                url.set_query(known.query());
+            }
+            // Where rows were seen, first.
+            let seen = known.as_ref().is_some_and(|known| known.port() == url.port());
+            places.insert(if seen { 0 } else { places.len() }, url);
+        }
+        places.truncate(DOORS);
+        // Of several ports on one machine, one is the page's.
+        let first = places.first().and_then(Url::port);
+        places.retain(|url| url.port() == first);
+    }
+    Ok(places)
+}
+
+/// What a page showed at every look before anything was broken. An app that swallows its database's errors answers well, and shows
+/// nothing of what it showed.
+#[derive(Default)]
+struct Learned {
+    lines: Option<BTreeSet<String>>,
+    frozen: bool,
+}
+
+impl Learned {
+    fn judge(&mut self, text: &str) -> Seen {
+        let lines: BTreeSet<String> = text.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect();
+        let up = Seen { ok: true, said: String::new() };
+        if !self.frozen {
+            let known = self.lines.take();
+            self.lines = Some(known.map_or(lines.clone(), |known| known.intersection(&lines).cloned().collect()));
+            return up;
+        }
+        let Some(known) = self.lines.as_ref().filter(|known| !known.is_empty()) else { return up };
+        let there = known.iter().filter(|line| lines.contains(*line)).count();
+        if there * 2 >= known.len() { up } else { no("the page shows little of what it showed before".to_owned()) }
+    }
+}
+
+pub(super) fn no(said: String) -> Seen {
     Seen { ok: false, said: crate::sanitize::line(&said, 160) }
 }
 
 /// A page that says what its database answered it is down, whatever its status.
-fn answered(status: u16, body: &[u8], kind: Option<&str>) -> Seen {
+pub(super) fn answered(status: u16, body: &[u8], kind: Option<&str>) -> Seen {
     if status >= 400 {
         return no(format!("status {status}"));
     }
@@ -162,5 +225,17 @@ mod tests {
         assert_eq!(answered(502, b"", None).said, "status 502");
         let error = answered(200, b"<p>Can't connect to MySQL server on 'db'</p>", Some("text/html"));
         assert!(!error.ok && error.said.contains("can't connect to mysql"), "{error:?}");
+    }
+
+    #[test]
+    fn a_page_without_most_of_what_it_showed_is_not_up() {
+        let mut learned = Learned::default();
+        for noise in ["at 10:00", "at 10:01"] {
+            assert!(learned.judge(&format!("Bitácora\nuno\ndos\ntres\n{noise}")).ok);
+        }
+        learned.frozen = true;
+        assert!(learned.judge("Bitácora\nuno\ndos\ntres\ncuatro\nat 10:05").ok, "more is no less");
+        assert!(!learned.judge("Bitácora\nat 10:06").ok);
+        assert!(Learned { frozen: true, ..Learned::default() }.judge("").ok, "nothing was learned of it");
     }
 }

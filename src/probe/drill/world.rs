@@ -80,6 +80,15 @@ pub(super) trait World: Send + Sync {
     /// Undoes it, and sees that it is undone. Any number of times.
     async fn heal(&self) -> Result<(), ProbeError>;
 
+    /// What was planned and never made needs no undoing.
+    fn forget(&self);
+
+    /// What became of those who were to be spared; none where nobody was.
+    async fn harmed(&self) -> Option<Result<Vec<Text>, ProbeError>>;
+
+    /// Whether something that was hit does not run, though what is watched is up.
+    async fn is_down(&self) -> bool;
+
     /// Starts what did not come back by itself, as its owner would.
     async fn aid(&self) -> Result<Option<Text>, ProbeError>;
 

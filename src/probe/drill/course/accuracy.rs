@@ -88,6 +88,16 @@ impl World for Service {
         Ok(())
     }
 
+    fn forget(&self) {}
+
+    async fn harmed(&self) -> Option<Result<Vec<Text>, ProbeError>> {
+        None
+    }
+
+    async fn is_down(&self) -> bool {
+        false
+    }
+
     async fn aid(&self) -> Result<Option<Text>, ProbeError> {
         Ok(None)
     }

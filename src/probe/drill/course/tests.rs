@@ -21,6 +21,8 @@ struct Script {
     helped: AtomicBool,
     undoes: bool,
     answers: bool,
+    /// While it is down, looks hang.
+    hangs: bool,
     fails_to_inject: bool,
     loses: Duration,
     /// What is written shows so much later.
@@ -43,6 +45,7 @@ impl Script {
             helped: AtomicBool::new(false),
             undoes: false,
             answers: true,
+            hangs: false,
             fails_to_inject: false,
             loses: Duration::ZERO,
             shows_after: Duration::ZERO,
@@ -69,9 +72,17 @@ impl Script {
 
 #[async_trait]
 impl World for Script {
-    async fn look(&self, _: Duration) -> Result<Seen, ProbeError> {
+    async fn look(&self, timeout: Duration) -> Result<Seen, ProbeError> {
         self.looks.fetch_add(1, Ordering::Relaxed);
-        let ok = self.up();
+        let mut ok = self.up();
+        if !ok && self.hangs {
+            // It answers when it is up again, unless the look is given up before.
+            let late = Instant::now() + timeout;
+            while !ok && Instant::now() < late {
+                sleep(Duration::from_millis(50)).await;
+                ok = self.up();
+            }
+        }
         Ok(Seen { ok, said: if ok { String::new() } else { "connection refused".to_owned() } })
     }
 
@@ -102,6 +113,16 @@ impl World for Script {
         self.did("heal");
         self.healed.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn forget(&self) {}
+
+    async fn harmed(&self) -> Option<Result<Vec<Text>, ProbeError>> {
+        None
+    }
+
+    async fn is_down(&self) -> bool {
+        false
     }
 
     async fn aid(&self) -> Result<Option<Text>, ProbeError> {
@@ -193,6 +214,18 @@ async fn an_outage_is_measured_and_the_ledger_read_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn looks_that_hang_are_no_sign_of_being_up() {
+    let silent = Script { hangs: true, down: Duration::from_secs(30), ..Script::new() };
+    let measured = go(silent, &course()).await.0.measured.unwrap();
+    assert!(!measured.never_down);
+    let recovery = measured.recovery_time_ms.unwrap();
+    assert!((30_000..=30_600).contains(&recovery), "{recovery}");
+    let gone = Script { hangs: true, until_helped: true, ..Script::new() };
+    let (went, _) = go(gone, &course()).await;
+    assert_eq!(went.measured.unwrap().recovery_time_ms, None, "{:?}", went.gave_up);
+}
+
+#[tokio::test(start_paused = true)]
 async fn acknowledged_writes_that_are_gone_are_lost_with_their_age() {
     let script = Script { loses: Duration::from_millis(700), ..Script::new() };
     let ledger = go(script, &course()).await.0.ledger.unwrap().unwrap();
@@ -254,7 +287,7 @@ async fn a_fault_that_fails_half_way_or_is_stopped_is_healed() {
     };
     let (went, ()) = tokio::join!(run(world.clone(), &held, &stop), soon);
     assert_eq!(went.unable.unwrap().reason, Reason::Interrupted);
-    assert_eq!(world.order.lock().unwrap().last(), Some(&"heal"));
+    assert!(world.order.lock().unwrap().ends_with(&["heal", "close"]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,5 +314,5 @@ fn ten_minutes_take_no_time() {
     });
     assert!(virtually >= Duration::from_secs(595), "{virtually:?}");
     let took = wall.elapsed().unwrap();
-    assert!(took < Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 }), "{took:?}");
+    assert!(took < Duration::from_millis(if cfg!(debug_assertions) { 3000 } else { 50 }), "{took:?}");
 }
