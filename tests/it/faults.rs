@@ -160,9 +160,9 @@ async fn a_service_is_broken_and_put_back() {
     let undos = all_started(&world.stack, &made.victims).await.unwrap();
     assert!(!world.whole(&undos).await);
     world.healed(&Made { undos, ..made }).await;
-    // A signal that its first process does not hear is told.
-    let (_, notes) = world.tried("kill", "{role: db, signal: HUP}").await.unwrap();
-    assert!(notes.len() == 1 && notes[0].contains("goes on after HUP"), "{notes:?}");
+    // A signal that its first process does not hear breaks nothing.
+    let error = world.tried("kill", "{role: db, signal: HUP}").await.err().unwrap();
+    assert!(error.reason == Reason::NotHere && error.text.en.contains("goes on after HUP"), "{error}");
 
     let made = world.made("stop", "{role: db}").await;
     assert_eq!(world.service("db").await.unwrap().state, "exited");
