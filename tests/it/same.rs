@@ -33,6 +33,8 @@ impl Run {
             "scenarios/seed/reference",
             "--scenario",
             "seed",
+            "--layers",
+            "machines,services",
             "--reports",
         ]);
         command.arg(reports.path()).current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::piped());

@@ -1,6 +1,13 @@
 //! The course of a drill: steady state, sampler, ledger, inject, hold, heal or not, recovered, held, ledger read back. On one
 //! page, and on a world that may be a script.
 
+#[cfg(test)]
+mod accuracy;
+mod ending;
+mod price;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +15,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::book::{Book, Entry};
+use super::book::Book;
 use super::sampler::Sampler;
-use super::world::{Heard, Ready, World, Written};
+use super::world::{Heard, Ready, World};
 use crate::drill::measure::{Marks, fell_again, is_back, measure};
 use crate::drill::{Cost, Event, Ledger, Measured, Sample, What};
 use crate::notice::Reason;
@@ -44,26 +51,18 @@ pub(super) struct Course {
 const LEAST_WATCH: Duration = Duration::from_secs(3);
 /// For what a service does while nobody looks.
 const IDLE: Duration = Duration::from_millis(800);
-/// Of a service's quota, what the looks may use.
-const SHARE: f64 = 0.2;
 /// Looks from which a cost is worked out.
 const PRICED: usize = 6;
 /// Writes that are acknowledged before anything is broken.
 const FIRST_WRITES: u64 = 5;
-/// After it was helped, it has so long to be as before.
-const AIDED: Duration = Duration::from_secs(60);
 /// So many deaths of a service that was hit are a restart loop.
 const LOOP: usize = 8;
 /// How often is asked whether anything will bring it back.
 const ASK: Duration = Duration::from_secs(1);
-/// What was confirmed and shows a little later is not lost: what is missing is looked for so long.
-const SETTLES: Duration = Duration::from_secs(8);
 /// For an injection that was begun when all was stopped.
 const MADE: Duration = Duration::from_secs(60);
 /// For the removal of the ledger's place.
 const CLOSE: Duration = Duration::from_secs(30);
-/// To read a ledger back, its store has to be up.
-const READ: Duration = Duration::from_secs(45);
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -188,7 +187,7 @@ impl<W: World + 'static> Drill<'_, W> {
             let looks = sampler.samples().len().max(1) as u32;
             let at_rest = idle.cpu.saturating_sub(before.cpu).as_secs_f64() / IDLE.as_secs_f64();
             let busy = now.cpu.saturating_sub(idle.cpu).as_secs_f64() - at_rest * sampled.elapsed().as_secs_f64();
-            let (cost, every) = price(busy / f64::from(looks), now.quota, course.every);
+            let (cost, every) = price::price(busy / f64::from(looks), now.quota, course.every);
             sampler.widen(every);
             self.went.cost = Some(cost);
         }
@@ -359,111 +358,4 @@ impl<W: World + 'static> Drill<'_, W> {
             }
         }
     }
-
-    /// Whether more looks could not be made than were, since something was broken: then nothing was measured.
-    fn unmade(&mut self, sampler: &Sampler, before: u64) {
-        let Some(marks) = self.marks else { return };
-        let (unable, why) = sampler.unable();
-        let made = self.went.samples.iter().filter(|s| s.at_ms >= marks.injected_ms).count() as u64;
-        self.went.unmade = why.filter(|_| unable.saturating_sub(before) > made);
-    }
-
-    /// Undoes the fault; when it was begun. Where that fails it is tried once more at the end, and by others after us.
-    async fn heal(&mut self) -> u64 {
-        if !self.world.undoes() {
-            self.went.healed = true;
-            return self.ms();
-        }
-        let began = self.note(What::Heal, Text::default());
-        match self.world.heal().await {
-            Ok(()) => {
-                self.went.healed = true;
-                self.note(What::Healed, Text::default());
-            }
-            Err(error) => {
-                self.went.notes.push(error.text.clone());
-                self.went.unable.get_or_insert(error);
-            }
-        }
-        began
-    }
-
-    async fn read_back(&mut self, entries: &[Entry]) {
-        let until = Instant::now() + READ;
-        let mut helped = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_some());
-        let acknowledged = |e: &&Entry| e.written == Written::Acknowledged;
-        let mut settled = None;
-        let there = loop {
-            match self.world.read().await {
-                Ok(there) => {
-                    let missing = entries.iter().filter(acknowledged).any(|e| !there.numbers.contains(&e.number));
-                    let until = *settled.get_or_insert_with(|| Instant::now() + SETTLES);
-                    if !missing || Instant::now() >= until {
-                        break Ok(there);
-                    }
-                    sleep(ASK).await;
-                }
-                Err(error) if Instant::now() >= until => break Err(error),
-                // What did not come back cannot be read: it is helped first, since rows may be there all the same.
-                Err(_) if !helped => {
-                    helped = true;
-                    if !self.went.healed {
-                        self.heal().await;
-                    }
-                    self.aid().await;
-                }
-                Err(_) => sleep(ASK).await,
-            }
-        };
-        self.note(What::Read, Text::default());
-        let fault = self.marks.map_or(0, |marks| marks.inject_ms);
-        self.went.ledger = Some(there.map(|there| super::book::sum(entries, &there, fault)));
-    }
-
-    async fn aid(&mut self) {
-        match self.world.aid().await {
-            Ok(said) => {
-                self.note(What::Aided, said.clone().unwrap_or_default());
-                self.went.aided = said.or(self.went.aided.take());
-            }
-            Err(error) => self.went.notes.push(error.text),
-        }
-    }
-
-    /// For whatever comes next, it should be as it was before.
-    async fn as_before(&mut self, sampler: &Sampler) {
-        let stable = self.course.stable;
-        let from = self.ms();
-        let up = move |samples: &[Sample]| {
-            samples.iter().rev().take_while(|s| s.ok && s.at_ms + 1 >= from).count() >= stable
-        };
-        let soon = Instant::now() + self.course.timeout.max(Duration::from_secs(3));
-        let gone = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_none());
-        if !gone && sampler.until(soon, up).await && !self.world.is_down().await {
-            return;
-        }
-        self.aid().await;
-        if !sampler.until(Instant::now() + AIDED, up).await {
-            self.went.left_broken = true;
-            self.went.notes.push(Text::new(
-                "it was not as before when the drill was over, though it was helped",
-                "al acabar el simulacro no estaba como antes, aunque se le ayudó",
-            ));
-        }
-    }
 }
-
-/// What one look costs, and the interval at which all of them together use no more than their share.
-fn price(cpu_s: f64, quota: Option<f64>, every: Duration) -> (Cost, Duration) {
-    let cpu_s = cpu_s.max(0.0);
-    let cpus = quota.filter(|cpus| *cpus > 0.0);
-    let least = Duration::from_secs_f64((cpu_s / (SHARE * cpus.unwrap_or(1.0))).min(60.0));
-    let every = every.max(least);
-    let share = cpu_s / every.as_secs_f64() / cpus.unwrap_or(1.0);
-    (Cost { cpu_ms: cpu_s * 1000.0, share, quota_cpus: cpus.unwrap_or(0.0) }, every)
-}
-
-#[cfg(test)]
-mod accuracy;
-#[cfg(test)]
-mod tests;

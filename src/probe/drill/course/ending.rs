@@ -1,0 +1,113 @@
+//! The end of a drill: what was broken is undone, the ledger is read back, and what did not come back by itself is helped.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::super::book::{self, Entry};
+use super::super::sampler::Sampler;
+use super::super::world::{World, Written};
+use super::{ASK, Drill};
+use crate::drill::{Sample, What};
+use crate::text::Text;
+
+/// After it was helped, it has so long to be as before.
+const AIDED: Duration = Duration::from_secs(60);
+/// To read a ledger back, its store has to be up.
+const READ: Duration = Duration::from_secs(45);
+/// What was confirmed and shows a little later is not lost: what is missing is looked for so long.
+const SETTLES: Duration = Duration::from_secs(8);
+
+impl<W: World + 'static> Drill<'_, W> {
+    /// Whether more looks could not be made than were, since something was broken: then nothing was measured.
+    pub(super) fn unmade(&mut self, sampler: &Sampler, before: u64) {
+        let Some(marks) = self.marks else { return };
+        let (unable, why) = sampler.unable();
+        let made = self.went.samples.iter().filter(|s| s.at_ms >= marks.injected_ms).count() as u64;
+        self.went.unmade = why.filter(|_| unable.saturating_sub(before) > made);
+    }
+
+    /// Undoes the fault; when it was begun. Where that fails it is tried once more at the end, and by others after us.
+    pub(super) async fn heal(&mut self) -> u64 {
+        if !self.world.undoes() {
+            self.went.healed = true;
+            return self.ms();
+        }
+        let began = self.note(What::Heal, Text::default());
+        match self.world.heal().await {
+            Ok(()) => {
+                self.went.healed = true;
+                self.note(What::Healed, Text::default());
+            }
+            Err(error) => {
+                self.went.notes.push(error.text.clone());
+                self.went.unable.get_or_insert(error);
+            }
+        }
+        began
+    }
+
+    pub(super) async fn read_back(&mut self, entries: &[Entry]) {
+        let until = Instant::now() + READ;
+        let mut helped = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_some());
+        let acknowledged = |e: &&Entry| e.written == Written::Acknowledged;
+        let mut settled = None;
+        let there = loop {
+            match self.world.read().await {
+                Ok(there) => {
+                    let missing = entries.iter().filter(acknowledged).any(|e| !there.numbers.contains(&e.number));
+                    let until = *settled.get_or_insert_with(|| Instant::now() + SETTLES);
+                    if !missing || Instant::now() >= until {
+                        break Ok(there);
+                    }
+                    sleep(ASK).await;
+                }
+                Err(error) if Instant::now() >= until => break Err(error),
+                // What did not come back cannot be read: it is helped first, since rows may be there all the same.
+                Err(_) if !helped => {
+                    helped = true;
+                    if !self.went.healed {
+                        self.heal().await;
+                    }
+                    self.aid().await;
+                }
+                Err(_) => sleep(ASK).await,
+            }
+        };
+        self.note(What::Read, Text::default());
+        let fault = self.marks.map_or(0, |marks| marks.inject_ms);
+        self.went.ledger = Some(there.map(|there| book::sum(entries, &there, fault)));
+    }
+
+    pub(super) async fn aid(&mut self) {
+        match self.world.aid().await {
+            Ok(said) => {
+                self.note(What::Aided, said.clone().unwrap_or_default());
+                self.went.aided = said.or(self.went.aided.take());
+            }
+            Err(error) => self.went.notes.push(error.text),
+        }
+    }
+
+    /// For whatever comes next, it should be as it was before.
+    pub(super) async fn as_before(&mut self, sampler: &Sampler) {
+        let stable = self.course.stable;
+        let from = self.ms();
+        let up = move |samples: &[Sample]| {
+            samples.iter().rev().take_while(|s| s.ok && s.at_ms + 1 >= from).count() >= stable
+        };
+        let soon = Instant::now() + self.course.timeout.max(Duration::from_secs(3));
+        let gone = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_none());
+        if !gone && sampler.until(soon, up).await && !self.world.is_down().await {
+            return;
+        }
+        self.aid().await;
+        if !sampler.until(Instant::now() + AIDED, up).await {
+            self.went.left_broken = true;
+            self.went.notes.push(Text::new(
+                "it was not as before when the drill was over, though it was helped",
+                "al acabar el simulacro no estaba como antes, aunque se le ayudó",
+            ));
+        }
+    }
+}
