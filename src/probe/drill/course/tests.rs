@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
-use super::super::world::{Seen, There, Used};
+use super::super::world::{Seen, There, Used, Written};
 use super::*;
 
 /// A service on a script: it is down for `down` after an injection, loses what was written in the last `loses` before it, and
