@@ -73,6 +73,11 @@ impl Container {
         self.state == "running"
     }
 
+    /// Whether it runs, and is still the start that was seen `before`: it did not end meanwhile, not even to start anew.
+    pub fn is_same_start(&self, before: &Self) -> bool {
+        self.running() && self.started_at == before.started_at && self.pid == before.pid
+    }
+
     /// The limit in force for the container, in cpus; 0 is none. Quotas have a period of 100 ms where none is given.
     pub fn cpus(&self) -> f64 {
         if self.nano_cpus > 0 {
@@ -317,6 +322,15 @@ mod tests {
         assert_eq!(app.namespace, "5f2d8a1b9c3e");
         assert_eq!(app.health_checks, [(1_795_550_401.0, 1_795_550_402.0)]);
         assert_eq!(app.links, [("x_db_1".to_owned(), "mysql".to_owned())]);
+    }
+
+    #[test]
+    fn a_start_is_the_same_until_it_ends() {
+        let before = app();
+        assert!(app().is_same_start(&before));
+        assert!(!Container { started_at: before.started_at + 1.0, ..app() }.is_same_start(&before));
+        assert!(!Container { pid: 8, ..app() }.is_same_start(&before));
+        assert!(!Container { state: "exited".into(), ..app() }.is_same_start(&before));
     }
 
     #[test]

@@ -87,7 +87,7 @@ async fn exhaust(stack: &Stack, container: &Container) -> Result<Text, FaultErro
     let ended = spot.agents.exhaust(&group.folder, bytes, TAKES).await?;
     tokio::time::sleep(HEARD).await;
     let died = match spot.engine.container(&container.id).await {
-        Ok(now) => !(now.running() && now.pid == container.pid && now.started_at == container.started_at),
+        Ok(now) => !now.is_same_start(&container),
         Err(error) if error.is_missing() => true,
         Err(error) => return Err(error.into()),
     };

@@ -97,7 +97,7 @@ async fn died(stack: &Stack, container: &Container) -> Result<bool, FaultError> 
     let deadline = Instant::now() + DIES_WITHIN;
     loop {
         match stack.spot_of(container).engine.container(&container.id).await {
-            Ok(now) if now.running() && now.pid == container.pid && now.started_at == container.started_at => {}
+            Ok(now) if now.is_same_start(container) => {}
             Ok(_) => return Ok(true),
             Err(error) if error.is_missing() => return Ok(true),
             Err(error) => return Err(error.into()),

@@ -122,7 +122,7 @@ async fn try_out(stack: &Stack, container: &Container, timeout: Duration) -> Res
     let ended = stack.spot_of(container).agents.allocate(&group.folder, bytes, timeout).await?;
     tokio::time::sleep(AFTER).await;
     let after = stack.spot_of(container).engine.container(&container.id).await?;
-    let same = after.running() && after.started_at == container.started_at && after.pid == container.pid;
+    let same = after.is_same_start(container);
     // A service that died took its group with it.
     let kills = match (same, group.kills) {
         (true, Some(before)) => stack.memory_group(container).await?.kills.map(|now| now.saturating_sub(before)),

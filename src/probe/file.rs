@@ -171,7 +171,7 @@ pub(super) async fn in_container(
         Err(error) => {
             // It may have stopped, or started anew, while it was looked into.
             let now = stack.spot_of(&container).engine.container(&container.id).await?;
-            if now.started_at == container.started_at && now.running() {
+            if now.is_same_start(&container) {
                 return Err(error);
             }
             Ok(Found::Absent(Text::new(

@@ -58,8 +58,7 @@ pub(super) async fn harmed(stack: &Stack, before: &[Container]) -> Result<Vec<Te
     let mut harmed = Vec::new();
     for container in before {
         let service = &container.service;
-        let same = now.iter().find(|other| other.id == container.id);
-        if same.is_some_and(|now| now.running() && now.started_at == container.started_at && now.pid == container.pid) {
+        if now.iter().any(|now| now.id == container.id && now.is_same_start(container)) {
             continue;
         }
         harmed.push(Text::new(
