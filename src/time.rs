@@ -28,13 +28,18 @@ impl Clock {
 
     /// Milliseconds since the run began.
     pub fn ms(&self) -> u64 {
-        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
+        whole_ms(self.elapsed())
     }
 
     /// The wall clock when the run began.
     pub fn began(&self) -> OffsetDateTime {
         self.wall
     }
+}
+
+/// Whole milliseconds of a time.
+pub fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// As reports write it: UTC, whole seconds.

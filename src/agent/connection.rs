@@ -14,6 +14,7 @@ use super::client::AgentError;
 use super::wire::{Ask, Ran, Tell, receive, send};
 use super::{Look, Request, Sight};
 use crate::exec::{Cmd, Piped, Said, Shell};
+use crate::time::whole_ms;
 
 /// How long an agent may take until it says that it is ready.
 const READY: Duration = Duration::from_secs(20);
@@ -82,7 +83,7 @@ impl Connection {
     }
 
     pub(crate) async fn look(self: &Arc<Self>, look: Look, within: Duration) -> Result<Sight, AgentError> {
-        let timeout_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let timeout_ms = whole_ms(within);
         let asked = |id| Ask::Look(Request { id, timeout_ms, look });
         match self.ask(asked, Some(within + SLACK), None).await? {
             Tell::Sight(answer) => Ok(answer.sight),

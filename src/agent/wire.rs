@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Answer, Request};
 use crate::exec::{Cmd, Output, RunErrorKind};
+use crate::time::whole_ms;
 
 /// No message is longer: a length beyond it is noise on the pipe, not a message.
 const LONGEST: u32 = 128 << 20;
@@ -107,9 +108,7 @@ impl Ran {
                 stderr: output.stderr.into(),
                 elapsed_us: u64::try_from(output.elapsed.as_micros()).unwrap_or(u64::MAX),
             },
-            Err(RunErrorKind::Timeout(after, last)) => {
-                Self::TimedOut { after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX), last }
-            }
+            Err(RunErrorKind::Timeout(after, last)) => Self::TimedOut { after_ms: whole_ms(after), last },
             Err(RunErrorKind::Start(error)) => {
                 Self::NotStarted { missing: error.kind() == std::io::ErrorKind::NotFound, message: error.to_string() }
             }

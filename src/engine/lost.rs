@@ -9,7 +9,7 @@ use super::settle::Raw;
 use crate::lab::Lab;
 use crate::notice::Reason;
 use crate::text::Text;
-use crate::time::Clock;
+use crate::time::{Clock, whole_ms};
 
 /// A failure seen so shortly before may have been the end itself.
 const DOUBTFUL_MS: u64 = 3_000;
@@ -22,7 +22,7 @@ impl Loss {
     /// Watches the lab until it is lost, then notes it and cancels `stop`. Ends only then.
     pub(super) async fn watch(&self, lab: &Lab, clock: Clock, stop: &CancellationToken) {
         let (why, ago) = lab.lost().await;
-        let at = clock.ms().saturating_sub(ago.as_millis() as u64);
+        let at = clock.ms().saturating_sub(whole_ms(ago));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((text(lab.name(), &why), at));
         stop.cancel();
     }

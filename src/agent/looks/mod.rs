@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Look, Sight, dials};
+use crate::time::whole_ms;
 
 /// Looks once. `timeout` bounds the whole of it.
 pub async fn look(look: Look, timeout: Duration) -> Sight {
@@ -54,7 +55,7 @@ struct Bounds {
 
 impl Bounds {
     fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        whole_ms(self.start.elapsed())
     }
 
     fn deadline(&self) -> Instant {

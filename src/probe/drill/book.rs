@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::{There, World, Written};
 use crate::drill::Ledger;
+use crate::time::whole_ms;
 
 /// How long the write that is under way may still take when the ledger is closed.
 const LAST: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ impl Book {
                 }
                 next = Instant::now() + every;
                 let written = world.write(number).await;
-                let at_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let at_ms = whole_ms(began.elapsed());
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(Entry { number, at_ms, written });
                 tell.send_modify(|count| *count += u64::from(written == Written::Acknowledged));
             }

@@ -23,6 +23,7 @@ use crate::drill::{Cost, Event, Ledger, Measured, Sample, What};
 use crate::notice::Reason;
 use crate::probe::ProbeError;
 use crate::text::Text;
+use crate::time::whole_ms;
 
 /// How a drill goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,7 +148,7 @@ pub(super) async fn run<W: World + 'static>(world: Arc<W>, course: &Course, stop
 
 impl<W: World + 'static> Drill<'_, W> {
     fn ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        whole_ms(self.began.elapsed())
     }
 
     fn note(&mut self, what: What, said: Text) -> u64 {
@@ -159,9 +160,11 @@ impl<W: World + 'static> Drill<'_, W> {
     /// Takes over what the engines told.
     fn hear(&mut self) {
         let began = self.began;
-        let heard = self.world.heard().into_iter().map(|Heard { at, what, who, said }| {
-            let at = at.saturating_duration_since(began).as_millis();
-            Event { at_ms: u64::try_from(at).unwrap_or(u64::MAX), what, who, said }
+        let heard = self.world.heard().into_iter().map(|Heard { at, what, who, said }| Event {
+            at_ms: whole_ms(at.saturating_duration_since(began)),
+            what,
+            who,
+            said,
         });
         self.went.events.extend(heard);
         self.went.events.sort_by_key(|event| event.at_ms);

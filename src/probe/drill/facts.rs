@@ -11,6 +11,7 @@ use crate::expect::Facts;
 use crate::notice::Reason;
 use crate::probe::ProbeError;
 use crate::text::Text;
+use crate::time::whole_ms;
 
 /// What only the world that it was made in knows.
 #[derive(Debug, Default)]
@@ -95,7 +96,7 @@ pub(super) fn outcome(spec: &Spec, went: Went, known: Known, elapsed_ms: u64) ->
         started_ms: 0,
         elapsed_ms,
         every_ms: went.every_ms,
-        asked_every_ms: spec.course.every.as_millis() as u64,
+        asked_every_ms: whole_ms(spec.course.every),
         cost: went.cost,
         watched,
         samples: went.samples,
@@ -157,7 +158,7 @@ fn sampled(
         Some(ms) => {
             facts.insert("recovery_time_s".to_owned(), seconds(ms));
             // It was watched to the end of the time that is asked for, less one interval.
-            let whole = spec.course.held.as_millis() as u64;
+            let whole = whole_ms(spec.course.held);
             let held = if measured.fell_again { measured.held_ms } else { measured.held_ms.max(whole) };
             facts.insert("held_s".to_owned(), seconds(held));
             if measured.fell_again {

@@ -32,6 +32,7 @@ use crate::fault::target::Whom;
 use crate::fault::{Ground, Victim};
 use crate::stack::Stack;
 use crate::text::Text;
+use crate::time::whole_ms;
 
 pub use spec::schema;
 
@@ -213,7 +214,7 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
         Ok(world) => Arc::new(world),
         Err(error) => {
             let went = course::Went { unable: Some(error), ..course::Went::default() };
-            return facts::outcome(spec, went, Known::default(), elapsed(began));
+            return facts::outcome(spec, went, Known::default(), whole_ms(began.elapsed()));
         }
     };
     let went = course::run(world.clone(), &spec.course, stop).await;
@@ -237,17 +238,13 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
             known.volume = Some(volume::whole(stack, within).await);
         }
     }
-    facts::outcome(spec, went, known, elapsed(began))
+    facts::outcome(spec, went, known, whole_ms(began.elapsed()))
 }
 
 /// The earlier drill, the last of them, that left something broken.
 async fn left_broken(stack: &Stack) -> Option<String> {
     let made = stack.drills.lock().await;
     made.iter().rev().find(|outcome| outcome.left_broken).map(|outcome| outcome.record.id.clone())
-}
-
-fn elapsed(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a drill does, in one line: for who plans it.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::world::World;
 use crate::drill::Sample;
 use crate::probe::ProbeError;
+use crate::time::whole_ms;
 
 /// Looks under way at once; beyond it the interval is missed rather than the service drowned.
 const MOST: usize = 32;
@@ -42,7 +43,7 @@ struct Seen {
 impl Sampler {
     pub(super) fn start<W: World + 'static>(world: Arc<W>, began: Instant, every: Duration, timeout: Duration) -> Self {
         let shared =
-            Arc::new(Shared { began, every_ms: AtomicU64::new(whole_ms(every)), seen: Mutex::new(Seen::default()) });
+            Arc::new(Shared { began, every_ms: AtomicU64::new(period_ms(every)), seen: Mutex::new(Seen::default()) });
         let (tell, told) = watch::channel(0_u64);
         let with = shared.clone();
         let task = tokio::spawn(async move { sample(&*world, &with, timeout, &tell).await });
@@ -51,7 +52,7 @@ impl Sampler {
 
     /// Looks less often from now on.
     pub(super) fn widen(&self, every: Duration) {
-        self.shared.every_ms.store(whole_ms(every), Ordering::Relaxed);
+        self.shared.every_ms.store(period_ms(every), Ordering::Relaxed);
     }
 
     pub(super) fn every_ms(&self) -> u64 {
@@ -70,7 +71,7 @@ impl Sampler {
 
     /// Whether looks that were begun just now have ended: where they hang, nothing is known of now.
     pub(super) fn is_fresh(&self) -> bool {
-        let now = whole(self.shared.began.elapsed());
+        let now = whole_ms(self.shared.began.elapsed());
         let stale = (4 * self.every_ms()).max(1000);
         self.ask(|samples| samples.last().is_some_and(|last| last.at_ms + stale >= now))
     }
@@ -104,8 +105,9 @@ impl Drop for Sampler {
     }
 }
 
-fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+/// Between two looks: never nothing.
+fn period_ms(time: Duration) -> u64 {
+    whole_ms(time).max(1)
 }
 
 async fn sample<W: World>(world: &W, shared: &Shared, timeout: Duration, tell: &watch::Sender<u64>) {
@@ -142,11 +144,7 @@ async fn sample<W: World>(world: &W, shared: &Shared, timeout: Duration, tell: &
 }
 
 async fn one<W: World>(world: &W, began: Instant, timeout: Duration) -> Result<Sample, ProbeError> {
-    let at_ms = whole(began.elapsed());
+    let at_ms = whole_ms(began.elapsed());
     let seen = world.look(timeout).await?;
-    Ok(Sample { at_ms, took_ms: whole(began.elapsed()).saturating_sub(at_ms), ok: seen.ok, said: seen.said })
-}
-
-fn whole(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    Ok(Sample { at_ms, took_ms: whole_ms(began.elapsed()).saturating_sub(at_ms), ok: seen.ok, said: seen.said })
 }

@@ -12,6 +12,7 @@ use super::super::world::{Ready, Seen, There, Used, Written};
 use super::*;
 use crate::agent::client::Agents;
 use crate::agent::{Look, Sight};
+use crate::time::whole_ms;
 
 /// Answers on a port, but for the time of its outage.
 struct Service {
@@ -183,7 +184,7 @@ async fn a_recovery_lies_between_the_last_failing_and_the_first_passing_sample()
             .min()
             .unwrap();
         let failed = went.samples.iter().filter(|s| !s.ok).map(|s| s.at_ms).max().unwrap();
-        let up_ms = up.as_millis() as u64;
+        let up_ms = whole_ms(up);
         // Both clocks count whole milliseconds, and begin within one of each other.
         assert!(failed <= up_ms + 2 && up_ms <= recovered + 2, "run {run}: {failed} <= {up_ms} <= {recovered}");
         assert!(measured.recovery_time_ms.is_some(), "run {run}: {measured:?}");
