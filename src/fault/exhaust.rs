@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::service::{all_started, containers, needs_root, now};
+use super::service::{containers, left_as_found, needs_root, now};
 use super::target::Kinds;
 use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
 use crate::agent::exhaust::{OUTSIDE, UNHARMED};
@@ -27,12 +27,6 @@ pub static FAULT: FaultKind = FaultKind {
     decode: |d| Some(Box::new(Exhaust { target: Target::decode(d, Kinds::Services)? }) as Box<dyn Fault>),
 };
 
-/// A larger limit is not tried: the memory would have to be there.
-const MOST: u64 = 1 << 30;
-/// Beyond twice the limit, which is what an engine allows where there is swap.
-const OVER: u64 = 16 << 20;
-/// What the machine must have left besides.
-const SPARE: u64 = 256 << 20;
 const TAKES: Duration = Duration::from_secs(60);
 /// What the engine says after a kill that it has not heard of yet.
 const HEARD: Duration = Duration::from_millis(500);
@@ -51,9 +45,8 @@ impl Fault for Exhaust {
         needs_root(ground)
     }
 
-    /// As of `kill`.
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
-        if stack.was_up() { all_started(stack, victims).await } else { Ok(Vec::new()) }
+        left_as_found(stack, victims).await
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
@@ -76,14 +69,13 @@ async fn exhaust(stack: &Stack, container: &Container) -> Result<Text, FaultErro
             format!("{service} no tiene límite de memoria en vigor: su memoria es la de la máquina, que no se agota"),
         ));
     };
-    let bytes = limit * 2 + OVER;
-    if limit > MOST || spot.memory_left().await? < bytes + SPARE {
+    let Some(bytes) = spot.more_than(limit).await? else {
         let mib = limit >> 20;
         return Err(FaultError::not_here(
             format!("the limit of {service}, {mib} MiB, is too large to be used up on this machine"),
             format!("el límite de {service}, {mib} MiB, es demasiado grande para agotarlo en esta máquina"),
         ));
-    }
+    };
     let ended = spot.agents.exhaust(&group.folder, bytes, TAKES).await?;
     tokio::time::sleep(HEARD).await;
     let died = match spot.engine.container(&container.id).await {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::service::{all_started, containers, needs_root, now};
+use super::service::{containers, left_as_found, needs_root, now};
 use super::target::Kinds;
 use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
 use crate::docker::Container;
@@ -53,9 +53,8 @@ impl Fault for Kill {
         needs_root(ground)
     }
 
-    /// Of a stack of somebody else's, which is to be left as it was found; in any other what comes back is what is measured.
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
-        if stack.was_up() { all_started(stack, victims).await } else { Ok(Vec::new()) }
+        left_as_found(stack, victims).await
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {

@@ -49,12 +49,6 @@ pub static KIND: ProbeKind = ProbeKind {
     },
 };
 
-/// A larger limit is not tried: the memory would have to be there.
-const MOST: u64 = 1 << 30;
-/// Beyond twice the limit, which is what an engine allows where there is swap.
-const OVER: u64 = 16 << 20;
-/// What the machine must have left besides.
-const SPARE: u64 = 256 << 20;
 /// A service that dies of it does so at once; its engine hears of it a little later.
 const AFTER: Duration = Duration::from_secs(1);
 
@@ -110,15 +104,14 @@ async fn try_out(stack: &Stack, container: &Container, timeout: Duration) -> Res
         );
         return Ok((facts, Some(why)));
     };
-    let bytes = limit * 2 + OVER;
-    if limit > MOST || stack.spot_of(container).memory_left().await? < bytes + SPARE {
+    let Some(bytes) = stack.spot_of(container).more_than(limit).await? else {
         let mib = limit >> 20;
         return Err(ProbeError::new(
             Reason::NotHere,
             format!("the limit of {service}, {mib} MiB, is too large to be tried on this machine"),
             format!("el límite de {service}, {mib} MiB, es demasiado grande para probarlo en esta máquina"),
         ));
-    }
+    };
     let ended = stack.spot_of(container).agents.allocate(&group.folder, bytes, timeout).await?;
     tokio::time::sleep(AFTER).await;
     let after = stack.spot_of(container).engine.container(&container.id).await?;

@@ -10,6 +10,12 @@ use crate::notice::Reason;
 use crate::text::Text;
 
 const READ: Duration = Duration::from_secs(5);
+/// A larger limit is not tried: the memory would have to be there.
+const MOST: u64 = 1 << 30;
+/// Beyond twice the limit, which is what an engine allows where there is swap.
+const OVER: u64 = 16 << 20;
+/// What the machine must have left besides.
+const SPARE: u64 = 256 << 20;
 
 /// A container's memory group as its machine has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +52,20 @@ impl Stack {
 }
 
 impl Spot {
-    /// Memory that the machine could still give, in bytes.
+    /// How many bytes are more than a limit allows; none where that is more than can be taken on this machine.
     ///
     /// # Errors
-    /// It does not say.
-    pub async fn memory_left(&self) -> Result<u64, Unknown> {
+    /// The machine does not say how much it has left.
+    pub async fn more_than(&self, limit: u64) -> Result<Option<u64>, Unknown> {
+        if limit > MOST {
+            return Ok(None);
+        }
+        let (bytes, left) = (limit * 2 + OVER, self.memory_left().await?);
+        Ok(Some(bytes).filter(|bytes| left >= bytes + SPARE))
+    }
+
+    /// Memory that the machine could still give, in bytes.
+    async fn memory_left(&self) -> Result<u64, Unknown> {
         let path = "/proc/meminfo".to_owned();
         let contents = files(self, vec![path.clone()]).await?;
         let line = contents.get(&path).and_then(|text| text.lines().find_map(|l| l.strip_prefix("MemAvailable:")));
