@@ -2,6 +2,7 @@
 //! `docker system dial-stdio` over any [`Shell`].
 
 mod calls;
+pub mod cgroup;
 pub mod container;
 mod error;
 pub mod exec;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Spot, Stack, Unknown};
 use crate::agent::{AgentError, Look, Sight};
-use crate::docker::Container;
+use crate::docker::{Container, cgroup};
 use crate::notice::Reason;
 use crate::text::Text;
 
@@ -43,10 +43,10 @@ impl Stack {
         };
         let spot = self.spot_of(container);
         let map = format!("/proc/{}/cgroup", container.pid);
-        let contents = files(spot, vec![map.clone()]).await?;
+        let contents = spot.files(vec![map.clone()]).await?;
         let folder = folder(contents.get(&map).map_or("", String::as_str), &container.id).ok_or_else(unknown)?;
         let names = ["memory.max", "memory.events", "memory.limit_in_bytes", "memory.oom_control"];
-        let contents = files(spot, names.iter().map(|name| format!("{folder}/{name}")).collect()).await?;
+        let contents = spot.files(names.iter().map(|name| format!("{folder}/{name}")).collect()).await?;
         read(folder, &contents).ok_or_else(unknown)
     }
 }
@@ -67,44 +67,37 @@ impl Spot {
     /// Memory that the machine could still give, in bytes.
     async fn memory_left(&self) -> Result<u64, Unknown> {
         let path = "/proc/meminfo".to_owned();
-        let contents = files(self, vec![path.clone()]).await?;
+        let contents = self.files(vec![path.clone()]).await?;
         let line = contents.get(&path).and_then(|text| text.lines().find_map(|l| l.strip_prefix("MemAvailable:")));
         let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
         Ok(kib.unwrap_or_default() * 1024)
     }
-}
 
-async fn files(spot: &Spot, paths: Vec<String>) -> Result<BTreeMap<String, String>, Unknown> {
-    let lost = |error: AgentError| Unknown {
-        reason: Reason::Host,
-        text: Text::new(error.to_string(), format!("no se pudo mirar: {error}")),
-    };
-    match spot.agents.lab().await.map_err(lost)?.look(Look::Files { paths }, READ).await.map_err(lost)? {
-        Sight::Files { contents } => Ok(contents),
-        other => Err(Unknown {
-            reason: Reason::Imparcial,
-            text: Text::new(format!("unexpected answer: {other:?}"), format!("respuesta inesperada: {other:?}")),
-        }),
+    /// What these files of the machine hold, as far as they are there: of `/proc` and `/sys`, which are short.
+    ///
+    /// # Errors
+    /// The machine could not be asked.
+    pub async fn files(&self, paths: Vec<String>) -> Result<BTreeMap<String, String>, Unknown> {
+        let lost = |error: AgentError| Unknown {
+            reason: Reason::Host,
+            text: Text::new(error.to_string(), format!("no se pudo mirar: {error}")),
+        };
+        match self.agents.lab().await.map_err(lost)?.look(Look::Files { paths }, READ).await.map_err(lost)? {
+            Sight::Files { contents } => Ok(contents),
+            other => Err(Unknown {
+                reason: Reason::Imparcial,
+                text: Text::new(format!("unexpected answer: {other:?}"), format!("respuesta inesperada: {other:?}")),
+            }),
+        }
     }
 }
 
 /// The folder of a process's memory group, from its `/proc/PID/cgroup`; none where that is not the container's own.
 fn folder(map: &str, id: &str) -> Option<String> {
-    let mut unified = None;
-    for line in map.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        if !path.contains(id) || path.split('/').any(|part| part == "..") {
-            continue;
-        }
-        if controllers.split(',').any(|c| c == "memory") {
-            return Some(format!("/sys/fs/cgroup/memory{path}"));
-        }
-        if controllers.is_empty() {
-            unified = Some(format!("/sys/fs/cgroup{path}"));
-        }
-    }
-    unified
+    let memory = cgroup::own(map, id).find(|group| group.has("memory"));
+    let unified = || cgroup::own(map, id).find(cgroup::Group::is_unified);
+    let old = memory.map(|group| format!("/sys/fs/cgroup/memory{}", group.path));
+    old.or_else(|| unified().map(|group| format!("/sys/fs/cgroup{}", group.path)))
 }
 
 fn read(folder: String, contents: &BTreeMap<String, String>) -> Option<Group> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::agent::{Look, Sight};
 use crate::backend::{BackendError, Site};
-use crate::docker::Container;
+use crate::docker::{Container, cgroup};
 use crate::stack::AsWritten;
 use crate::submission::ServiceDef;
 
@@ -152,27 +152,19 @@ pub async fn counters(site: &Site, container: &Container) -> Counters {
     }
 }
 
-/// The counter files of a process's cgroups, from its `/proc/PID/cgroup`. Where the lab has a cgroup namespace of its own
-/// the paths in that file are already relative to what the lab has mounted.
+/// The counter files of a process's cgroups, from its `/proc/PID/cgroup`.
 fn cgroup_files(map: &str, id: &str) -> Vec<String> {
     let mut files = Vec::new();
-    for line in map.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        let path = path.trim_end_matches('/');
-        // A path that does not name the container is not its cgroup.
-        if !path.contains(id) {
-            continue;
-        }
-        if controllers.is_empty() {
+    const OLD: [(&str, &[&str]); 2] = [
+        ("memory", &["memory.limit_in_bytes", "memory.failcnt", "memory.oom_control"]),
+        ("cpu", &["cpu.cfs_quota_us", "cpu.cfs_period_us"]),
+    ];
+    for group in cgroup::own(map, id) {
+        let path = group.path;
+        if group.is_unified() {
             files.extend(["memory.max", "memory.events", "cpu.max"].map(|f| format!("/sys/fs/cgroup{path}/{f}")));
         }
-        for controller in controllers.split(',') {
-            let names: &[&str] = match controller {
-                "memory" => &["memory.limit_in_bytes", "memory.failcnt", "memory.oom_control"],
-                "cpu" => &["cpu.cfs_quota_us", "cpu.cfs_period_us"],
-                _ => &[],
-            };
+        for (controller, names) in OLD.iter().filter(|(controller, _)| group.has(controller)) {
             files.extend(names.iter().map(|f| format!("/sys/fs/cgroup/{controller}{path}/{f}")));
         }
     }

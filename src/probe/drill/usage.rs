@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::Used;
-use crate::agent::{Look, Sight};
-use crate::docker::Container;
+use crate::docker::{Container, cgroup};
 use crate::stack::Stack;
-
-const READ: Duration = Duration::from_secs(5);
 
 /// Of the running containers of a role together; none where that cannot be had.
 pub(super) async fn of(stack: &Stack, role: &str) -> Option<Used> {
@@ -27,29 +24,20 @@ pub(super) async fn of(stack: &Stack, role: &str) -> Option<Used> {
 }
 
 async fn one(stack: &Stack, container: &Container) -> Option<Duration> {
-    let agent = stack.spot_of(container).agents.lab().await.ok()?;
+    let spot = stack.spot_of(container);
     let map = format!("/proc/{}/cgroup", container.pid);
-    let Ok(Sight::Files { contents }) = agent.look(Look::Files { paths: vec![map.clone()] }, READ).await else {
-        return None;
-    };
-    let paths = counters(contents.get(&map)?, &container.id);
-    let Ok(Sight::Files { contents }) = agent.look(Look::Files { paths }, READ).await else { return None };
-    read(&contents)
+    let contents = spot.files(vec![map.clone()]).await.ok()?;
+    read(&spot.files(counters(contents.get(&map)?, &container.id)).await.ok()?)
 }
 
 /// Where either generation of control groups counts it.
 fn counters(map: &str, id: &str) -> Vec<String> {
     let mut files = Vec::new();
-    for line in map.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        let path = path.trim_end_matches('/');
-        if !path.contains(id) || path.split('/').any(|part| part == "..") {
-            continue;
-        }
-        if controllers.is_empty() {
+    for group in cgroup::own(map, id) {
+        let path = group.path;
+        if group.is_unified() {
             files.push(format!("/sys/fs/cgroup{path}/cpu.stat"));
-        } else if controllers.split(',').any(|c| c == "cpuacct") {
+        } else if group.has("cpuacct") {
             files.extend(["cpuacct", "cpu,cpuacct"].map(|c| format!("/sys/fs/cgroup/{c}{path}/cpuacct.usage")));
         }
     }
