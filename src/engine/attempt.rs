@@ -91,12 +91,8 @@ impl Attempt<'_> {
         }
 
         let (state, run) = (crate::lab::setup::state(), options.run.clone());
-        up.stack.healing = Some(Healing {
-            state,
-            run,
-            place: plan.options.place.name(),
-            seed: plan.options.seed.unwrap_or_else(seed),
-        });
+        up.stack.healing =
+            Some(Healing { state, run, ground: plan.ground(), seed: plan.options.seed.unwrap_or_else(seed) });
         let stack = Arc::new(up.stack);
         let mut outcomes = Vec::new();
         if !wants_another(trial) {

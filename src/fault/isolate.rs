@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::machine::only_in_a_lab;
 use super::netns::{Drop, interfaces, private, set, unset};
-use super::target::{Kinds, Whom};
+use super::target::Kinds;
 use super::{At, Fault, FaultError, FaultKind, Ground, Target, Undo, Victim, service};
 use crate::docker::Container;
 use crate::stack::Stack;
@@ -31,10 +31,7 @@ impl Fault for Isolate {
     }
 
     fn cannot(&self, ground: Ground) -> Option<Text> {
-        match self.target.whom {
-            Whom::Role(_) => service::needs_root(ground),
-            Whom::Node(_) | Whom::NodeOf(_) => only_in_a_lab(ground),
-        }
+        if self.target.on_machines() { only_in_a_lab(ground) } else { service::needs_root(ground) }
     }
 
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {

@@ -28,13 +28,12 @@ pub mod undo;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::text::Text;
+use async_trait::async_trait;
 
+pub use crate::stack::Ground;
 pub use error::FaultError;
 pub use log::HealLog;
 pub use target::{Target, Victim};
@@ -74,18 +73,6 @@ pub struct FaultKind {
     pub schema: fn() -> serde_json::Value,
     /// Reads its parameters; problems go to the decoder, with their places.
     pub decode: fn(&mut Decoder<'_>) -> Option<Box<dyn Fault>>,
-}
-
-/// Where a run's stack is, as far as faults depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ground {
-    /// A lab with container nodes.
-    Lab,
-    /// This machine's own engine.
-    Host,
-    /// The same, with a stack that somebody else brought up.
-    Attached,
 }
 
 /// Who is hit, or why there is nobody: the submission's doing.

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::notice::Reason;
@@ -90,13 +91,24 @@ pub struct Stack {
     pub notebook: Mutex<BTreeMap<String, serde_json::Value>>,
 }
 
+/// Where a run's stack is, as far as faults depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ground {
+    /// A lab with container nodes.
+    Lab,
+    /// This machine's own engine.
+    Host,
+    /// The same, with a stack that somebody else brought up.
+    Attached,
+}
+
 /// Where what undoes faults is written down, and for which run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Healing {
     pub state: PathBuf,
     pub run: String,
-    /// As records name it: `lab`, `host`, `attached`.
-    pub place: &'static str,
+    pub ground: Ground,
     /// What random choices are made from.
     pub seed: u64,
 }

@@ -17,7 +17,7 @@ use super::world::{Heard, Ready, Seen, There, Used, World, Written};
 use crate::backend::compose;
 use crate::docker::Container;
 use crate::fault::log::HealLog;
-use crate::fault::{self, Aim, Ground, Undo, Victim};
+use crate::fault::{self, Aim, Undo, Victim};
 use crate::probe::ProbeError;
 use crate::stack::Stack;
 use crate::text::Text;
@@ -33,7 +33,7 @@ pub(super) struct Live {
     eyes: Eyes,
     ears: Ears,
     place: Option<Place>,
-    pub(super) seed: u64,
+    seed: u64,
     log: Option<HealLog>,
     aim: OnceLock<Vec<Victim>>,
     undos: OnceLock<(Vec<Undo>, Option<u64>)>,
@@ -102,12 +102,7 @@ impl Live {
 /// Where this run writes down what undoes its faults.
 fn log_of(stack: &Stack) -> Option<HealLog> {
     let healing = stack.healing.as_ref()?;
-    let ground = match healing.place {
-        "lab" => Ground::Lab,
-        "attached" => Ground::Attached,
-        _ => Ground::Host,
-    };
-    Some(HealLog::open(&healing.state, &healing.run, ground))
+    Some(HealLog::open(&healing.state, &healing.run, healing.ground))
 }
 
 /// Undoes what this run has written down and not struck out: after a panic of ours.

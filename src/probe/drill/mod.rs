@@ -142,8 +142,11 @@ impl Probe for Objective {
     }
 
     fn also(&self) -> Vec<&'static str> {
-        let machines = matches!(self.spec.fault.target().whom, Whom::Node(_) | Whom::NodeOf(_));
-        if machines || self.spec.volume.is_some() { vec![SERVICES, MACHINES] } else { vec![SERVICES] }
+        if self.spec.fault.target().on_machines() || self.spec.volume.is_some() {
+            vec![SERVICES, MACHINES]
+        } else {
+            vec![SERVICES]
+        }
     }
 
     fn roles(&self) -> Vec<String> {
@@ -245,11 +248,6 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
 async fn left_broken(stack: &Stack) -> Option<String> {
     let made = stack.drills.lock().await;
     made.iter().rev().find(|outcome| outcome.left_broken).map(|outcome| outcome.record.id.clone())
-}
-
-/// What a drill does, in one line: for who plans it.
-pub fn summary(name: &str) -> Option<&'static str> {
-    spec::row(name).map(|row| row.summary)
 }
 
 #[cfg(test)]

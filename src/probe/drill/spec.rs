@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::course::Course;
-use crate::fault::{self, FAULTS, Fault};
+use crate::fault::{FAULTS, Fault};
 use crate::nearest;
 use crate::scenario::text_for_people;
 use crate::scenario::tree::{Decoder, Problem};
@@ -269,9 +269,4 @@ pub fn schema() -> Value {
             "least_samples": {"type": "integer", "minimum": 1, "default": 5, "description": "with fewer than so many while the fault is active, `available_during` is undecided"}
         }
     })
-}
-
-/// The fault's row, for documentation.
-pub(super) fn row(name: &str) -> Option<&'static fault::FaultKind> {
-    fault::kind(name)
 }
