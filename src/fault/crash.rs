@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::machine::{each, machines, only_in_a_lab, power_off, up_again};
-use super::netns::{Drop, set, unset};
+use super::machine::{cut, each, joined, only_in_a_lab, power_off, up_again};
+use super::netns::Drop;
 use super::target::Kinds;
-use super::{At, Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
+use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
 use crate::stack::Stack;
 use crate::text::Text;
 
@@ -41,33 +41,14 @@ impl Fault for Crash {
 
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
         // Where it was silenced and never went down.
-        let heard = |(node, container): (&crate::stack::machines::Node, &crate::docker::Container)| {
-            unset(&At::Ground, &crate::sanitize::line(node.name(), 60), container, &SILENT)
-        };
-        let mut undos: Vec<Undo> = machines(victims).flat_map(heard).collect();
+        let mut undos = joined(victims, &SILENT);
         undos.extend(up_again(stack, victims).await?);
         Ok(undos)
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
-        for (_, container) in machines(victims) {
-            set(stack.ground.shell.as_ref(), container, &SILENT).await?;
-        }
+        cut(stack, victims, &SILENT).await?;
         each(stack, victims, power_off).await?;
         Ok(Vec::new())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::target::tests::decoded;
-    use super::*;
-
-    #[test]
-    fn it_hits_machines_of_a_lab() {
-        let fault = decoded("{node: others, pick: one}", FAULT.decode).unwrap_or_else(|e| panic!("{e:?}"));
-        assert!(fault.cannot(Ground::Lab).is_none() && fault.cannot(Ground::Host).is_some());
-        assert!(decoded("{node_of: db}", FAULT.decode).is_ok());
-        assert!(decoded("{role: db}", FAULT.decode).is_err());
     }
 }

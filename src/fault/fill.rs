@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::machine::{machines, only_in_a_lab};
-use super::target::Kinds;
+use super::target::{Kinds, shown};
 use super::{At, Fault, FaultError, FaultKind, Ground, Proof, Target, Undo, Victim, shells};
 use crate::docker::Container;
 use crate::exec::{Cmd, Shell, ShellExt};
@@ -74,7 +74,7 @@ impl Fill {
         let mounts = stack.ground.shell.must(&read).await?.out();
         let devices: Vec<&str> = node.disks.iter().map(|disk| disk.device.as_str()).collect();
         let Some(at) = mounted(&mounts, &devices) else {
-            let name = crate::sanitize::line(node.name(), 60);
+            let name = shown(node.name());
             return Err(FaultError::not_here(
                 format!(
                     "no extra disk of machine {name} is mounted, or only by way of volumes: there is nothing to fill"
@@ -146,7 +146,7 @@ async fn fill(shell: &dyn Shell, large: &str, rest: &str) -> Result<Text, FaultE
 
 fn removed(node: &str, path: &str) -> Undo {
     let proof = Proof::no(Cmd::new(["test", "-e", path]), 1);
-    let name = crate::sanitize::line(node, 60);
+    let name = shown(node);
     let what = Text::new(
         format!("the disk of {name} has its space again"),
         format!("el disco de {name} vuelve a tener espacio"),

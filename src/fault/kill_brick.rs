@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::machine::{machines, only_in_a_lab};
-use super::target::Kinds;
+use super::target::{Kinds, shown};
 use super::{At, Fault, FaultError, FaultKind, Ground, Proof, Target, Undo, Victim};
 use crate::docker::Container;
 use crate::exec::{Cmd, ShellExt};
@@ -114,7 +114,7 @@ fn bricks(said: &str, only: Option<&str>) -> Vec<Brick> {
 fn started(node: &str, volume: &str) -> Undo {
     let run = Cmd::new(["gluster", "--mode=script", "volume", "start", volume, "force"]).timeout(STARTS);
     let runs = Cmd::new(["pgrep", "--full", &format!("glusterfsd .*--volfile-id {volume}\\.")]);
-    let name = crate::sanitize::line(node, 60);
+    let name = shown(node);
     let what = Text::new(
         format!("the brick of {volume} on {name} runs"),
         format!("el ladrillo de {volume} en {name} está corriendo"),

@@ -8,6 +8,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::netns::{self, Drop};
+use super::target::shown;
 use super::{At, FaultError, Ground, Proof, Undo, Victim};
 use crate::docker::Container;
 use crate::exec::{Cmd, ShellExt};
@@ -30,6 +32,21 @@ pub(super) fn machines(victims: &[Victim]) -> impl Iterator<Item = (&Node, &Cont
     })
 }
 
+/// Drops these packets at every machine that is hit.
+pub(super) async fn cut(stack: &Stack, victims: &[Victim], drops: &[Drop]) -> Result<(), FaultError> {
+    for (_, container) in machines(victims) {
+        netns::set(stack.ground.shell.as_ref(), container, drops).await?;
+    }
+    Ok(())
+}
+
+/// What undoes that.
+pub(super) fn joined(victims: &[Victim], drops: &[Drop]) -> Vec<Undo> {
+    machines(victims)
+        .flat_map(|(node, container)| netns::unset(&At::Ground, &shown(node.name()), container, drops))
+        .collect()
+}
+
 /// Only a lab has machines that may be hit.
 pub(super) fn only_in_a_lab(ground: Ground) -> Option<Text> {
     (ground != Ground::Lab).then(|| {
@@ -49,7 +66,7 @@ pub(super) async fn up_again(stack: &Arc<Stack>, victims: &[Victim]) -> Result<V
     let mut all: Vec<(&Node, &Container)> = machines(victims).collect();
     all.sort_by_key(|(_, container)| managed_at(container));
     for (node, container) in all {
-        let name = crate::sanitize::line(node.name(), 60);
+        let name = shown(node.name());
         let shell = &stack.ground.shell;
         undos.push(started(&name, container));
         let noted = format!("{NOTED}/{}", container.id);
@@ -135,7 +152,20 @@ pub(super) async fn each(
 
 #[cfg(test)]
 mod tests {
+    use super::super::target::tests::decoded;
+    use super::super::{crash, reboot, shutdown};
     use super::*;
+
+    #[test]
+    fn a_whole_machine_of_a_lab_is_hit() {
+        for kind in [&crash::FAULT, &shutdown::FAULT, &reboot::FAULT] {
+            let name = kind.name;
+            let fault = decoded("{node: others, pick: one}", kind.decode).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+            assert!(fault.cannot(Ground::Lab).is_none() && fault.cannot(Ground::Host).is_some(), "{name}");
+            assert!(decoded("{node_of: db}", kind.decode).is_ok(), "{name}");
+            assert!(decoded("{role: db}", kind.decode).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn files_that_an_engine_writes_anew_are_put_back_in_place() {

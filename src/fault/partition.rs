@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::machine::{machines, only_in_a_lab};
-use super::netns::{Drop, private, set, unset};
+use super::machine::{cut, joined, machines, only_in_a_lab};
+use super::netns::{Drop, private};
 use super::target::Kinds;
-use super::{At, Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
+use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
 use crate::stack::{Found, Stack};
 use crate::text::Text;
 
@@ -35,18 +35,11 @@ impl Fault for Partition {
     }
 
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
-        let drops = rest(stack, victims).await?;
-        let undos = machines(victims).flat_map(|(node, container)| {
-            unset(&At::Ground, &crate::sanitize::line(node.name(), 60), container, &drops)
-        });
-        Ok(undos.collect())
+        Ok(joined(victims, &rest(stack, victims).await?))
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
-        let drops = rest(stack, victims).await?;
-        for (_, container) in machines(victims) {
-            set(stack.ground.shell.as_ref(), container, &drops).await?;
-        }
+        cut(stack, victims, &rest(stack, victims).await?).await?;
         Ok(Vec::new())
     }
 }

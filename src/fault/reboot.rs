@@ -48,17 +48,3 @@ impl Fault for Reboot {
         Ok(Vec::new())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::target::tests::decoded;
-    use super::*;
-
-    #[test]
-    fn it_hits_machines_of_a_lab() {
-        let fault = decoded("{node: others, pick: one}", FAULT.decode).unwrap_or_else(|e| panic!("{e:?}"));
-        assert!(fault.cannot(Ground::Lab).is_none() && fault.cannot(Ground::Host).is_some());
-        assert!(decoded("{node_of: db}", FAULT.decode).is_ok());
-        assert!(decoded("{role: db}", FAULT.decode).is_err());
-    }
-}

@@ -50,7 +50,7 @@ impl Victim {
     pub fn name(&self) -> String {
         match self {
             Self::Service(container) => format!("{} ({})", container.service, container.name),
-            Self::Machine(node, _) => crate::sanitize::line(node.name(), 60),
+            Self::Machine(node, _) => shown(node.name()),
         }
     }
 
@@ -67,6 +67,11 @@ impl Victim {
             Self::Machine(node, _) => node.name(),
         }
     }
+}
+
+/// A machine's name, for people: it is the submission's own word.
+pub(super) fn shown(machine: &str) -> String {
+    crate::sanitize::line(machine, 60)
 }
 
 /// What a fault can be aimed at.
@@ -275,7 +280,7 @@ fn nobody(stack: &Stack, word: &str) -> Result<Text, FaultError> {
             )),
         };
     }
-    let names: Vec<String> = nodes.iter().map(|node| crate::sanitize::line(node.name(), 60)).collect();
+    let names: Vec<String> = nodes.iter().map(|node| shown(node.name())).collect();
     let names = names.join(", ");
     Ok(Text::new(
         format!("the Vagrantfile defines no machine that is meant by {word}; it defines: {names}"),
