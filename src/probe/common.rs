@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::agent::client::{Agent, AgentError};
 use crate::agent::{Look, Sight};
 use crate::docker::{Container, EngineError};
+use crate::fault::FaultError;
 use crate::notice::Reason;
 use crate::probe::{MACHINES, ProbeError, SERVICES};
 use crate::scenario::From as Stand;
@@ -38,6 +39,12 @@ impl From<EngineError> for ProbeError {
 impl From<Unknown> for ProbeError {
     fn from(unknown: Unknown) -> Self {
         Self { reason: unknown.reason, text: unknown.text }
+    }
+}
+
+impl From<FaultError> for ProbeError {
+    fn from(error: FaultError) -> Self {
+        Self { reason: error.reason, text: error.text }
     }
 }
 

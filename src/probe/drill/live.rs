@@ -17,7 +17,7 @@ use super::world::{Heard, Ready, Seen, There, Used, World, Written};
 use crate::backend::compose;
 use crate::docker::Container;
 use crate::fault::log::HealLog;
-use crate::fault::{self, Aim, Undo, Victim};
+use crate::fault::{self, Aim, FaultError, Undo, Victim};
 use crate::probe::ProbeError;
 use crate::stack::Stack;
 use crate::text::Text;
@@ -116,10 +116,6 @@ pub(super) async fn heal_pending(stack: &Stack) {
     }
 }
 
-fn unable(error: fault::FaultError) -> ProbeError {
-    ProbeError { reason: error.reason, text: error.text }
-}
-
 #[async_trait]
 impl World for Live {
     async fn look(&self, timeout: Duration) -> Result<Seen, ProbeError> {
@@ -131,17 +127,17 @@ impl World for Live {
     }
 
     async fn prepare(&self) -> Result<Ready, ProbeError> {
-        let aim = self.spec.fault.target().resolve(&self.stack, self.seed).await.map_err(unable)?;
+        let aim = self.spec.fault.target().resolve(&self.stack, self.seed).await?;
         let victims = match aim {
             Aim::At(victims) => victims,
             Aim::Nobody(why) => return Ok(Ready::Nobody(why)),
         };
-        let undos = self.spec.fault.inverse(&self.stack, &victims).await.map_err(unable)?;
+        let undos = self.spec.fault.inverse(&self.stack, &victims).await?;
         let containers = self.stack.containers().await?;
         self.eyes.freeze().await;
         let mut entry = None;
         if let Some(log) = self.log.as_ref().filter(|_| !undos.is_empty()) {
-            entry = Some(log.planned(&self.spec.id, &undos).map_err(unable)?);
+            entry = Some(log.planned(&self.spec.id, &undos)?);
         }
         let role = |role: &String| self.stack.roles.get(role).and_then(|binding| binding.service.clone());
         let spared: BTreeSet<String> = self.spec.spares.iter().filter_map(role).collect();
@@ -154,9 +150,9 @@ impl World for Live {
 
     async fn inject(&self) -> Result<Vec<Text>, ProbeError> {
         self.injected.store(true, Ordering::SeqCst);
-        let made = self.spec.fault.inject(&self.stack, self.victims()).await.map_err(unable);
+        let made = self.spec.fault.inject(&self.stack, self.victims()).await;
         self.note_machines().await;
-        made
+        Ok(made?)
     }
 
     fn undoes(&self) -> bool {
@@ -167,7 +163,7 @@ impl World for Live {
         let Some((undos, entry)) = self.undos.get().filter(|_| self.injected.load(Ordering::SeqCst)) else {
             return Ok(());
         };
-        let healed = fault::heal(undos, &fault::shells(&self.stack), HEAL).await.map_err(unable);
+        let healed = fault::heal(undos, &fault::shells(&self.stack), HEAL).await;
         self.note_machines().await;
         healed?;
         if let (Some(log), Some(entry)) = (&self.log, entry)
@@ -211,11 +207,8 @@ impl World for Live {
         if stack.swarm || stack.was_up() || stack.provisioned {
             return Ok(None);
         }
-        let tool = compose::tool_of(stack)
-            .await
-            .map_err(|e| ProbeError { reason: crate::notice::Reason::Host, text: e.text() })?;
-        let up = tool.run(tool.cmd(["up", "-d", "--no-build"]).timeout(UP)).await;
-        let up = up.map_err(|e| ProbeError { reason: crate::notice::Reason::Host, text: e.text() })?;
+        let tool = compose::tool_of(stack).await.map_err(FaultError::from)?;
+        let up = tool.run(tool.cmd(["up", "-d", "--no-build"]).timeout(UP)).await.map_err(FaultError::from)?;
         if !up.ok() {
             let said = crate::sanitize::line(&up.err(), 200);
             return Err(ProbeError::ours(
