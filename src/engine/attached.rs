@@ -19,7 +19,7 @@ pub(super) fn refused(plan: &Plan, stack: &Stack, check: usize) -> Option<ProbeE
     }
     let facts: Vec<&str> = check.expect.iter().map(|e| e.fact.as_str()).collect();
     let doubt = || {
-        let services = check.probe.roles().into_iter().filter_map(|role| stack.roles.get(&role)?.service.clone());
+        let services = check.probe.roles().into_iter().filter_map(|role| stack.playing(&role).map(str::to_owned));
         let all = services.flat_map(|service| facts.iter().filter_map(move |fact| stack.doubt(&service, fact)));
         all.cloned().collect::<Vec<_>>().into_iter().next()
     };

@@ -164,8 +164,8 @@ impl<'a> Bench<'a> {
         let lab = host.container(&self.lab.name()).await.map_err(|e| e.text())?;
         let containers = stack.containers().await.map_err(|e| e.text())?;
         let named = |role: &str| {
-            let service = stack.roles.get(role).and_then(|b| b.service.as_ref());
-            containers.iter().find(|c| Some(&c.service) == service).map(|c| c.name.clone()).unwrap_or_default()
+            let service = stack.playing(role);
+            containers.iter().find(|c| Some(c.service.as_str()) == service).map(|c| c.name.clone()).unwrap_or_default()
         };
         let told = peers::Told {
             engine: format!("unix:///proc/{}/root/run/docker.sock", lab.pid),
@@ -204,8 +204,8 @@ fn bench_run(cancel: CancellationToken) -> RunOptions {
 
 /// What a person would open: the app's published port, on the machine where the services run.
 fn url_of(stack: &Stack) -> Result<String, Text> {
-    let service = stack.roles.get("app").and_then(|binding| binding.service.clone());
-    let port = service.and_then(|s| stack.config.resolved.service(&s)?.ports.iter().find_map(|p| p.host));
+    let service = stack.playing("app");
+    let port = service.and_then(|s| stack.config.resolved.service(s)?.ports.iter().find_map(|p| p.host));
     let none = || Text::new("the app publishes no port", "la aplicación no publica ningún puerto");
     Ok(format!("http://{}:{}/", stack.home.address, port.ok_or_else(none)?))
 }

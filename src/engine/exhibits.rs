@@ -48,10 +48,10 @@ impl Exhibits {
         }
         let mut services = Vec::new();
         for role in check.probe.roles() {
-            let service = stack.roles.get(&role).and_then(|binding| binding.service.clone());
+            let service = stack.playing(&role);
             services.extend(service.map(|service| {
-                let left_out = stack.services.get(&service).is_none_or(|s| s.left_out.is_some());
-                (service, left_out)
+                let left_out = stack.services.get(service).is_none_or(|s| s.left_out.is_some());
+                (service.to_owned(), left_out)
             }));
         }
         self.paths(names(check.kind.name, check.probe.phase(), verdict, &services))

@@ -83,7 +83,7 @@ impl Looker for Live<'_> {
         if let Some(why) = self.host_trouble().await {
             return Some((Reason::Host, why));
         }
-        let services = || probe.roles().into_iter().filter_map(|role| self.stack.roles.get(&role)?.service.clone());
+        let services = || probe.roles().into_iter().filter_map(|role| self.stack.playing(&role).map(str::to_owned));
         if let Some((service, path)) = services().find_map(|s| self.lacks(&s).map(|path| (s, path))) {
             let path = crate::sanitize::line(&path.to_string_lossy(), 200);
             return Some((

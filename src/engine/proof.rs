@@ -106,7 +106,7 @@ pub async fn note(plan: &Plan, stack: &Stack, passed: &[(usize, Verdict)]) {
         }
         let check = &plan.checks[check];
         for role in check.probe.roles() {
-            let service = stack.roles.get(&role).and_then(|b| b.service.as_ref()).and_then(|s| stack.services.get(s));
+            let service = stack.playing(&role).and_then(|s| stack.services.get(s));
             let Some(stand_in) = service.and_then(|s| s.image.stand_in.as_ref()) else { continue };
             if let Some(image) = image_of(&host, stand_in).await {
                 proof.rows.insert(row(check.kind.name, &image));

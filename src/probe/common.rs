@@ -203,7 +203,7 @@ pub fn published(containers: &[Container]) -> Vec<Published> {
 /// Where the page of a role may be, best first: its own ports, and where it publishes none, those of services that play
 /// no other role (a proxy in front of it).
 pub fn doors(stack: &Stack, role: &str, containers: &[Container]) -> Vec<Published> {
-    let service = stack.roles.get(role).and_then(|b| b.service.as_deref());
+    let service = stack.playing(role);
     let all = published(containers);
     let own: Vec<Published> = all.iter().filter(|p| Some(p.service.as_str()) == service).cloned().collect();
     if !own.is_empty() {

@@ -56,6 +56,11 @@ impl LeftOut {
 }
 
 impl Stack {
+    /// The service that plays a role, if one does.
+    pub fn playing(&self, role: &str) -> Option<&str> {
+        self.roles.get(role)?.service.as_deref()
+    }
+
     /// The service that is bound to a role, whatever came of it; none is a fact.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod lies;
 mod members;
 mod mounts;
 mod picture;
+pub(super) mod reached;
 pub mod replicate;
 pub mod volume;
 mod xml;

@@ -10,10 +10,9 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::ask::{teller, which};
 use super::copies::{Shape, shape};
-use super::members::{Member, machine_of, members};
-use super::mounts;
+use super::members::{Member, machine_of};
+use super::reached::reached;
 use super::xml::Volume;
 use crate::backend::disk;
 use crate::exec::container::Container as InContainer;
@@ -21,7 +20,6 @@ use crate::exec::{Cmd, Output, Shell};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::notice::Reason;
 use crate::probe::common::Found;
-use crate::probe::machines::On;
 use crate::probe::machines::from_outside::path;
 use crate::probe::machines::kernel::plain;
 use crate::probe::{Attempt, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind};
@@ -109,40 +107,18 @@ struct Place<'a, 'm> {
 }
 
 async fn run(stack: &Stack, named: Option<&str>, within: Duration) -> Result<Observation, ProbeError> {
-    let told = match teller(stack, &On::All, STEP).await? {
-        Found::Here(told) => told,
+    let reached = match reached(stack, named, STEP).await? {
+        Found::Here(reached) => reached,
         Found::Absent(why) => return Ok(not_written(why)),
     };
-    let (members, _) = members(stack, STEP).await?;
-    let mounted = |name: &str| members.iter().any(|member| mounts::mounted(&member.mounts, name).is_some());
-    let volume = match which(&told.volumes, named, |volume| mounted(&volume.name))? {
-        Found::Here(volume) => volume,
-        Found::Absent(why) => return Ok(not_written(why)),
-    };
+    let (volume, members, folder) = (&reached.volume, &reached.members, &reached.folder);
     let file = format!(".imparcial-{}", super::nonce());
-    // Where all of it is mounted, or the same folder of it.
-    let all: Vec<(&Member<'_>, String, String)> = members
-        .iter()
-        .filter_map(|member| {
-            let (mount, of) = mounts::mounted(&member.mounts, &volume.name)?;
-            Some((member, plain(&format!("{}/{file}", mount.at)), of.folder))
-        })
-        .collect();
-    let Some((first, at, folder)) = all.first() else {
-        let name = crate::sanitize::line(&volume.name, 60);
-        return Ok(not_written(Text::new(
-            format!("volume {name} is mounted on no machine"),
-            format!("el volumen {name} no está montado en ninguna máquina"),
-        )));
+    let mut all = reached.mounted().map(|(member, at)| Place { member, path: plain(&format!("{at}/{file}")) });
+    let Some(writer) = all.next() else {
+        return Ok(not_written(reached.mounted_nowhere()));
     };
-    let others: Vec<Place<'_, '_>> = all
-        .iter()
-        .skip(1)
-        .filter(|(.., of)| of == folder)
-        .map(|(member, path, _)| Place { member, path: path.clone() })
-        .collect();
-    let bricks = bricks(volume, &members, &format!("{folder}/{file}"));
-    let writer = Place { member: first, path: at.clone() };
+    let others: Vec<Place<'_, '_>> = all.collect();
+    let bricks = bricks(volume, members, &format!("{folder}/{file}"));
     let content = format!("imparcial {}\n", super::nonce());
 
     let written = write(stack, &writer, &content).await;
@@ -153,7 +129,7 @@ async fn run(stack: &Stack, named: Option<&str>, within: Duration) -> Result<Obs
     let left = remove(stack, &writer).await;
     let output = written?;
     let Some(seen) = seen else {
-        let (name, said) = (first.name(), crate::sanitize::line(output.both().trim(), 200));
+        let (name, said) = (writer.member.name(), crate::sanitize::line(output.both().trim(), 200));
         // The machines' disks are sparse files of the host's: when that is full, theirs fail, in words of all kinds.
         if disk::full(stack.ground.shell.as_ref()).await {
             return Err(ProbeError::new(
@@ -169,7 +145,7 @@ async fn run(stack: &Stack, named: Option<&str>, within: Duration) -> Result<Obs
             format!("no se puede escribir nada en el volumen en {name}: {said}"),
         )));
     };
-    let mut observation = judge(shape(volume), &first.name(), &others, &seen?);
+    let mut observation = judge(shape(volume), &writer.member.name(), &others, &seen?);
     observation.notes.extend(left);
     Ok(observation)
 }

@@ -1,5 +1,7 @@
-//! Where a ledger is kept: in a table of our own, or behind a form of the page. Each write is one entry; read back, the numbers
-//! that are there.
+//! Where a ledger is kept: in a table of our own, behind a form of the page, or in files on the distributed volume. Each write is
+//! one entry; read back, the numbers that are there.
+
+mod files;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use url::Url;
 
+use self::files::Files;
 use super::spec::{NUMBER, Through};
 use super::watch;
 use super::world::{There, Written};
@@ -31,11 +34,14 @@ pub(super) struct Place {
     /// What tells its entries from any others.
     nonce: String,
     store: Mutex<Option<Store>>,
+    files: Files,
 }
 
 impl Place {
     pub(super) fn new(through: Through) -> Self {
-        Self { through, nonce: format!("imparcial{:08x}", crate::nonce::number() as u32), store: Mutex::default() }
+        let nonce = format!("imparcial{:08x}", crate::nonce::number() as u32);
+        let volume = if let Through::Files(volume) = &through { volume.clone() } else { None };
+        Self { through, files: Files::new(&nonce, volume), nonce, store: Mutex::default() }
     }
 
     /// How it is written, and where: for the record.
@@ -43,11 +49,28 @@ impl Place {
         match &self.through {
             Through::Sql(role) => ("sql", format!("{role}: {}.entries", self.nonce)),
             Through::Page { role, post, .. } => ("page", format!("{role}: POST {post}")),
+            Through::Files(_) => ("files", self.files.described()),
         }
     }
 
-    pub(super) async fn open(&self, stack: &Stack) -> Result<(), ProbeError> {
-        let Through::Sql(role) = &self.through else { return Ok(()) };
+    /// Makes it; the machine that the writes go to, where there are machines. `hit` are those that the fault is about: a client
+    /// of the volume is on another one, if there is one.
+    pub(super) async fn open(&self, stack: &Stack, hit: &[String]) -> Result<String, ProbeError> {
+        let role = match &self.through {
+            Through::Files(_) => return self.files.open(stack, hit).await,
+            Through::Page { role, .. } => role,
+            Through::Sql(role) => {
+                self.make(stack, role).await?;
+                role
+            }
+        };
+        let service = stack.playing(role);
+        let containers = stack.containers().await?;
+        let of = containers.iter().find(|c| Some(c.service.as_str()) == service && c.running());
+        Ok(of.and_then(|c| stack.spot_of(c).node.clone()).unwrap_or_default())
+    }
+
+    async fn make(&self, stack: &Stack, role: &str) -> Result<(), ProbeError> {
         let store = enter(stack, role).await?;
         let schema = &self.nonce;
         let make = [
@@ -70,6 +93,7 @@ impl Place {
         match &self.through {
             Through::Sql(role) => self.insert(stack, role, number).await,
             Through::Page { role, post, form, .. } => self.post(stack, role, post, form, number).await,
+            Through::Files(_) => self.files.write(stack, number).await,
         }
     }
 
@@ -134,6 +158,7 @@ impl Place {
 
     pub(super) async fn read(&self, stack: &Stack) -> Result<There, ProbeError> {
         match &self.through {
+            Through::Files(_) => self.files.read(stack).await,
             Through::Sql(role) => {
                 let store = enter(stack, role).await?;
                 let select = Statement::new(format!("SELECT n FROM `{}`.entries", self.nonce));
@@ -186,7 +211,11 @@ impl Place {
 
     /// What could not be removed.
     pub(super) async fn close(&self, stack: &Stack) -> Option<Text> {
-        let Through::Sql(role) = &self.through else { return None };
+        let role = match &self.through {
+            Through::Sql(role) => role,
+            Through::Page { .. } => return None,
+            Through::Files(_) => return self.files.close(stack).await,
+        };
         let drop = Statement::new(format!("DROP DATABASE IF EXISTS `{}`", self.nonce));
         let done = match enter(stack, role).await {
             Ok(store) => store.ask(vec![drop], READ).await.is_ok_and(|all| all.iter().all(|a| a.error.is_none())),

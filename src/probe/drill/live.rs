@@ -81,7 +81,7 @@ impl Live {
     /// The services of the roles that it is about.
     fn services(&self) -> BTreeSet<String> {
         let roles = self.spec.roles();
-        roles.iter().filter_map(|role| self.stack.roles.get(role)?.service.clone()).collect()
+        roles.iter().filter_map(|role| self.stack.playing(role).map(str::to_owned)).collect()
     }
 
     /// Machines that do not run now are not asked for their containers.
@@ -139,9 +139,8 @@ impl World for Live {
         if let Some(log) = self.log.as_ref().filter(|_| !undos.is_empty()) {
             entry = Some(log.planned(&self.spec.id, &undos)?);
         }
-        let role = |role: &String| self.stack.roles.get(role).and_then(|binding| binding.service.clone());
-        let spared: BTreeSet<String> = self.spec.spares.iter().filter_map(role).collect();
-        let kept = containers.into_iter().filter(|c| spared.contains(&c.service) && c.running()).collect();
+        let spared: BTreeSet<&str> = self.spec.spares.iter().filter_map(|role| self.stack.playing(role)).collect();
+        let kept = containers.into_iter().filter(|c| spared.contains(c.service.as_str()) && c.running()).collect();
         *self.spared.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         let _ = self.aim.set(victims);
         let _ = self.undos.set((undos, entry));
@@ -251,12 +250,12 @@ impl World for Live {
 
     async fn open_ledger(&self) -> Result<(), ProbeError> {
         let Some(place) = &self.place else { return Ok(()) };
-        place.open(&self.stack).await?;
-        let role = self.spec.ledger_role();
-        let service = role.and_then(|role| self.stack.roles.get(role)?.service.clone());
-        let containers = self.stack.containers().await?;
-        let of = containers.iter().find(|c| Some(&c.service) == service.as_ref() && c.running());
-        let node = of.and_then(|c| self.stack.spot_of(c).node.clone()).unwrap_or_default();
+        let machine = |victim: &'_ Victim| match victim {
+            Victim::Machine(node, _) => Some(node.name().to_owned()),
+            Victim::Service(_) => None,
+        };
+        let hit: Vec<String> = self.victims().iter().filter_map(machine).collect();
+        let node = place.open(&self.stack, &hit).await?;
         *self.written_at.lock().unwrap_or_else(PoisonError::into_inner) = node;
         Ok(())
     }

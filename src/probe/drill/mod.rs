@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::facts::Known;
 use self::live::Live;
-use self::spec::{Spec, Through, Watch};
+use self::spec::{Spec, Watch};
 use super::{Attempt, DRILLS, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind, SERVICES};
 use crate::drill::Outcome;
 use crate::expect::{FactSpec, Unit};
@@ -101,10 +101,7 @@ struct Objective {
 
 impl Spec {
     fn ledger_role(&self) -> Option<&str> {
-        match &self.through {
-            Some(Through::Sql(role) | Through::Page { role, .. }) => Some(role),
-            None => None,
-        }
+        self.through.as_ref()?.role()
     }
 
     /// The roles that it is about, each once.

@@ -37,6 +37,17 @@ pub(super) enum Through {
     Sql(String),
     /// A form of the page of a role.
     Page { role: String, post: String, form: Vec<(String, String)>, read: String },
+    /// Files on the distributed volume: the one that is called so, or the only one.
+    Files(Option<String>),
+}
+
+impl Through {
+    pub(super) fn role(&self) -> Option<&str> {
+        match self {
+            Self::Sql(role) | Self::Page { role, .. } => Some(role),
+            Self::Files(_) => None,
+        }
+    }
 }
 
 /// A drill, decoded.
@@ -184,8 +195,9 @@ fn one_of(d: &mut Decoder<'_>, what: &str, keys: &[&'static str]) -> Option<&'st
 
 fn ledger(d: &mut Decoder<'_>) -> Option<(Through, Duration)> {
     let every = d.duration("every").unwrap_or(SECOND / 2).max(FASTEST);
-    let through = match one_of(d, "ledger", &["sql", "page"])? {
+    let through = match one_of(d, "ledger", &["sql", "page", "files"])? {
         "sql" => d.role("sql").map(Through::Sql),
+        "files" => d.map("files", |files| Some(Through::Files(files.text("volume")))),
         _ => d.map("page", |page| {
             let role = page.role("role");
             let (post, read) = (page.required_text("post"), page.text_or("read", "/"));
@@ -251,6 +263,8 @@ pub fn schema() -> Value {
                         "form": {"type": "object", "additionalProperties": {"type": "string"},
                                  "description": "its fields; `{entry}` is what is written"},
                         "read": {"type": "string", "default": "/", "description": "the path that shows all entries"}}},
+                    "files": {"type": "object", "additionalProperties": false, "description": "files on the distributed volume, written through one machine's mount and read through another's", "properties": {
+                        "volume": {"type": "string", "description": "its name; without it, the only volume, or of several the only one that is mounted on a machine"}}},
                     "every": time("between two writes; 500ms where it is not said")
                 }
             },

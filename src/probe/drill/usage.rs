@@ -9,7 +9,7 @@ use crate::stack::Stack;
 
 /// Of the running containers of a role together; none where that cannot be had.
 pub(super) async fn of(stack: &Stack, role: &str) -> Option<Used> {
-    let service = stack.roles.get(role)?.service.clone()?;
+    let service = stack.playing(role)?;
     let containers = stack.containers().await.ok()?;
     let mut cpu = Duration::ZERO;
     let mut quota: Option<f64> = Some(0.0);
