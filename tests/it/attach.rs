@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Sync, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use imparcial::docker::Engine;
@@ -11,66 +11,9 @@ use imparcial::record::{RunRecord, Verdict};
 use tokio::process::{Child, Command};
 
 use super::live;
+use super::up::Up;
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/seed/reference");
-
-/// The reference, on the stand-ins' own names, brought up by the compose tool; it goes with the value.
-struct Up {
-    folder: tempfile::TempDir,
-    project: String,
-}
-
-impl Up {
-    fn new(what: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for entry in walkdir::WalkDir::new(REFERENCE) {
-            let entry = entry.unwrap();
-            let at = folder.path().join(entry.path().strip_prefix(REFERENCE).unwrap());
-            if entry.file_type().is_dir() {
-                std::fs::create_dir_all(at).unwrap();
-            } else {
-                let text = std::fs::read_to_string(entry.path()).unwrap();
-                let text =
-                    text.replace(live::ON_THE_VOLUME, "").replace("FROM python:3.6", "FROM imparcial/python:latest");
-                std::fs::write(at, text.replace("image: mysql:5.7", "image: imparcial/mysql:latest")).unwrap();
-            }
-        }
-        let up = Self { folder, project: live::run_name(what).replace("dev-", "imparcial-") };
-        up.compose(&["up", "-d", "--build"]);
-        up
-    }
-
-    fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn tool(&self, args: &[&str]) -> Output {
-        let older = Sync::new("docker-compose").arg("version").output().is_ok_and(|o| o.status.success());
-        let mut tool = if older { Sync::new("docker-compose") } else { Sync::new("docker") };
-        if !older {
-            tool.arg("compose");
-        }
-        tool.args(["-p", &self.project]).args(args).current_dir(self.folder.path()).env("DOCKER_BUILDKIT", "0");
-        tool.output().unwrap()
-    }
-
-    fn compose(&self, args: &[&str]) {
-        let output = self.tool(args);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// Every container by its name: which it is, and its last start.
-    async fn containers(&self, engine: &Engine) -> BTreeMap<String, (String, f64)> {
-        let all = engine.project_containers(&self.project).await.unwrap();
-        all.into_iter().map(|c| (c.name, (c.id, c.started_at))).collect()
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        self.tool(&["down", "--volumes", "--rmi", "local", "--timeout", "0"]);
-    }
-}
 
 fn grade(submission: &Path, reports: &Path, args: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_imparcial"))
@@ -101,7 +44,7 @@ async fn graded(up: &Up, engine: &Engine, args: &[&str]) -> (Output, RunRecord) 
 }
 
 /// Nothing on the engine is of this process, and no folder.
-async fn nothing_of(pid: u32, engine: &Engine) -> bool {
+pub(crate) async fn nothing_of(pid: u32, engine: &Engine) -> bool {
     let left = sweep::left(engine).await.unwrap();
     let folder = |entry: std::fs::DirEntry| {
         let name = entry.file_name().into_string().unwrap_or_default();
@@ -119,7 +62,7 @@ fn verdicts(record: &RunRecord, verdict: Verdict) -> Vec<&str> {
 async fn a_stack_that_is_up_is_graded_as_it_is_and_stays_so() {
     let Some(engine) = live::engine().await else { return };
     let _one = live::PORTS.lock().await;
-    let up = Up::new("attach");
+    let up = Up::new("attach", REFERENCE);
     let before = up.containers(&engine).await;
     assert_eq!(before.len(), 2);
 

@@ -30,13 +30,18 @@ const SHARED: Duration = Duration::from_secs(45);
 const SPAN_MS: u64 = 70_000;
 
 /// The same moments every time, unless others are asked for.
-const SEED: u64 = 9;
+pub(crate) const SEED: u64 = 9;
+
+/// What the environment asks for, where it does.
+pub(crate) fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|n| n.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
 
 /// Moments that can be repeated: splitmix64.
-struct Moments(u64);
+pub(crate) struct Moments(pub(crate) u64);
 
 impl Moments {
-    fn next(&mut self, below: u64) -> u64 {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -239,10 +244,8 @@ fn inside(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
     let Some(host) = engine().await else { return };
-    let asked = std::env::var("IMPARCIAL_KILLS").ok().map(|n| n.parse::<usize>().expect("IMPARCIAL_KILLS is a number"));
-    let seed = std::env::var("IMPARCIAL_SEED").ok().map(|n| n.parse::<u64>().expect("IMPARCIAL_SEED is a number"));
-    let seed = seed.unwrap_or(SEED);
-    let (kills, within) = (asked.unwrap_or(2), if asked.is_some() { PROMISED } else { SHARED });
+    let (many, seed) = (asked("IMPARCIAL_KILLS"), asked("IMPARCIAL_SEED").unwrap_or(SEED));
+    let (kills, within) = (many.unwrap_or(2), if many.is_some() { PROMISED } else { SHARED });
     eprintln!("{kills} kills, IMPARCIAL_SEED={seed}");
 
     // Another run, which lives all the while.
@@ -250,8 +253,8 @@ async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
     let other = Lab::start(spec("bystander", handed_in.path())).await.unwrap();
     let before = Machine::now(&host).await;
     let mut moments = Moments(seed);
-    let (mut table, mut dirty) = (Vec::new(), 0);
-    while table.len() < kills {
+    let (mut table, mut dirty) = (Vec::new(), 0_u64);
+    while (table.len() as u64) < kills {
         let mut run = Run::start().await;
         let moment = Duration::from_millis(moments.next(SPAN_MS));
         tokio::time::sleep(moment).await;
@@ -268,7 +271,7 @@ async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
         assert!(record.contains("\"interrupted\": true"), "{record}");
         let (still, after) = loop {
             let mut still = left(&host, &run, &had).await;
-            if asked.is_some() {
+            if many.is_some() {
                 still.extend(Machine::now(&host).await.beyond(&before));
             }
             if still.is_empty() || killed.elapsed() >= within {
@@ -277,7 +280,7 @@ async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
         other.shell().must(&Cmd::new(["true"])).await.expect("the other run's lab");
-        dirty += usize::from(!still.is_empty());
+        dirty += u64::from(!still.is_empty());
         let phase = run.said.lock().unwrap().clone();
         let phase = phase.rsplit(' ').next().filter(|p| !p.is_empty()).map_or("lab".into(), |p| format!("after {p}"));
         let lab = if had.id.is_some() { "there" } else { "not yet" };
@@ -292,7 +295,7 @@ async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
     // A sweep, as the next start makes it, sees that one lives.
     sweep::sweep(&host).await.unwrap();
     other.shell().must(&Cmd::new(["true"])).await.expect("the other run's lab");
-    if asked.is_some() {
+    if many.is_some() {
         // Nothing that came late, either.
         let late = Machine::now(&host).await.beyond(&before);
         assert!(late.is_empty(), "{late:?}");
@@ -303,33 +306,35 @@ async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
 }
 
 /// Where faults that are not undone yet are written down.
-fn open_faults(run: &str) -> PathBuf {
+pub(crate) fn open_faults(run: &str) -> PathBuf {
     imparcial::lab::setup::state().join("faults").join(format!("{run}.json"))
 }
+
+/// Four drills whose faults last.
+pub(crate) const LASTING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/data/put-back.yaml");
+/// How long they take, from the first fault that is written down.
+pub(crate) const LASTING_MS: u64 = 36_000;
 
 /// One kill by default, `IMPARCIAL_KILLS` asks for more.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill9_in_the_middle_of_drills_leaves_nothing_broken() {
     let Some(host) = engine().await else { return };
-    let asked = std::env::var("IMPARCIAL_KILLS").ok().map(|n| n.parse::<usize>().expect("IMPARCIAL_KILLS is a number"));
-    let seed = std::env::var("IMPARCIAL_SEED").ok().map(|n| n.parse::<u64>().expect("IMPARCIAL_SEED is a number"));
-    let kills = asked.unwrap_or(1);
-    let mut moments = Moments(seed.unwrap_or(SEED));
+    let (kills, seed) = (asked("IMPARCIAL_KILLS").unwrap_or(1), asked("IMPARCIAL_SEED").unwrap_or(SEED));
+    let mut moments = Moments(seed);
     let mut table = Vec::new();
     let mut dirty = 0;
     // Those that were over before they were killed are made again, and not for ever.
     for _ in 0..3 * kills {
-        if table.len() == kills {
+        if table.len() as u64 == kills {
             break;
         }
-        let mut run = Run::of(&["scenarios/recovery/reference", "--scenario", "recovery"]).await;
-        let checks = || async { run.said.lock().unwrap().ends_with("start") };
-        assert!(crate::live::eventually(Duration::from_secs(180), checks).await, "{}", run.said.lock().unwrap());
-        // Its looks take some twenty seconds; its drills, one after the other, some seventy.
-        let moment = Duration::from_millis(20_000 + moments.next(60_000));
+        let mut run = Run::of(&["scenarios/recovery/reference", "--scenario", LASTING, "--role", "db=db"]).await;
+        let broke = || async { open_faults(&run.name).exists() };
+        assert!(crate::live::eventually(Duration::from_secs(180), broke).await, "{}", run.said.lock().unwrap());
+        let moment = Duration::from_millis(moments.next(LASTING_MS));
         tokio::time::sleep(moment).await;
         let had = had(&host, &run).await;
-        let open = open_faults(&run.name).exists();
+        let open = fs::read_to_string(open_faults(&run.name)).is_ok_and(|log| log.contains("planned"));
         run.child.kill().unwrap();
         let killed = Instant::now();
         if run.child.wait().unwrap().signal() != Some(9) {
@@ -352,7 +357,7 @@ async fn kill9_in_the_middle_of_drills_leaves_nothing_broken() {
         eprintln!("{row}");
         table.push(row);
     }
-    assert_eq!((table.len(), dirty), (kills, 0), "\n{}", table.join("\n"));
+    assert_eq!((table.len() as u64, dirty), (kills, 0), "\n{}", table.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
