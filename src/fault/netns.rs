@@ -42,13 +42,28 @@ impl Drop {
     }
 }
 
+/// Runs it in a namespace, and ends with 7 where nobody can get into that: a namespace that is gone has no rules (1, as `iptables`
+/// says it), one that was not looked into may have.
+const LOOK: &str = r#"[ -e "$0" ] || exit 1
+nsenter --net="$0" true && exec nsenter --net="$0" "$@"
+case "$(stat -f -c %T "$0")" in nsfs|"") exit 7 ;; esac
+exit 1"#;
+
+fn at(container: &Container) -> String {
+    format!("{FOLDER}/{}", container.namespace)
+}
+
 fn inside(container: &Container) -> Cmd {
-    Cmd::new(["nsenter", &format!("--net={FOLDER}/{}", container.namespace)])
+    Cmd::new(["nsenter", &format!("--net={}", at(container))])
 }
 
 fn command(container: &Container, operation: &str, rule: &[String]) -> Cmd {
+    iptables(inside(container), operation, rule)
+}
+
+fn iptables(cmd: Cmd, operation: &str, rule: &[String]) -> Cmd {
     // An engine that changes its own rules holds the lock for a moment.
-    let cmd = inside(container).args(["iptables", "-w", "10", "-t", "mangle", operation]);
+    let cmd = cmd.args(["iptables", "-w", "10", "-t", "mangle", operation]);
     cmd.args(rule.iter().cloned()).args(["-m", "comment", "--comment", OURS, "-j", "DROP"]).timeout(super::ASKED)
 }
 
@@ -61,11 +76,11 @@ pub(super) async fn set(shell: &dyn Shell, container: &Container, drops: &[Drop]
 }
 
 /// Takes exactly these rules away; each is proven by not being there.
-pub(super) fn unset(at: &At, name: &str, container: &Container, drops: &[Drop]) -> Vec<Undo> {
+pub(super) fn unset(ground: &At, name: &str, container: &Container, drops: &[Drop]) -> Vec<Undo> {
     let what = Text::new(format!("{name} is connected"), format!("{name} está conectado"));
     let undo = |rule: Vec<String>| {
-        let proof = Proof::no(command(container, "-C", &rule), 1);
-        Undo::new(at.clone(), command(container, "-D", &rule), proof, what.clone())
+        let proof = Proof::no(iptables(Cmd::new(["sh", "-c", LOOK, &at(container)]), "-C", &rule), 1);
+        Undo::new(ground.clone(), command(container, "-D", &rule), proof, what.clone())
     };
     drops.iter().flat_map(Drop::rules).map(undo).collect()
 }
@@ -113,6 +128,7 @@ fn interface(said: &str, address: Ipv4Addr) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::local::Local;
     use crate::exec::scripted::{Reply, Scripted};
 
     const LISTED: &str = "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
@@ -164,8 +180,24 @@ mod tests {
         let undos = unset(&At::Ground, "worker2", &node(), &drops);
         let deleted: Vec<String> = undos.iter().map(|u| u.run.to_string().replace(" -D ", " -I ")).collect();
         assert_eq!(deleted, set);
-        let proven: Vec<String> = undos.iter().map(|u| u.proof.run.to_string().replace(" -C ", " -I ")).collect();
-        assert_eq!(proven, set);
+        let rule = |line: &str, operation: &str| line.split_once(operation).unwrap().1.to_owned();
+        for (undo, set) in undos.iter().zip(&set) {
+            assert_eq!(rule(&undo.proof.run.to_string(), " -C "), rule(set, " -I "));
+        }
         assert!(undos.iter().all(|u| u.proof.status == 1), "the rule is not there");
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_is_gone_has_no_rules_and_one_that_nobody_can_enter_may_have() {
+        let look = async |at: &str| {
+            let cmd = Cmd::new(["sh", "-c", LOOK, at, "false"]).timeout(super::super::ASKED);
+            Local.run(&cmd).await.unwrap().status
+        };
+        assert_eq!(look("/nowhere/at/all").await, 1);
+        // What an engine that died leaves: a file that nothing is mounted on.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(look(file.path().to_str().unwrap()).await, 1);
+        // Of another kind: nobody gets in by the way of a network's.
+        assert_eq!(look("/proc/self/ns/uts").await, 7);
     }
 }
