@@ -28,6 +28,31 @@ pub(crate) fn runs() -> Vec<String> {
     runs
 }
 
+/// Lets everything of a run go on that stands still: in version 1 what is frozen is not ended by SIGKILL, and neither is the lab
+/// that it is in. A container that is paused there is; nobody is left who would let it go on after a kill -9.
+pub(crate) fn thaw(run: &str) {
+    for folder in of_run(Path::new(ROOT), run) {
+        thaw_tree(&folder);
+    }
+}
+
+fn thaw_tree(folder: &Path) {
+    for (file, frozen, thawed) in FREEZERS {
+        let at = folder.join(file);
+        // Of version 1, also what is about to be: it says FREEZING.
+        if fs::read_to_string(&at).is_ok_and(|state| state.starts_with(frozen)) {
+            // It may have gone meanwhile; the caller comes again.
+            let _ = fs::write(&at, thawed);
+        }
+    }
+    for inner in folders(folder) {
+        thaw_tree(&inner);
+    }
+}
+
+/// Of both versions: the file, how what it says begins where all stands still, and what lets it go on.
+const FREEZERS: [(&str, &str, &str); 2] = [("freezer.state", "FR", "THAWED"), ("cgroup.freeze", "1", "0")];
+
 /// Removes a run's folders in every hierarchy, and says which would not go. An empty folder costs nothing, so what stays
 /// is no error.
 pub(crate) async fn remove(run: &str) -> Vec<PathBuf> {
@@ -41,14 +66,18 @@ pub(crate) async fn remove(run: &str) -> Vec<PathBuf> {
     }
 }
 
-fn remove_now(root: &Path, run: &str) -> Vec<PathBuf> {
+fn of_run(root: &Path, run: &str) -> Vec<PathBuf> {
     // A run's name comes from a command line or a label: it must not lead anywhere else.
     if run.is_empty() || run.contains('/') || run.starts_with('.') {
         return Vec::new();
     }
     let slice = Path::new("imparcial.slice").join(parent(run, true));
     let ours = hierarchies(root).into_iter().flat_map(|h| [h.join("imparcial").join(run), h.join(&slice)]);
-    let ours: Vec<PathBuf> = ours.filter(|folder| folder.is_dir()).collect();
+    ours.filter(|folder| folder.is_dir()).collect()
+}
+
+fn remove_now(root: &Path, run: &str) -> Vec<PathBuf> {
+    let ours = of_run(root, run);
     for folder in &ours {
         remove_tree(folder);
     }
@@ -94,6 +123,30 @@ mod tests {
         fs::create_dir_all(&slice).unwrap();
         remove_now(unified.path(), "r-1");
         assert!(!slice.parent().unwrap().exists() && unified.path().join("imparcial.slice").exists());
+    }
+
+    #[test]
+    fn what_stands_still_anywhere_below_goes_on_in_either_version() {
+        let root = tempfile::tempdir().unwrap();
+        let state = |folder: &str, file: &str, says: &str| {
+            let folder = root.path().join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(file), says).unwrap();
+            folder.join(file)
+        };
+        let first = [
+            state("freezer/imparcial/r1/lab/docker/x", "freezer.state", "FROZEN\n"),
+            state("freezer/imparcial/r1/lab", "freezer.state", "FREEZING\n"),
+            state("freezer/imparcial/r1", "freezer.state", "THAWED\n"),
+        ];
+        let second = state("unified/imparcial/r1/x", "cgroup.freeze", "1\n");
+        let others = state("freezer/imparcial/r2/x", "freezer.state", "FROZEN\n");
+        for folder in of_run(root.path(), "r1") {
+            thaw_tree(&folder);
+        }
+        let says = |path: &PathBuf| fs::read_to_string(path).unwrap().trim().to_owned();
+        assert_eq!(first.each_ref().map(says), ["THAWED"; 3]);
+        assert_eq!((says(&second), says(&others)), ("0".to_owned(), "FROZEN".to_owned()));
     }
 
     #[test]

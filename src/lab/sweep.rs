@@ -24,6 +24,8 @@ use crate::temp;
 
 /// How long a lab's files may take to be deleted before it is removed with what is left of them.
 const EMPTYING: Duration = Duration::from_secs(60);
+/// Between two looks for what stands still.
+const THAWING: Duration = Duration::from_millis(500);
 /// How long the engine may go on listing what was removed.
 const GOING: Duration = Duration::from_secs(90);
 
@@ -165,10 +167,14 @@ async fn remove_containers(engine: &Engine, run: &str) -> Result<usize, LabError
         for container in found {
             let Some(id) = container.id else { continue };
             let lab = container.names.iter().flatten().any(|name| *name == format!("/imparcial-{run}"));
-            if lab && container.state.is_some_and(|s| s.to_string() == "running") {
-                empty(engine, &id).await;
-            }
-            engine.remove(&id).await?;
+            let empties = lab && container.state.is_some_and(|s| s.to_string() == "running");
+            going_on(run, async {
+                if empties {
+                    empty(engine, &id).await;
+                }
+                engine.remove(&id).await
+            })
+            .await?;
             seen.insert(id);
         }
         if Instant::now() > deadline {
@@ -177,6 +183,17 @@ async fn remove_containers(engine: &Engine, run: &str) -> Result<usize, LabError
             return Err(EngineError { place: engine.place().to_owned(), tried, kind }.into());
         }
         sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Lets what stands still in the run go on for as long as it is being removed: what is frozen cannot be ended.
+async fn going_on<T>(run: &str, removal: impl Future<Output = T>) -> T {
+    let mut removal = std::pin::pin!(removal);
+    loop {
+        cgroups::thaw(run);
+        if let Ok(removed) = timeout(THAWING, &mut removal).await {
+            return removed;
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::attach::nothing_of;
-use super::kill9::{LASTING, LASTING_MS, Moments, SEED, asked, open_faults};
+use super::kill9::{LASTING, Moments, SEED, asked, moment, open_faults};
 use super::live;
 use super::up::Up;
 
@@ -68,7 +68,7 @@ async fn what_a_killed_run_broke_of_somebody_elses_stack_is_put_back() {
         let broke = || async { broke_something(reports.path()).is_some() };
         assert!(live::eventually(Duration::from_secs(60), broke).await, "nothing was ever broken");
         let run = broke_something(reports.path()).unwrap_or_default();
-        let moment = Duration::from_millis(moments.next(LASTING_MS));
+        let moment = moment(table.len(), &mut moments);
         tokio::time::sleep(moment).await;
         let log = std::fs::read_to_string(open_faults(&run)).unwrap_or_default();
         child.start_kill().unwrap();

@@ -139,7 +139,8 @@ impl Probe for Objective {
     }
 
     fn also(&self) -> Vec<&'static str> {
-        if self.spec.fault.target().on_machines() || self.spec.volume.is_some() {
+        let files = matches!(self.spec.through, Some(spec::Through::Files(_)));
+        if self.spec.fault.target().on_machines() || self.spec.volume.is_some() || files {
             vec![SERVICES, MACHINES]
         } else {
             vec![SERVICES]
