@@ -1,6 +1,7 @@
 //! The harness against the same steps typed by hand, in one lab, in pairs: machines drift, so only a pair is compared.
 //! Then, at a stack that is ready: what looks cost, and the same checks written for other tools.
 
+pub mod drill;
 pub mod looks;
 pub mod machines;
 pub mod memory;
@@ -27,6 +28,9 @@ use crate::probe::Phase;
 use crate::stack::Stack;
 use crate::text::Text;
 use crate::time::Clock;
+
+/// Pairs of a drill and its script: each takes some ten seconds.
+const DRILLS: usize = 3;
 
 /// A lab with everything fetched and built.
 pub struct Bench<'a> {
@@ -60,6 +64,8 @@ pub struct Ready {
     /// None where nothing is written for this scenario.
     pub peers: Option<peers::Peers>,
     pub memory: memory::Memory,
+    /// None where the scenario has no drill that a script can repeat.
+    pub drill: Option<drill::Drilled>,
 }
 
 impl<'a> Bench<'a> {
@@ -174,11 +180,12 @@ impl<'a> Bench<'a> {
             db: named("db"),
         };
         let looking = looks::Looking::at(stack.clone(), self.plan, self.options.progress.as_ref());
-        Ok(Ready {
-            looks: looking.all().await?,
-            peers: peers::compare(folder, self.plan, &looking, &told, pairs).await?,
-            memory: memory::now(lab.pid),
-        })
+        let (looks, peers) = (looking.all().await?, peers::compare(folder, self.plan, &looking, &told, pairs).await?);
+        let memory = memory::now(lab.pid);
+        // Last: it breaks something.
+        let shell = self.site.shell.as_ref();
+        let drill = drill::drill(self.plan, stack, shell, &self.url, &told.app, pairs.min(DRILLS)).await?;
+        Ok(Ready { looks, peers, memory, drill })
     }
 
     async fn look(&self, stack: &Arc<Stack>, phase: Phase) -> u32 {
@@ -226,13 +233,14 @@ async fn until_page(shell: &dyn Shell, url: &str) -> Result<f64, Text> {
     Ok(began.elapsed().as_secs_f64())
 }
 
-/// Runs the checks up to a phase and counts the looks; exercises stand alone, as if all that they need had passed.
+/// Runs the checks up to a phase and counts the looks; exercises stand alone, as if all that they need had passed. Nothing is
+/// broken on purpose.
 async fn look(plan: &Plan, stack: &Arc<Stack>, options: &RunOptions, phase: Phase) -> u32 {
-    let exercise = phase >= Phase::Exercise;
+    let exercise = phase == Phase::Exercise;
     let mut kept: Vec<usize> = Vec::new();
     let mut all = items::items(plan);
     for i in plan.order() {
-        if (all[i].phase >= Phase::Exercise) == exercise {
+        if all[i].phase < Phase::Drill && (all[i].phase == Phase::Exercise) == exercise {
             kept.push(i);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Measured, Services};
 use crate::engine::bench::Round;
+use crate::engine::bench::drill::Drilled;
 use crate::engine::bench::looks::ROW;
 use crate::engine::bench::machines::Machines;
 use crate::engine::bench::peers::{Peer, Peers, SAME, SCENARIO};
@@ -62,11 +63,22 @@ fn services(measured: &Services) -> String {
     out += &row("imparcial", mega(memory.own));
     let agents: Vec<String> = memory.agents.iter().map(|kb| mega(*kb).trim_start().to_owned()).collect();
     out += &row("its agents in the lab", if agents.is_empty() { "none runs".to_owned() } else { agents.join(", ") });
+    if let Some(took) = &measured.ready.drill {
+        out += &drill(took);
+    }
     out += &match &measured.ready.peers {
         Some(peers) => compared(peers),
         None => format!("\nother tools: their files are written for the scenario {SCENARIO} with its reference\n"),
     };
     out
+}
+
+fn drill(took: &Drilled) -> String {
+    let pairs = took.ours.iter().copied().zip(took.by_hand.iter().copied());
+    let mut out = format!("\nthe drill {}, medians of {} pairs, at the same ready stack\n", took.id, took.ours.len());
+    out += &row("a script of the same steps", seconds(median(&took.by_hand)));
+    out += &row("imparcial", seconds(median(&took.ours)));
+    out + &row("ratio, pair by pair", format!("{:>8.2} x", ratio(pairs)))
 }
 
 fn steps(rounds: &[Round]) -> String {

@@ -1,0 +1,82 @@
+//! A drill against a script that takes the same steps: what is asked of the page every half second until it is steady, the kill,
+//! the page again until it is back, and the time that it has to stay so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::exec::{Cmd, Shell, ShellExt};
+use crate::plan::{Plan, PlannedCheck};
+use crate::probe::{Attempt, SERVICES};
+use crate::stack::Stack;
+use crate::text::Text;
+
+/// A script takes as long as it waits.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// What a person would write. The waits are those of a drill where its scenario says nothing else.
+const SCRIPT: &str = r#"
+url=$0 name=$1 next=$(date +%s%N)
+tick() {
+    next=$((next + 500000000)); left=$((next - $(date +%s%N)))
+    if [ $left -gt 0 ]; then sleep "$(printf '0.%09d' $left)"; fi
+}
+look() { curl -s -f -o /dev/null -m 5 "$url"; }
+sleep 0.8
+good=0
+while [ $good -lt 6 ]; do if look; then good=$((good + 1)); else good=0; fi; tick; done
+kill -9 "$(docker inspect -f '{{.State.Pid}}' "$name")"
+killed=$(date +%s%N); good=0 failed=
+until [ $good -ge 3 ] && { [ $failed ] || [ $(($(date +%s%N) - killed)) -ge 3000000000 ]; }; do
+    if look; then good=$((good + 1)); else good=0 failed=yes; fi
+    tick
+done
+back=$(date +%s%N)
+while [ $(($(date +%s%N) - back)) -lt 5000000000 ]; do look; tick; done
+"#;
+
+/// One drill, and the script, in seconds.
+#[derive(Clone, Debug, Default)]
+pub struct Drilled {
+    pub id: String,
+    pub by_hand: Vec<f64>,
+    pub ours: Vec<f64>,
+}
+
+/// The first drill that kills a service whose page is watched, and writes nothing; none where the scenario has no such.
+///
+/// # Errors
+/// One of the two did not come to its end.
+pub async fn drill(
+    plan: &Plan,
+    stack: &Arc<Stack>,
+    shell: &dyn Shell,
+    url: &str,
+    app: &str,
+    pairs: usize,
+) -> Result<Option<Drilled>, Text> {
+    let simple = |check: &&PlannedCheck| {
+        check.probe.drill().is_some() && check.probe.visits() && check.probe.also() == [SERVICES]
+    };
+    let Some(check) = plan.checks.iter().find(simple) else { return Ok(None) };
+    let mut drilled = Drilled { id: check.probe.drill().unwrap_or_default().to_owned(), ..Drilled::default() };
+    for _ in 0..pairs {
+        let timeout = check.probe.longest();
+        stack.drills.lock().await.clear();
+        let began = Instant::now();
+        let attempt = Attempt { timeout, waited: Duration::ZERO, within: timeout, last: true };
+        check.probe.observe(stack, attempt).await.map_err(|e| e.text)?;
+        let ours = began.elapsed().as_secs_f64();
+        let made = stack.drills.lock().await.first().map(|done| done.record.clone()).unwrap_or_default();
+        if made.fault != "kill" || made.ledger.is_some() {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let script = Cmd::new(["sh", "-c", SCRIPT, url, app]).timeout(LONGEST);
+        shell.must(&script).await.map_err(|e| e.text())?;
+        drilled.by_hand.push(began.elapsed().as_secs_f64());
+        drilled.ours.push(ours);
+    }
+    Ok(Some(drilled))
+}
