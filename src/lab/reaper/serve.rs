@@ -104,14 +104,16 @@ async fn remove(run: &Run) -> bool {
     let began = Instant::now();
     let mut seen = None;
     while began.elapsed() < TRYING {
+        let round = Instant::now();
         match once(run).await {
             Ok(removed) => {
-                if removed != sweep::Removed::default() {
+                let nothing = removed == sweep::Removed::default();
+                // It may have taken long, as where a fault is undone: what came late is seen by a round that began late.
+                let settled = seen.map_or(round - began >= MAKING, |seen: Instant| round - seen >= SETTLED);
+                if !nothing {
                     tracing::info!(?removed, after = ?began.elapsed(), "removed");
                     seen = Some(Instant::now());
-                }
-                let settled = seen.map_or(began.elapsed() >= MAKING, |seen: Instant| seen.elapsed() >= SETTLED);
-                if settled {
+                } else if settled {
                     tracing::info!(after = ?began.elapsed(), "nothing is left");
                     return true;
                 }
