@@ -42,13 +42,6 @@ impl Drop {
     }
 }
 
-/// Runs it in a namespace, and ends with 7 where nobody can get into that: a namespace that is gone has no rules (1, as `iptables`
-/// says it), one that was not looked into may have.
-const LOOK: &str = r#"[ -e "$0" ] || exit 1
-nsenter --net="$0" true && exec nsenter --net="$0" "$@"
-case "$(stat -f -c %T "$0")" in nsfs|"") exit 7 ;; esac
-exit 1"#;
-
 fn at(container: &Container) -> String {
     format!("{FOLDER}/{}", container.namespace)
 }
@@ -58,12 +51,8 @@ fn inside(container: &Container) -> Cmd {
 }
 
 fn command(container: &Container, operation: &str, rule: &[String]) -> Cmd {
-    iptables(inside(container), operation, rule)
-}
-
-fn iptables(cmd: Cmd, operation: &str, rule: &[String]) -> Cmd {
     // An engine that changes its own rules holds the lock for a moment.
-    let cmd = cmd.args(["iptables", "-w", "10", "-t", "mangle", operation]);
+    let cmd = inside(container).args(["iptables", "-w", "10", "-t", "mangle", operation]);
     cmd.args(rule.iter().cloned()).args(["-m", "comment", "--comment", OURS, "-j", "DROP"]).timeout(super::ASKED)
 }
 
@@ -79,10 +68,19 @@ pub(super) async fn set(shell: &dyn Shell, container: &Container, drops: &[Drop]
 pub(super) fn unset(ground: &At, name: &str, container: &Container, drops: &[Drop]) -> Vec<Undo> {
     let what = Text::new(format!("{name} is connected"), format!("{name} está conectado"));
     let undo = |rule: Vec<String>| {
-        let proof = Proof::no(iptables(Cmd::new(["sh", "-c", LOOK, &at(container)]), "-C", &rule), 1);
+        let proof = Proof::no(command(container, "-C", &rule), 1);
         Undo::new(ground.clone(), command(container, "-D", &rule), proof, what.clone())
     };
-    drops.iter().flat_map(Drop::rules).map(undo).collect()
+    std::iter::once(entered(ground, name, container)).chain(drops.iter().flat_map(Drop::rules).map(undo)).collect()
+}
+
+/// That it can be looked into, or is gone: `nsenter` that gets nowhere ends as `iptables` does where there is no such rule.
+fn entered(ground: &At, name: &str, container: &Container) -> Undo {
+    let enter = inside(container).arg("true").timeout(super::ASKED);
+    // What an engine that died leaves is a file that nothing is mounted on.
+    let mounted = Cmd::new(["findmnt", "--noheadings", "--mountpoint", &at(container)]).timeout(super::ASKED);
+    let what = Text::new(format!("the network of {name} can be looked at"), format!("se puede mirar la red de {name}"));
+    Undo::new(ground.clone(), enter.clone(), Proof::ok(enter), what).unless(Proof::no(mounted, 1))
 }
 
 /// The addresses of a machine's private networks: all but the one by which Vagrant, and so whoever manages it, comes in.
@@ -128,8 +126,10 @@ fn interface(said: &str, address: Ipv4Addr) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::local::Local;
+    use std::sync::Arc;
+
     use crate::exec::scripted::{Reply, Scripted};
+    use crate::fault::undo::is_healed;
 
     const LISTED: &str = "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
 10: eth0    inet 172.28.0.4/24 brd 172.28.0.255 scope global eth0\\       valid_lft forever preferred_lft forever
@@ -164,10 +164,10 @@ mod tests {
         let set: Vec<String> = shell.asked();
         let front = "nsenter --net=/var/run/docker/netns/e75889f1a76e iptables -w 10 -t mangle -I ";
         let back = " -m comment --comment imparcial -j DROP";
-        let rules: Vec<&str> =
+        let words: Vec<&str> =
             set.iter().map(|line| line.strip_prefix(front).unwrap().strip_suffix(back).unwrap()).collect();
         assert_eq!(
-            rules,
+            words,
             [
                 "PREROUTING -i eth1",
                 "POSTROUTING -o eth1",
@@ -178,26 +178,24 @@ mod tests {
             ]
         );
         let undos = unset(&At::Ground, "worker2", &node(), &drops);
-        let deleted: Vec<String> = undos.iter().map(|u| u.run.to_string().replace(" -D ", " -I ")).collect();
+        let [enter, rules @ ..] = undos.as_slice() else { panic!("nothing is undone") };
+        assert_eq!(enter.proof.run.to_string(), "nsenter --net=/var/run/docker/netns/e75889f1a76e true");
+        let deleted: Vec<String> = rules.iter().map(|u| u.run.to_string().replace(" -D ", " -I ")).collect();
         assert_eq!(deleted, set);
-        let rule = |line: &str, operation: &str| line.split_once(operation).unwrap().1.to_owned();
-        for (undo, set) in undos.iter().zip(&set) {
-            assert_eq!(rule(&undo.proof.run.to_string(), " -C "), rule(set, " -I "));
-        }
-        assert!(undos.iter().all(|u| u.proof.status == 1), "the rule is not there");
+        let proven: Vec<String> = rules.iter().map(|u| u.proof.run.to_string().replace(" -C ", " -I ")).collect();
+        assert_eq!(proven, set);
+        assert!(rules.iter().all(|u| u.proof.status == 1), "the rule is not there");
     }
 
     #[tokio::test]
-    async fn a_namespace_that_is_gone_has_no_rules_and_one_that_nobody_can_enter_may_have() {
-        let look = async |at: &str| {
-            let cmd = Cmd::new(["sh", "-c", LOOK, at, "false"]).timeout(super::super::ASKED);
-            Local.run(&cmd).await.unwrap().status
+    async fn a_namespace_that_is_gone_is_connected_and_one_that_nobody_can_enter_is_not_known_to_be() {
+        let healed = async |shell: Scripted| {
+            let undos = unset(&At::Ground, "worker2", &node(), &[Drop::Everything]);
+            let shell: Arc<dyn Shell> = Arc::new(shell);
+            is_healed(&undos, &|_: &At| Some(shell.clone())).await
         };
-        assert_eq!(look("/nowhere/at/all").await, 1);
-        // What an engine that died leaves: a file that nothing is mounted on.
-        let file = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(look(file.path().to_str().unwrap()).await, 1);
-        // Of another kind: nobody gets in by the way of a network's.
-        assert_eq!(look("/proc/self/ns/uts").await, 7);
+        let no = || vec![Reply::fail(1, "nsenter: reassociate to namespace failed: Operation not permitted")];
+        assert!(!healed(Scripted::default().on(["nsenter"], no()).on(["findmnt"], vec![Reply::out("nsfs")])).await);
+        assert!(healed(Scripted::default().on(["nsenter"], no()).on(["findmnt"], vec![Reply::fail(1, "")])).await);
     }
 }

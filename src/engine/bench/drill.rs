@@ -15,26 +15,8 @@ use crate::text::Text;
 /// A script takes as long as it waits.
 const LONGEST: Duration = Duration::from_secs(180);
 
-/// What a person would write. The waits are those of a drill where its scenario says nothing else.
-const SCRIPT: &str = r#"
-url=$0 name=$1 next=$(date +%s%N)
-tick() {
-    next=$((next + 500000000)); left=$((next - $(date +%s%N)))
-    if [ $left -gt 0 ]; then sleep "$(printf '0.%09d' $left)"; fi
-}
-look() { curl -s -f -o /dev/null -m 5 "$url"; }
-sleep 0.8
-good=0
-while [ $good -lt 6 ]; do if look; then good=$((good + 1)); else good=0; fi; tick; done
-kill -9 "$(docker inspect -f '{{.State.Pid}}' "$name")"
-killed=$(date +%s%N); good=0 failed=
-until [ $good -ge 3 ] && { [ $failed ] || [ $(($(date +%s%N) - killed)) -ge 3000000000 ]; }; do
-    if look; then good=$((good + 1)); else good=0 failed=yes; fi
-    tick
-done
-back=$(date +%s%N)
-while [ $(($(date +%s%N) - back)) -lt 5000000000 ]; do look; tick; done
-"#;
+/// What a person would write, read from standard input.
+const SCRIPT: &str = include_str!("../../../benches/drill.sh");
 
 /// One drill, and the script, in seconds.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +55,7 @@ pub async fn drill(
             return Ok(None);
         }
         let began = Instant::now();
-        let script = Cmd::new(["sh", "-c", SCRIPT, url, app]).timeout(LONGEST);
+        let script = Cmd::new(["sh", "-s", "--", url, app]).stdin(SCRIPT).timeout(LONGEST);
         shell.must(&script).await.map_err(|e| e.text())?;
         drilled.by_hand.push(began.elapsed().as_secs_f64());
         drilled.ours.push(ours);
