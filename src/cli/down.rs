@@ -37,7 +37,8 @@ async fn take_down(args: &Args, ctx: Ctx) -> Result<u8, LabError> {
         eprintln!("error: {}", text.get(ctx.lang));
         return Ok(exit::USAGE);
     }
-    if let Some(run) = run.filter(|run| before.iter().all(|left| left.run != *run)) {
+    // Of a run on a stack that is somebody else's there may be nothing but what it broke.
+    if let Some(run) = run.filter(|run| before.iter().all(|left| left.run != *run) && !sweep::broke_something(run)) {
         let text = Text::new(
             format!("nothing is left of a run `{run}`; `imparcial down` without a name takes down what dead runs left"),
             format!(
@@ -51,9 +52,11 @@ async fn take_down(args: &Args, ctx: Ctx) -> Result<u8, LabError> {
         Some(run) => sweep::remove_run(&engine, run).await?,
         None => sweep::remove_all(&engine, args.all).await?,
     };
+    crate::temp::remove_abandoned();
+    let undone = sweep::undo_faults(&engine, run).await?;
     if !ctx.quiet {
         let after: Vec<&Left> = before.iter().filter(|left| !removed.runs.contains(&left.run)).collect();
-        for text in told(&removed, &after) {
+        for text in told(&removed, &undone, &after) {
             eprintln!("{}", text.get(ctx.lang));
         }
     }
@@ -86,11 +89,15 @@ fn in_use(left: &Left) -> Option<Text> {
 }
 
 /// What was done, and what is left and why.
-fn told(removed: &Removed, after: &[&Left]) -> Vec<Text> {
+fn told(removed: &Removed, undone: &[String], after: &[&Left]) -> Vec<Text> {
     let mut texts = Vec::new();
-    if removed.runs.is_empty() {
+    if !undone.is_empty() {
+        let runs = undone.join(", ");
+        texts.push(Text::new(format!("undone what was broken by: {runs}"), format!("deshecho lo que rompió: {runs}")));
+    }
+    if removed.runs.is_empty() && undone.is_empty() {
         texts.push(Text::new("nothing to take down", "no hay nada que retirar"));
-    } else {
+    } else if !removed.runs.is_empty() {
         let (runs, n) = (removed.runs.join(", "), removed);
         texts.push(Text::new(
             format!("taken down: {runs} (containers {}, networks {}, volumes {})", n.containers, n.networks, n.volumes),
@@ -118,7 +125,7 @@ mod tests {
     fn says_what_went_and_what_stays_and_why() {
         let removed = Removed { runs: vec!["r1".into()], containers: 1, networks: 0, volumes: 2 };
         let live = Left { run: "r2".into(), owner: Some(Owner::this()), running: true, keep: false };
-        let texts: Vec<String> = told(&removed, &[&live]).into_iter().map(|text| text.en).collect();
+        let texts: Vec<String> = told(&removed, &[], &[&live]).into_iter().map(|text| text.en).collect();
         let pid = std::process::id();
         assert_eq!(
             texts,
@@ -132,6 +139,7 @@ mod tests {
         assert!(in_use(&unknown).is_some_and(|text| text.en.starts_with("r3 may be being graded")));
         assert!(in_use(&Left { running: false, ..unknown.clone() }).is_none(), "nothing of it runs");
         assert!(in_use(&Left { keep: true, ..unknown }).is_none(), "it was to be taken down this way");
-        assert_eq!(told(&Removed::default(), &[])[0].es, "no hay nada que retirar");
+        assert_eq!(told(&Removed::default(), &["r4".to_owned()], &[])[0].en, "undone what was broken by: r4");
+        assert_eq!(told(&Removed::default(), &[], &[])[0].es, "no hay nada que retirar");
     }
 }

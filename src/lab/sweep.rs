@@ -85,17 +85,22 @@ pub async fn remove_all(engine: &Engine, live: bool) -> Result<Removed, LabError
     for run in left(engine).await?.iter().filter(|left| live || left.abandoned()) {
         removed.add(remove_run(engine, &run.run).await?);
     }
-    undo_faults(engine, None).await?;
     Ok(removed)
 }
 
 /// Undoes the faults that dead processes left in what was not theirs to remove, of one run or of all; forgets those that went
-/// with their containers.
-pub(super) async fn undo_faults(engine: &Engine, run: Option<&str>) -> Result<(), LabError> {
-    for run in left::heal_left(&setup::state(), run, engine).await.map_err(|error| LabError::Place(error.text))? {
+/// with their containers. Says of which runs.
+pub async fn undo_faults(engine: &Engine, run: Option<&str>) -> Result<Vec<String>, LabError> {
+    let undone = left::heal_left(&setup::state(), run, engine).await.map_err(|error| LabError::Place(error.text))?;
+    for run in &undone {
         tracing::info!(%run, "the faults of a dead run are undone");
     }
-    Ok(())
+    Ok(undone)
+}
+
+/// Whether a run that is dead has written down faults that are not known to be undone.
+pub fn broke_something(run: &str) -> bool {
+    left::left_behind(&setup::state()).iter().any(|left| left.run == run)
 }
 
 /// Every run that has something on this engine.

@@ -315,10 +315,10 @@ pub(crate) const LASTING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/
 /// How long they take, from the first fault that is written down.
 pub(crate) const LASTING_MS: u64 = 36_000;
 
-/// When a run is killed, after its first fault was written down: the first one while a container is paused, which nobody can
+/// When a run is killed, after its first fault was written down: the first two while a container is paused, which nobody can
 /// end as it stands.
 pub(crate) fn moment(before: usize, moments: &mut Moments) -> Duration {
-    Duration::from_millis(if before == 0 { 1_600 } else { moments.next(LASTING_MS) })
+    Duration::from_millis(if before < 2 { 1_600 } else { moments.next(LASTING_MS) })
 }
 
 /// One kill by default, `IMPARCIAL_KILLS` asks for more.

@@ -1,13 +1,16 @@
 //! kill -9 in the middle of drills on a stack that somebody else brought up: nothing of that goes with a lab, so each fault that is
 //! open is undone, by a process of its own, and what stood before stands again.
 //!
-//! One kill by default, `IMPARCIAL_KILLS=30` asks for more, `IMPARCIAL_SEED` for other moments.
+//! Two kills by default, of the second one's reaper too: then `imparcial down RUN` puts it back. `IMPARCIAL_KILLS=30` asks for
+//! more, `IMPARCIAL_SEED` for other moments.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -34,6 +37,15 @@ fn broke_something(reports: &Path) -> Option<String> {
     folders.find(|name| name.starts_with("20") && open_faults(name).exists())
 }
 
+/// The process that looks after a run: ours, since we started the run.
+fn reaper_of(run: &str) -> Pid {
+    let line = format!("imparcial\0reaper\0{run}\0");
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let of =
+        |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|own| own.starts_with(line.as_bytes()));
+    Pid::from_raw(numbers.into_iter().find(of).expect("the run has a reaper"))
+}
+
 /// Whether the app shows what is in its database: it, its database and the way between them are there.
 async fn page_is_whole() -> bool {
     let ask = async {
@@ -50,7 +62,7 @@ async fn page_is_whole() -> bool {
 async fn what_a_killed_run_broke_of_somebody_elses_stack_is_put_back() {
     let Some(engine) = live::engine().await else { return };
     let _one = live::PORTS.lock().await;
-    let (kills, seed) = (asked("IMPARCIAL_KILLS").unwrap_or(1), asked("IMPARCIAL_SEED").unwrap_or(SEED));
+    let (kills, seed) = (asked("IMPARCIAL_KILLS").unwrap_or(2), asked("IMPARCIAL_SEED").unwrap_or(SEED));
     let up = Up::new("put-back", REFERENCE);
     assert!(live::eventually(Duration::from_secs(90), page_is_whole).await, "the stack never served its page");
     let ids = async || up.containers(&engine).await.into_values().map(|(id, _)| id).collect::<Vec<_>>();
@@ -71,6 +83,10 @@ async fn what_a_killed_run_broke_of_somebody_elses_stack_is_put_back() {
         let moment = moment(table.len(), &mut moments);
         tokio::time::sleep(moment).await;
         let log = std::fs::read_to_string(open_faults(&run)).unwrap_or_default();
+        let by_hand = table.len() == 1;
+        if by_hand {
+            kill(reaper_of(&run), Signal::SIGKILL).unwrap();
+        }
         child.start_kill().unwrap();
         let killed = Instant::now();
         if child.wait().await.unwrap().signal() != Some(9) {
@@ -78,6 +94,13 @@ async fn what_a_killed_run_broke_of_somebody_elses_stack_is_put_back() {
         }
         let was_open = log.contains("planned");
         open += u64::from(was_open);
+        if by_hand {
+            assert!(was_open && open_faults(&run).exists(), "somebody else put it back");
+            let down =
+                Command::new(env!("CARGO_BIN_EXE_imparcial")).args(["--lang", "en", "down", &run]).output().await;
+            let said = String::from_utf8(down.unwrap().stderr).unwrap();
+            assert!(said.contains(&format!("undone what was broken by: {run}")), "{said}");
+        }
         let healed = live::eventually(WITHIN, || async { !open_faults(&run).exists() }).await;
         let after = killed.elapsed().as_secs_f64();
         let whole = live::eventually(Duration::from_secs(20), page_is_whole).await;
