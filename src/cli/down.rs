@@ -49,11 +49,13 @@ async fn take_down(args: &Args, ctx: Ctx) -> Result<u8, LabError> {
         return Ok(exit::USAGE);
     }
     let removed = match run {
-        Some(run) => sweep::remove_run(&engine, run).await?,
-        None => sweep::remove_all(&engine, args.all).await?,
+        Some(run) => sweep::remove_run(&engine, run).await,
+        None => sweep::remove_all(&engine, args.all).await,
     };
     crate::temp::remove_abandoned();
-    let undone = sweep::undo_faults(&engine, run).await?;
+    // A stack of somebody else's is put back whether or not all else could be removed.
+    let undone = sweep::undo_faults(&engine, run).await;
+    let (removed, undone) = (removed?, undone?);
     if !ctx.quiet {
         let after: Vec<&Left> = before.iter().filter(|left| !removed.runs.contains(&left.run)).collect();
         for text in told(&removed, &undone, &after) {

@@ -64,8 +64,8 @@ pub struct Ready {
     /// None where nothing is written for this scenario.
     pub peers: Option<peers::Peers>,
     pub memory: memory::Memory,
-    /// None where the scenario has no drill that a script can repeat.
-    pub drill: Option<drill::Drilled>,
+    /// None where the scenario has no drill that a script can repeat; else it, or why it was not measured.
+    pub drill: Option<Result<drill::Drilled, Text>>,
 }
 
 impl<'a> Bench<'a> {
@@ -184,7 +184,7 @@ impl<'a> Bench<'a> {
         let memory = memory::now(lab.pid);
         // Last: it breaks something.
         let shell = self.site.shell.as_ref();
-        let drill = drill::drill(self.plan, stack, shell, &self.url, &told.app, pairs.min(DRILLS)).await?;
+        let drill = drill::drill(self.plan, stack, shell, &self.url, &told.app, pairs.min(DRILLS)).await.transpose();
         Ok(Ready { looks, peers, memory, drill })
     }
 

@@ -79,6 +79,7 @@ pub async fn heal_left(state: &Path, run: Option<&str>, engine: &Engine) -> Resu
                 }
             },
         };
+        let gone = !there;
         match (left.ground, there) {
             (_, false) => {}
             // Its own world is still there: whoever removes that calls again.
@@ -91,6 +92,7 @@ pub async fn heal_left(state: &Path, run: Option<&str>, engine: &Engine) -> Resu
             }
         }
         match remove(&left.path) {
+            Ok(()) if gone => tracing::debug!(run = %left.run, "its faults went with its containers"),
             Ok(()) => healed.push(left.run),
             Err(error) => tracing::warn!(path = %left.path.display(), %error, "a log of faults could not be removed"),
         }

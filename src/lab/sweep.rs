@@ -65,31 +65,33 @@ pub async fn sweep(engine: &Engine) -> Result<Removed, LabError> {
     temp::remove_abandoned();
     let folders = cgroups::runs();
     let left = left(engine).await?;
-    let mut removed = Removed::default();
-    for run in left.iter().filter(|left| left.abandoned() && !left.keep) {
-        tracing::info!(run = %run.run, "removing what a dead run left behind");
-        removed.add(remove_run(engine, &run.run).await?);
-    }
+    let removed = remove_each(engine, left.iter().filter(|left| left.abandoned() && !left.keep)).await;
+    // A lab that cannot be removed is no reason to leave somebody else's stack broken.
+    let undone = undo_faults(engine, None).await;
     // A lab's container is made before its folder: a folder seen earlier, without one now, is nobody's.
     for run in folders.iter().filter(|run| left.iter().all(|left| left.run != **run)) {
         cgroups::remove(run).await;
     }
     loops::release().await;
-    undo_faults(engine, None).await?;
-    Ok(removed)
+    undone.and(removed)
 }
 
-/// Removes every run, or, where `live` is not asked for, all that no living process uses, kept ones included.
-pub async fn remove_all(engine: &Engine, live: bool) -> Result<Removed, LabError> {
+async fn remove_each(engine: &Engine, runs: impl Iterator<Item = &Left>) -> Result<Removed, LabError> {
     let mut removed = Removed::default();
-    for run in left(engine).await?.iter().filter(|left| live || left.abandoned()) {
+    for run in runs {
+        tracing::info!(run = %run.run, "removing what a dead run left behind");
         removed.add(remove_run(engine, &run.run).await?);
     }
     Ok(removed)
 }
 
+/// Removes every run, or, where `live` is not asked for, all that no living process uses, kept ones included.
+pub async fn remove_all(engine: &Engine, live: bool) -> Result<Removed, LabError> {
+    remove_each(engine, left(engine).await?.iter().filter(|left| live || left.abandoned())).await
+}
+
 /// Undoes the faults that dead processes left in what was not theirs to remove, of one run or of all; forgets those that went
-/// with their containers. Says of which runs.
+/// with their containers. Says of which runs something was undone.
 pub async fn undo_faults(engine: &Engine, run: Option<&str>) -> Result<Vec<String>, LabError> {
     let undone = left::heal_left(&setup::state(), run, engine).await.map_err(|error| LabError::Place(error.text))?;
     for run in &undone {

@@ -59,9 +59,13 @@ impl Stack {
         *self.off.write().unwrap_or_else(PoisonError::into_inner) = machines;
     }
 
+    /// Whether a drill has turned that machine off.
+    pub fn turned_off(&self, node: &str) -> bool {
+        self.off.read().unwrap_or_else(PoisonError::into_inner).contains(node)
+    }
+
     fn is_off(&self, spot: &Spot) -> bool {
-        let off = self.off.read().unwrap_or_else(PoisonError::into_inner);
-        spot.node.as_ref().is_some_and(|node| off.contains(node))
+        spot.node.as_ref().is_some_and(|node| self.turned_off(node))
     }
 
     /// Where a container runs.

@@ -316,7 +316,7 @@ async fn what_a_dead_process_left_broken_of_somebody_elses_is_put_back() {
     let healed = heal_left(home.path(), Some(&run), &engine).await.unwrap();
     assert_eq!((healed, state().await), (vec![run.clone()], "running".to_owned()));
     // Of a lab that is gone there is nothing to undo.
-    assert_eq!(heal_left(home.path(), None, &engine).await.unwrap(), [format!("{run}-lab")]);
+    assert!(heal_left(home.path(), None, &engine).await.unwrap().is_empty());
     assert!(left_behind(home.path()).is_empty());
     docker(&["rm", "--force", &name]).await;
 }

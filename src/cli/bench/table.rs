@@ -63,8 +63,10 @@ fn services(measured: &Services) -> String {
     out += &row("imparcial", mega(memory.own));
     let agents: Vec<String> = memory.agents.iter().map(|kb| mega(*kb).trim_start().to_owned()).collect();
     out += &row("its agents in the lab", if agents.is_empty() { "none runs".to_owned() } else { agents.join(", ") });
-    if let Some(took) = &measured.ready.drill {
-        out += &drill(took);
+    match &measured.ready.drill {
+        Some(Ok(took)) => out += &drill(took),
+        Some(Err(why)) => out += &format!("\na drill was not measured: {}\n", why.en),
+        None => {}
     }
     out += &match &measured.ready.peers {
         Some(peers) => compared(peers),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::exec::{Cmd, Shell, ShellExt};
 use crate::plan::{Plan, PlannedCheck};
-use crate::probe::{Attempt, SERVICES};
+use crate::probe::Attempt;
 use crate::stack::Stack;
 use crate::text::Text;
 
@@ -26,7 +26,7 @@ pub struct Drilled {
     pub ours: Vec<f64>,
 }
 
-/// The first drill that kills a service whose page is watched, and writes nothing; none where the scenario has no such.
+/// The first drill that kills the app and watches its page, and writes nothing; none where the scenario has no such.
 ///
 /// # Errors
 /// One of the two did not come to its end.
@@ -38,10 +38,7 @@ pub async fn drill(
     app: &str,
     pairs: usize,
 ) -> Result<Option<Drilled>, Text> {
-    let simple = |check: &&PlannedCheck| {
-        check.probe.drill().is_some() && check.probe.visits() && check.probe.also() == [SERVICES]
-    };
-    let Some(check) = plan.checks.iter().find(simple) else { return Ok(None) };
+    let Some(check) = plan.checks.iter().find(|check| is_simple(check)) else { return Ok(None) };
     let mut drilled = Drilled { id: check.probe.drill().unwrap_or_default().to_owned(), ..Drilled::default() };
     for _ in 0..pairs {
         let timeout = check.probe.longest();
@@ -50,10 +47,6 @@ pub async fn drill(
         let attempt = Attempt { timeout, waited: Duration::ZERO, within: timeout, last: true };
         check.probe.observe(stack, attempt).await.map_err(|e| e.text)?;
         let ours = began.elapsed().as_secs_f64();
-        let made = stack.drills.lock().await.first().map(|done| done.record.clone()).unwrap_or_default();
-        if made.fault != "kill" || made.ledger.is_some() {
-            return Ok(None);
-        }
         let began = Instant::now();
         let script = Cmd::new(["sh", "-s", "--", url, app]).stdin(SCRIPT).timeout(LONGEST);
         shell.must(&script).await.map_err(|e| e.text())?;
@@ -61,4 +54,11 @@ pub async fn drill(
         drilled.ours.push(ours);
     }
     Ok(Some(drilled))
+}
+
+fn is_simple(check: &PlannedCheck) -> bool {
+    let params = &check.spec.params;
+    let killed = params.get("fault").and_then(|fault| fault.get("kill")?.get("role")?.text());
+    let watched = params.get("watch").and_then(|watch| watch.get("page")?.text());
+    check.probe.drill().is_some() && (killed, watched, params.get("ledger")) == (Some("app"), Some("app"), None)
 }

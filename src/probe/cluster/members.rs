@@ -53,6 +53,10 @@ pub(super) async fn members<'a>(
     timeout: Duration,
 ) -> Result<(Vec<Member<'a>>, Vec<String>), ProbeError> {
     let each = stack.machines.nodes.iter().map(|node| async move {
+        // That it does not run is the doing of a drill.
+        if stack.turned_off(node.name()) {
+            return Ok(Err(crate::sanitize::line(node.name(), 60)));
+        }
         Ok::<_, ProbeError>(match up(stack, node).await? {
             Found::Here(container) => Ok(member(stack, node, container, timeout).await?),
             Found::Absent(_) => Err(crate::sanitize::line(node.name(), 60)),

@@ -23,9 +23,13 @@ pub(super) struct Reached<'a> {
 impl<'a> Reached<'a> {
     /// The machines that have it mounted, all of it or the same folder of it, and where.
     pub(super) fn mounted(&self) -> impl Iterator<Item = (&Member<'a>, &str)> {
-        let at = |member: &'_ Member<'a>| mounts::mounted(&member.mounts, &self.volume.name).map(|(_, of)| of.folder);
-        self.members.iter().filter(move |member| at(member).as_ref() == Some(&self.folder)).filter_map(|member| {
-            mounts::mounted(&member.mounts, &self.volume.name).map(|(mount, _)| (member, mount.at.as_str()))
+        self.with_folder(&self.folder)
+    }
+
+    fn with_folder(&self, folder: &str) -> impl Iterator<Item = (&Member<'a>, &str)> {
+        self.members.iter().filter_map(move |member| {
+            let (mount, of) = mounts::mounted(&member.mounts, &self.volume.name)?;
+            (of.folder == folder).then_some((member, mount.at.as_str()))
         })
     }
 
@@ -66,17 +70,45 @@ pub(in crate::probe) struct Mounted {
     pub(in crate::probe) at: String,
 }
 
-/// Where the volume is mounted now; never empty.
-pub(in crate::probe) async fn places(
+/// A volume, and what of it is meant: all, or a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::probe) struct Part {
+    pub(in crate::probe) volume: String,
+    pub(in crate::probe) folder: String,
+}
+
+/// What of the volume is mounted, and where; never nowhere.
+pub(in crate::probe) async fn part(
     stack: &Stack,
     named: Option<&str>,
     step: Duration,
-) -> Result<Found<Vec<Mounted>>, ProbeError> {
+) -> Result<Found<(Part, Vec<Mounted>)>, ProbeError> {
     let reached = match reached(stack, named, step).await? {
         Found::Here(reached) => reached,
         Found::Absent(why) => return Ok(Found::Absent(why)),
     };
-    let of = |(member, at): (&Member<'_>, &str)| Mounted { node: member.node.name().to_owned(), at: at.to_owned() };
-    let all: Vec<Mounted> = reached.mounted().map(of).collect();
-    Ok(if all.is_empty() { Found::Absent(reached.mounted_nowhere()) } else { Found::Here(all) })
+    let places = all(reached.mounted());
+    if places.is_empty() {
+        return Ok(Found::Absent(reached.mounted_nowhere()));
+    }
+    let part = Part { volume: reached.volume.name.clone(), folder: reached.folder.clone() };
+    Ok(Found::Here((part, places)))
+}
+
+/// Where exactly that part is mounted now: by now it may be on fewer machines, or something else there.
+pub(in crate::probe) async fn places(
+    stack: &Stack,
+    part: &Part,
+    step: Duration,
+) -> Result<Found<Vec<Mounted>>, ProbeError> {
+    let reached = match reached(stack, Some(&part.volume), step).await? {
+        Found::Here(reached) => reached,
+        Found::Absent(why) => return Ok(Found::Absent(why)),
+    };
+    let places = all(reached.with_folder(&part.folder));
+    Ok(if places.is_empty() { Found::Absent(reached.mounted_nowhere()) } else { Found::Here(places) })
+}
+
+fn all<'r, 'a: 'r>(mounted: impl Iterator<Item = (&'r Member<'a>, &'r str)>) -> Vec<Mounted> {
+    mounted.map(|(member, at)| Mounted { node: member.node.name().to_owned(), at: at.to_owned() }).collect()
 }

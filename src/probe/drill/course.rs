@@ -140,10 +140,19 @@ pub(super) async fn run<W: World + 'static>(world: Arc<W>, course: &Course, stop
     }
     if drill.ledger {
         let closed = timeout(CLOSE, world.close_ledger()).await;
-        drill.went.notes.extend(closed.ok().flatten());
+        drill.went.notes.extend(closed.unwrap_or_else(|_| Some(still_there())));
     }
     drill.hear();
     drill.went
+}
+
+/// That the ledger's place could not be removed in time.
+fn still_there() -> Text {
+    let s = CLOSE.as_secs();
+    Text::new(
+        format!("what was made for the ledger could not be removed within {s} s"),
+        format!("lo que se creó para el registro no se pudo quitar en {s} s"),
+    )
 }
 
 impl<W: World + 'static> Drill<'_, W> {

@@ -89,6 +89,12 @@ impl Place {
         Ok(())
     }
 
+    /// Which machines wrote, where that is not one that was known from the beginning.
+    pub(super) async fn wrote(&self) -> Option<String> {
+        let wrote = if matches!(self.through, Through::Files(_)) { self.files.wrote().await } else { String::new() };
+        (!wrote.is_empty()).then_some(wrote)
+    }
+
     pub(super) async fn write(&self, stack: &Stack, number: u64) -> Written {
         match &self.through {
             Through::Sql(role) => self.insert(stack, role, number).await,

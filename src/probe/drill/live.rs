@@ -40,8 +40,8 @@ pub(super) struct Live {
     injected: AtomicBool,
     /// The containers of roles that are to be spared, as they were.
     spared: Mutex<Vec<Container>>,
-    /// Where the writes went.
-    pub(super) written_at: Mutex<String>,
+    /// Where the writes went, as far as that was known when they began.
+    written_at: Mutex<String>,
 }
 
 impl Live {
@@ -72,6 +72,12 @@ impl Live {
 
     pub(super) async fn watched(&self) -> String {
         self.eyes.place().await
+    }
+
+    /// Where the writes went.
+    pub(super) async fn written_at(&self) -> String {
+        let wrote = if let Some(place) = &self.place { place.wrote().await } else { None };
+        wrote.unwrap_or_else(|| self.written_at.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     pub(super) fn ledger(&self) -> Option<(&'static str, String)> {

@@ -15,7 +15,7 @@ mod volume;
 mod watch;
 mod world;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -219,7 +219,7 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
         }
     };
     let went = course::run(world.clone(), &spec.course, stop).await;
-    let written_at = world.written_at.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let written_at = world.written_at().await;
     let mut known = Known {
         hit: world.victims().iter().map(Victim::name).collect(),
         seed: spec.fault.target().is_random().then_some(seed),
@@ -231,15 +231,23 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
     };
     // Who stopped the run waits for nothing more.
     if went.measured.is_some() && !stop.is_cancelled() {
-        if matches!(spec.fault.target().whom, Whom::NodeOf(_)) {
-            let read_at = went.ledger.as_ref().and_then(|l| l.as_ref().ok()).map(|l| l.read_at.clone());
-            known.moved = read_at.map(|at| !at.is_empty() && !known.hit.contains(&at));
+        if let Whom::NodeOf(role) = &spec.fault.target().whom {
+            known.moved = elsewhere(stack, role, &known.hit).await;
         }
         if let Some(within) = spec.volume {
             known.volume = Some(volume::whole(stack, within).await);
         }
     }
     facts::outcome(spec, went, known, whole_ms(began.elapsed()))
+}
+
+/// Whether a role's container runs on a machine that was not hit; none where no such container runs, or nobody says.
+async fn elsewhere(stack: &Stack, role: &str, hit: &[String]) -> Option<bool> {
+    let service = stack.playing(role)?;
+    let containers = stack.containers().await.ok()?;
+    let running = containers.iter().filter(|c| c.service == service && c.running());
+    let nodes: Vec<&String> = running.filter_map(|c| stack.spot_of(c).node.as_ref()).collect();
+    (!nodes.is_empty()).then(|| nodes.iter().any(|node| !hit.contains(node)))
 }
 
 /// The earlier drill, the last of them, that left something broken.
