@@ -14,8 +14,26 @@ pub struct Marks {
     pub since_ms: u64,
 }
 
+/// A look that had been under way for so long when the fault was undone, and passed only then, was not answered while it lasted.
+const HUNG_MS: u64 = 1000;
+
+/// How long a look has to have been under way for that. Twice the longest answer from before the fault is not called hanging.
+fn hung_ms(samples: &[Sample], marks: Marks) -> u64 {
+    let before = samples.iter().filter(|s| s.ok && s.end_ms() <= marks.inject_ms);
+    before.map(|s| 2 * s.took_ms).max().unwrap_or(0).max(HUNG_MS)
+}
+
+/// Whether it passed, and was not one that hung until the fault was undone, however patient it was.
+fn is_served(sample: &Sample, marks: Marks, hung_ms: u64) -> bool {
+    let waited = marks.healed_ms.filter(|at| sample.at_ms >= marks.inject_ms && sample.end_ms() >= *at);
+    sample.ok && waited.is_none_or(|healed| healed.saturating_sub(sample.at_ms) < hung_ms)
+}
+
 /// What the samples show. `stable` passes in a row are a recovery.
 pub fn measure(samples: &[Sample], marks: Marks, stable: usize, every_ms: u64) -> Measured {
+    let hung = hung_ms(samples, marks);
+    let served = |s: &Sample| Sample { ok: is_served(s, marks, hung), ..s.clone() };
+    let samples: Vec<Sample> = samples.iter().map(served).collect();
     let mut after: Vec<&Sample> = samples.iter().filter(|s| s.end_ms() >= marks.inject_ms).collect();
     after.sort_by_key(|s| (s.at_ms, s.end_ms()));
     let active_until = marks.healed_ms.unwrap_or(u64::MAX);
@@ -123,11 +141,13 @@ fn longest(samples: &[&Sample], from: u64) -> u64 {
 /// recovery time. It is asked at every sample, of all of them in the order of their beginnings.
 pub fn is_back(samples: &[Sample], marks: Marks, stable: usize) -> bool {
     let from = if marks.since_ms > marks.injected_ms { marks.since_ms } else { marks.inject_ms };
+    let hung = hung_ms(samples, marks);
     let (mut failed, mut any, mut passes) = (false, false, 0);
     for sample in samples.iter().filter(|s| s.end_ms() >= from) {
+        let ok = is_served(sample, marks, hung);
         any |= sample.at_ms >= marks.injected_ms;
-        failed |= !sample.ok;
-        passes = if sample.ok && failed { passes + 1 } else { 0 };
+        failed |= !ok;
+        passes = if ok && failed { passes + 1 } else { 0 };
         if passes >= stable.max(1) {
             return true;
         }
@@ -186,6 +206,26 @@ mod tests {
         let seen = measure(&samples("+++-----"), AT_ONE, 3, 500);
         assert_eq!((seen.recovery_time_ms, seen.longest_downtime_ms), (None, 3510 - 1500));
         assert_eq!(measure(&[], AT_ONE, 3, 500).recovery_time_ms, None, "no sample is no recovery");
+    }
+
+    #[test]
+    fn what_hangs_until_the_fault_is_undone_was_not_answered_while_it_lasted() {
+        let look = |at_ms, took_ms| Sample { at_ms, took_ms, ok: true, said: String::new() };
+        let marks = Marks { healed_ms: Some(5000), ..AT_ONE };
+        let paused: Vec<Sample> = (0..16)
+            .map(|i| i * 500)
+            .map(|at| look(at, if (1000..5000).contains(&at) { 5010 - at } else { 10 }))
+            .collect();
+        let seen = measure(&paused, marks, 3, 500);
+        // The last look had hung for less than a second.
+        assert_eq!((seen.during, seen.during_passed, seen.never_down), (8, 1, false));
+        assert_eq!((seen.recovery_time_ms, seen.longest_downtime_ms), (Some(5010 - 1100), 4010));
+        assert!(is_back(&paused, marks, 3));
+        // One that always takes so long is not called down for it.
+        let slow: Vec<Sample> = (0..16).map(|i| look(i * 500, 900)).collect();
+        assert_eq!(measure(&slow, marks, 3, 500).during_passed, 8);
+        // Undone by nobody: what is answered late is answered.
+        assert!(measure(&paused, AT_ONE, 3, 500).never_down);
     }
 
     #[test]

@@ -110,8 +110,18 @@ pub const OBJECTIVE_KEYS: &[&str] =
 const OWN_KEYS: &[&str] = &["needs", "explained_by", "objectives", "visibility"];
 
 /// Every objective of every drill, as a check. `seen` are the ids that are taken, with their lines.
-pub(super) fn drills(top: &mut Decoder<'_>, patience: &Patience, seen: &mut Vec<(String, u32)>) -> Vec<CheckSpec> {
+pub(super) fn drills(
+    top: &mut Decoder<'_>,
+    layers: &[String],
+    patience: &Patience,
+    seen: &mut Vec<(String, u32)>,
+) -> Vec<CheckSpec> {
     let Some(node) = top.node("drills") else { return Vec::new() };
+    if !layers.is_empty() && layers.iter().all(|layer| layer != "drills") {
+        top.problem(
+            Problem::new(&node.at, "`layers` is without `drills`, and there are some").hint("add it to `layers`"),
+        );
+    }
     let Yaml::List(items) = &node.value else {
         top.problem(Problem::new(&node.at, format!("`drills` must be a list, not {}", node.describe())));
         return Vec::new();
@@ -161,6 +171,7 @@ fn drill(node: &Node, patience: &Patience, seen: &mut Vec<(String, u32)>, top: &
         only_one(item, "checks", seen, top);
         let mut d = Decoder::new(item, top.problems());
         let spec = objective(&mut d, item, patience, visibility);
+        possible(node, item, &mut d);
         d.finish();
         let Some(mut spec) = spec else { continue };
         spec.needs.splice(0..0, needs.iter().filter(|(id, _)| *id != spec.id).cloned());
@@ -169,6 +180,35 @@ fn drill(node: &Node, patience: &Patience, seen: &mut Vec<(String, u32)>, top: &
         out.push(spec);
     }
     out
+}
+
+/// What an objective needs of its drill, without which it could never be decided.
+const PARTS: [(&str, &str, &str); 5] = [
+    ("no_acked_write_lost", "ledger", "as in `ledger: {sql: db}`"),
+    ("spared", "spares", "as in `spares: db`"),
+    ("heal_pending", "volume", "as in `volume: {within: 120s}`"),
+    ("bricks_back", "volume", "as in `volume: {within: 120s}`"),
+    ("mounts_back", "volume", "as in `volume: {within: 120s}`"),
+];
+/// For how long a drill is watched after a recovery, where it says nothing.
+const HELD_S: f64 = 5.0;
+
+/// An objective that its drill could never reach is the scenario's mistake, not the submission's.
+fn possible(drill: &Node, objective: &Node, d: &mut Decoder<'_>) {
+    for (word, part, hint) in PARTS {
+        if objective.get(word).is_some() && drill.get(part).is_none() {
+            let message = format!("`{word}` needs the drill's `{part}`, and there is none");
+            d.problem(Problem::new(d.place(word), message).hint(hint));
+        }
+    }
+    let seconds = |key: &str, node: &Node| duration_of(key, node).ok().map(|time| time.as_secs_f64());
+    if let Some(wanted) = objective.get("held_for").and_then(|node| seconds("held_for", node)) {
+        let held = drill.get("held").map_or(Some(HELD_S), |node| seconds("held", node));
+        if held.is_some_and(|held| held < wanted) {
+            let message = "it is not watched for so long: the drill's `held` is shorter (5s where it is not said)";
+            d.problem(Problem::new(d.place("held_for"), message).hint("give the drill a longer `held`"));
+        }
+    }
 }
 
 fn objective(d: &mut Decoder<'_>, node: &Node, patience: &Patience, usual: Visibility) -> Option<CheckSpec> {
@@ -245,6 +285,9 @@ fn meaning(row: &ObjectiveRow, value: &Node, d: &mut Decoder<'_>) -> (Node, Opti
                     let credit = credit(row, full.as_ref(), none.as_ref(), inner);
                     (full.map_or_else(|| Node::new(value.at.clone(), Yaml::Null), |full| of(matcher, &full)), credit)
                 });
+            }
+            if row.form == Form::Share && number(value).is_none_or(|share| !(0.0..=1.0).contains(&share)) {
+                return wrong(d, "a share from 0 to 1, such as `0.9`");
             }
             (of(matcher, value), None)
         }

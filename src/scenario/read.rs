@@ -94,7 +94,7 @@ fn decode(node: &Node, path: &Path, kinds: &[&str], problems: &mut Vec<Problem>)
     let scale = top.map("scale", manual::scale);
     let mut ids = Vec::new();
     let mut checks = checks(&mut top, &CheckDecoder { kinds, patience: &patience, longest: budgets.check }, &mut ids);
-    checks.extend(drills::drills(&mut top, &patience, &mut ids));
+    checks.extend(drills::drills(&mut top, &layers, &patience, &mut ids));
     let manual = manual::criteria(&mut top, &mut ids);
     top.finish();
 

@@ -226,6 +226,12 @@ impl<W: World + 'static> Drill<'_, W> {
         if let Some(book) = &book {
             book.until_acknowledged(FIRST_WRITES, Instant::now() + course.steady_within).await;
         }
+        self.world.freeze().await;
+        // What the writes do to it is not the fault's doing.
+        if book.is_some() && !self.still_steady(&sampler).await {
+            self.went.samples = sampler.samples();
+            return self.not_steady(&sampler);
+        }
         let unmade = sampler.unable().0;
         let broke = self.broken(&sampler, book.as_ref()).await;
         self.went.samples = sampler.samples();
@@ -261,6 +267,14 @@ impl<W: World + 'static> Drill<'_, W> {
         let stable = self.course.stable.max(PRICED.min(self.course.stable + 3));
         let until = Instant::now() + self.course.steady_within;
         let row = |samples: &[Sample]| samples.iter().rev().take_while(|s| s.ok).count() >= stable;
+        sampler.until(until, row).await
+    }
+
+    /// Looks that were begun from now on pass.
+    async fn still_steady(&self, sampler: &Sampler) -> bool {
+        let (from, stable) = (self.ms(), self.course.stable);
+        let until = Instant::now() + self.course.steady_within;
+        let row = |samples: &[Sample]| samples.iter().rev().take_while(|s| s.ok && s.at_ms >= from).count() >= stable;
         sampler.until(until, row).await
     }
 

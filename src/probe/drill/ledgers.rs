@@ -2,23 +2,20 @@
 //! one entry; read back, the numbers that are there.
 
 mod files;
+mod page;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use regex::Regex;
 use serde_json::json;
 use tokio::sync::Mutex;
-use url::Url;
 
 use self::files::Files;
-use super::spec::{NUMBER, Through};
-use super::watch;
+use super::spec::Through;
 use super::world::{There, Written};
-use crate::agent::{Look, Sight, Statement};
+use crate::agent::Statement;
 use crate::probe::ProbeError;
-use crate::probe::common::{Found, doors, look};
-use crate::probe::page::text::PageText;
+use crate::probe::common::Found;
 use crate::probe::store::{self, Said, Store};
 use crate::stack::Stack;
 use crate::text::Text;
@@ -26,7 +23,6 @@ use crate::text::Text;
 /// Of one write. A store that does not answer for so long has not acknowledged it.
 const WRITE: Duration = Duration::from_secs(10);
 const READ: Duration = Duration::from_secs(20);
-const MOST: usize = 8 << 20;
 
 /// A ledger's place.
 pub(super) struct Place {
@@ -51,6 +47,11 @@ impl Place {
             Through::Page { role, post, .. } => ("page", format!("{role}: POST {post}")),
             Through::Files(_) => ("files", self.files.described()),
         }
+    }
+
+    /// What is in each entry that the page itself shows.
+    pub(super) fn mark(&self) -> Option<String> {
+        matches!(self.through, Through::Page { .. }).then(|| self.nonce.clone())
     }
 
     /// Makes it; the machine that the writes go to, where there are machines. `hit` are those that the fault is about: a client
@@ -98,7 +99,7 @@ impl Place {
     pub(super) async fn write(&self, stack: &Stack, number: u64) -> Written {
         match &self.through {
             Through::Sql(role) => self.insert(stack, role, number).await,
-            Through::Page { role, post, form, .. } => self.post(stack, role, post, form, number).await,
+            Through::Page { role, post, form, .. } => page::post(stack, &self.nonce, role, post, form, number).await,
             Through::Files(_) => self.files.write(stack, number).await,
         }
     }
@@ -135,33 +136,6 @@ impl Place {
         written
     }
 
-    async fn post(&self, stack: &Stack, role: &str, path: &str, form: &[(String, String)], number: u64) -> Written {
-        let entry = format!("{}-{number}", self.nonce);
-        let Ok(url) = door(stack, role, &path.replace(NUMBER, &entry)).await else { return Written::Failed };
-        let Ok(agent) = stack.ground.agents.lab().await else { return Written::Failed };
-        let fields = form.iter().map(|(name, value)| (name.as_str(), value.replace(NUMBER, &entry)));
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let ask = Look::Http {
-            method: "POST".to_owned(),
-            url: url.to_string(),
-            headers: vec![("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned())],
-            body: Some(body),
-            max_bytes: 64 << 10,
-        };
-        match look(&agent, ask, WRITE).await {
-            // What says what its database answered has confirmed nothing.
-            Ok(Sight::Http { status: status @ 200..=399, body, headers, .. }) => {
-                let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-                let said = watch::answered(status, &body, kind.map(|(_, value)| value.as_str()));
-                if said.ok { Written::Acknowledged } else { Written::Unknown }
-            }
-            // A server that fails may have written before; one that refuses has not.
-            Ok(Sight::Http { status: 400..=499, .. }) => Written::Failed,
-            Ok(Sight::No { stage, .. }) if stage == "connect" => Written::Failed,
-            _ => Written::Unknown,
-        }
-    }
-
     pub(super) async fn read(&self, stack: &Stack) -> Result<There, ProbeError> {
         match &self.through {
             Through::Files(_) => self.files.read(stack).await,
@@ -185,34 +159,27 @@ impl Place {
                     };
                 }
                 if answer.truncated {
-                    return Err(unread("there are more entries than are read"));
+                    return Err(ProbeError::unproven(
+                        "the ledger could not be read back: there are more entries than are read",
+                        "no se pudo leer el registro: hay más entradas de las que se leen",
+                    ));
                 }
                 let number = |row: &Vec<Option<String>>| row.first()?.as_deref()?.parse().ok();
                 Ok(There { numbers: answer.rows.iter().filter_map(number).collect(), at })
             }
-            Through::Page { role, read, .. } => {
-                let url = door(stack, role, read).await?;
-                let agent = stack.ground.agents.lab().await?;
-                let ask = Look::Http {
-                    method: "GET".to_owned(),
-                    url: url.to_string(),
-                    headers: Vec::new(),
-                    body: None,
-                    max_bytes: MOST,
-                };
-                match look(&agent, ask, READ).await? {
-                    Sight::Http { truncated: true, .. } => Err(unread("the page is too long to be read whole")),
-                    Sight::Http { status: 200..=299, body, headers, .. } => {
-                        let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-                        let page = PageText::seen(&body, kind.map(|(_, value)| value.as_str()));
-                        Ok(There { numbers: entries(&page, &self.nonce), at: url.to_string() })
-                    }
-                    Sight::Http { status, .. } => Err(unread(&format!("status {status}"))),
-                    Sight::No { message, .. } => Err(unread(&message)),
-                    other => Err(unread(&format!("{other:?}"))),
-                }
-            }
+            Through::Page { role, read, .. } => page::read(stack, &self.nonce, role, read).await,
         }
+    }
+
+    /// Whether what is not there would show if it were: a page may show a part of what there is.
+    ///
+    /// # Errors
+    /// It would not, or nobody can tell.
+    pub(super) async fn shows_all(&self, stack: &Stack, there: &There, next: u64) -> Result<(), ProbeError> {
+        let Through::Page { role, post, form, read } = &self.through else { return Ok(()) };
+        // Whatever is answered: it shows, or it does not.
+        page::post(stack, &self.nonce, role, post, form, next).await;
+        page::shows_all(stack, &self.nonce, role, read, there, next).await
     }
 
     /// What could not be removed.
@@ -245,37 +212,5 @@ async fn enter(stack: &Stack, role: &str) -> Result<Store, ProbeError> {
     match store::open(stack, role, WRITE).await? {
         Found::Here(store) => Ok(store),
         Found::Absent(why) => Err(ProbeError { reason: crate::notice::Reason::Unproven, text: why }),
-    }
-}
-
-async fn door(stack: &Stack, role: &str, path: &str) -> Result<Url, ProbeError> {
-    let containers = stack.containers().await?;
-    let door = doors(stack, role, &containers).into_iter().next();
-    let root = door.and_then(|door| Url::parse(&format!("http://{}:{}/", door.address(stack), door.host)).ok());
-    root.and_then(|root| root.join(path).ok()).ok_or_else(|| unread(&format!("{role} publishes no port")))
-}
-
-fn unread(why: &str) -> ProbeError {
-    let why = crate::sanitize::line(why, 200);
-    ProbeError::unproven(
-        format!("the ledger could not be read back through the page: {why}"),
-        format!("no se pudo leer el registro por la página: {why}"),
-    )
-}
-
-/// The numbers of the entries that a page shows.
-fn entries(page: &str, nonce: &str) -> BTreeSet<u64> {
-    let Ok(entry) = Regex::new(&format!("{nonce}-([0-9]+)")) else { return BTreeSet::new() };
-    entry.captures_iter(page).filter_map(|found| found[1].parse().ok()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_are_found_on_a_page_by_their_nonce() {
-        let page = "ana imparcial00ff-1 imparcial00ff-12, imparcial1100-3 imparcial00ff-1";
-        assert_eq!(entries(page, "imparcial00ff"), BTreeSet::from([1, 12]));
     }
 }

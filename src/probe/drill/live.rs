@@ -140,7 +140,6 @@ impl World for Live {
         };
         let undos = self.spec.fault.inverse(&self.stack, &victims).await?;
         let containers = self.stack.containers().await?;
-        self.eyes.freeze().await;
         let mut entry = None;
         if let Some(log) = self.log.as_ref().filter(|_| !undos.is_empty()) {
             entry = Some(log.planned(&self.spec.id, &undos)?);
@@ -151,6 +150,10 @@ impl World for Live {
         let _ = self.aim.set(victims);
         let _ = self.undos.set((undos, entry));
         Ok(Ready::Aimed)
+    }
+
+    async fn freeze(&self) {
+        self.eyes.freeze(self.place.as_ref().and_then(Place::mark)).await;
     }
 
     async fn inject(&self) -> Result<Vec<Text>, ProbeError> {
@@ -277,6 +280,13 @@ impl World for Live {
         match &self.place {
             Some(place) => place.read(&self.stack).await,
             None => Ok(There::default()),
+        }
+    }
+
+    async fn shows_all(&self, there: &There, next: u64) -> Result<(), ProbeError> {
+        match &self.place {
+            Some(place) => place.shows_all(&self.stack, there, next).await,
+            None => Ok(()),
         }
     }
 

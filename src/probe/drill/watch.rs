@@ -92,9 +92,10 @@ impl Eyes {
         }
     }
 
-    /// From now on a page without most of what it showed is another page.
-    pub(super) async fn freeze(&self) {
-        self.learned.lock().await.frozen = true;
+    /// From now on a page without most of what it showed is another page, unless it shows an entry that `mark` is in.
+    pub(super) async fn freeze(&self, mark: Option<String>) {
+        let mut learned = self.learned.lock().await;
+        (learned.frozen, learned.mark) = (true, mark);
     }
 
     async fn one(&self, url: &Url, timeout: Duration) -> Result<Seen, ProbeError> {
@@ -177,24 +178,32 @@ async fn places(stack: &Stack, watch: &Watch) -> Result<Vec<Url>, ProbeError> {
 }
 
 /// What a page showed at every look before anything was broken. An app that swallows its database's errors answers well, and shows
-/// nothing of what it showed.
+/// nothing of what it showed. By words and not by lines: a page may be one line, and a new row changes that.
 #[derive(Default)]
 struct Learned {
-    lines: Option<BTreeSet<String>>,
+    words: Option<BTreeSet<String>>,
     frozen: bool,
+    /// In each entry that is written through the page: one that shows newer rows alone shows these.
+    mark: Option<String>,
 }
 
 impl Learned {
     fn judge(&mut self, text: &str) -> Seen {
-        let lines: BTreeSet<String> = text.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect();
+        let between = |c: char| !c.is_alphanumeric();
+        let words = text.split(between).filter(|word| !word.is_empty());
         let up = Seen { ok: true, said: String::new() };
         if !self.frozen {
-            let known = self.lines.take();
-            self.lines = Some(known.map_or(lines.clone(), |known| known.intersection(&lines).cloned().collect()));
+            let words: BTreeSet<String> = words.map(str::to_owned).collect();
+            let known = self.words.take();
+            self.words = Some(known.map_or(words.clone(), |known| known.intersection(&words).cloned().collect()));
             return up;
         }
-        let Some(known) = self.lines.as_ref().filter(|known| !known.is_empty()) else { return up };
-        let there = known.iter().filter(|line| lines.contains(*line)).count();
+        if self.mark.as_ref().is_some_and(|mark| text.contains(mark)) {
+            return up;
+        }
+        let Some(known) = self.words.as_ref().filter(|known| !known.is_empty()) else { return up };
+        let words: BTreeSet<&str> = words.collect();
+        let there = known.iter().filter(|word| words.contains(word.as_str())).count();
         if there * 2 >= known.len() { up } else { no("the page shows little of what it showed before".to_owned()) }
     }
 }
@@ -235,7 +244,18 @@ mod tests {
         }
         learned.frozen = true;
         assert!(learned.judge("Bitácora\nuno\ndos\ntres\ncuatro\nat 10:05").ok, "more is no less");
-        assert!(!learned.judge("Bitácora\nat 10:06").ok);
+        assert!(!learned.judge("Bitácora\nnada").ok);
         assert!(Learned { frozen: true, ..Learned::default() }.judge("").ok, "nothing was learned of it");
+    }
+
+    #[test]
+    fn a_page_of_one_line_and_one_that_shows_the_newest_rows_are_up_while_rows_are_added() {
+        let mut learned = Learned::default();
+        assert!(learned.judge("Bitácora: uno, dos, tres").ok);
+        learned.frozen = true;
+        assert!(learned.judge("Bitácora: uno, dos, tres, imparcial0a-1").ok);
+        assert!(!learned.judge("imparcial0a-1, imparcial0a-2").ok);
+        learned.mark = Some("imparcial0a".to_owned());
+        assert!(learned.judge("imparcial0a-1, imparcial0a-2").ok);
     }
 }

@@ -71,6 +71,9 @@ pub(super) trait World: Send + Sync {
     /// Chooses who is hit, and writes down what undoes it.
     async fn prepare(&self) -> Result<Ready, ProbeError>;
 
+    /// What was seen until now is how it is when it is up: what the writes of a ledger change is part of that.
+    async fn freeze(&self) {}
+
     /// Breaks it; what is to be known of that besides.
     async fn inject(&self) -> Result<Vec<Text>, ProbeError>;
 
@@ -107,6 +110,11 @@ pub(super) trait World: Send + Sync {
     async fn write(&self, number: u64) -> Written;
 
     async fn read(&self) -> Result<There, ProbeError>;
+
+    /// Whether what is not there would show if it were; `next` is a number that nothing was written with.
+    async fn shows_all(&self, _there: &There, _next: u64) -> Result<(), ProbeError> {
+        Ok(())
+    }
 
     /// Removes it.
     async fn close_ledger(&self) -> Option<Text>;

@@ -57,8 +57,12 @@ impl<W: World + 'static> Drill<'_, W> {
                 Ok(there) => {
                     let missing = entries.iter().filter(acknowledged).any(|e| !there.numbers.contains(&e.number));
                     let until = *settled.get_or_insert_with(|| Instant::now() + SETTLES);
-                    if !missing || Instant::now() >= until {
+                    if !missing {
                         break Ok(there);
+                    }
+                    if Instant::now() >= until {
+                        let next = entries.last().map_or(1, |entry| entry.number + 1);
+                        break self.world.shows_all(&there, next).await.map(|()| there);
                     }
                     sleep(ASK).await;
                 }
