@@ -30,8 +30,8 @@ impl Cell {
 pub(in crate::report) enum Mark {
     Fault,
     Aided,
-    Recovered,
     Healed,
+    Recovered,
     OutOfMemory,
     Died,
     Started,
@@ -121,8 +121,11 @@ impl Strip {
             }
         }
         for event in &drill.events {
-            let Some(mark) = Mark::of(event, &drill.events) else { continue };
-            let there = &mut strip.marks[column(event.at_ms)];
+            // What never failed has not recovered from anything.
+            let none = |mark: &Mark| drill.measured.never_down && *mark == Mark::Recovered;
+            let Some(mark) = Mark::of(event, &drill.events).filter(|mark| !none(mark)) else { continue };
+            let at = if mark == Mark::Recovered { back(drill, event) } else { event.at_ms };
+            let there = &mut strip.marks[column(at)];
             *there = Some(there.map_or(mark, |other| other.min(mark)));
         }
         strip
@@ -144,6 +147,13 @@ impl Strip {
         let between = self.cells.len().saturating_sub(left.len() + right.len()).max(1);
         format!("{left}{}{right}", " ".repeat(between))
     }
+}
+
+/// When it was up again: at the first of the passing looks in a row by which that was known.
+fn back(drill: &DrillRecord, known: &Event) -> u64 {
+    let mut looks: Vec<_> = drill.samples.iter().filter(|s| s.end_ms() <= known.at_ms).collect();
+    looks.sort_unstable_by_key(|s| (s.at_ms, s.end_ms()));
+    looks.iter().rev().take_while(|s| s.ok).last().map_or(known.at_ms, |first| first.end_ms())
 }
 
 /// What was seen from when until when, by time, none over another.
@@ -169,8 +179,13 @@ pub(in crate::report) fn legend(drills: &[&DrillRecord], lang: Lang) -> Vec<Stri
         (Cell { up: true, down: true }, pick(lang, "both", "ambos")),
     ];
     let signs = signs.into_iter().map(|(cell, said)| format!("{} {said}", cell.glyph()));
+    let hung = |drill: &&DrillRecord| drill.samples.iter().any(|s| s.ok && s.took_ms > 2 * drill.every_ms.max(1));
+    let blank = pick(lang, "blank: no answer yet", "en blanco: aún sin respuesta");
+    let signs = signs.chain(drills.iter().any(|drill| hung(drill)).then(|| blank.to_owned()));
     let used = |mark: &Mark| {
-        drills.iter().any(|drill| drill.events.iter().any(|e| Mark::of(e, &drill.events).as_ref() == Some(mark)))
+        let shown = |drill: &&DrillRecord| *mark != Mark::Recovered || !drill.measured.never_down;
+        let drills = drills.iter().filter(|drill| shown(drill));
+        drills.flat_map(|d| d.events.iter().filter_map(|e| Mark::of(e, &d.events))).any(|there| there == *mark)
     };
     let letters = Mark::ALL.into_iter().filter(used).map(|mark| format!("{} {}", mark.letter(), mark.said(lang)));
     signs.chain(letters).collect()
