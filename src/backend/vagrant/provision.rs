@@ -15,6 +15,9 @@ const LOG: &str = "/run/imparcial/ansible.jsonl";
 /// And in a node that is its own controller (`ansible_local`).
 const LOG_OF_NODE: &str = "/var/log/imparcial-ansible.jsonl";
 const CALLBACKS: &str = "/usr/local/share/imparcial/ansible/callback";
+/// What serves a box's packages and services on a node, and writes down what a play does.
+pub(crate) const STAND_IN: [(&str, &str); 2] =
+    [("IMPARCIAL_ANSIBLE_LOG", LOG), ("ANSIBLE_CALLBACK_PLUGINS", CALLBACKS)];
 /// Until a log is read.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -28,8 +31,8 @@ pub(super) async fn run(
 ) -> Result<Provisioned, BackendError> {
     forget(ground, nodes).await?;
     let env = [
-        ("IMPARCIAL_ANSIBLE_LOG", LOG),
-        ("ANSIBLE_CALLBACK_PLUGINS", CALLBACKS),
+        STAND_IN[0],
+        STAND_IN[1],
         ("ANSIBLE_NOCOLOR", "1"),
         ("PYTHONUNBUFFERED", "1"),
         // Half of a task's time goes into copying its module first, and into asking what Python a node has: all have the same,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{bench_run, look, until_page, url_of};
-use crate::backend::vagrant::{self, Ground, again, run};
+use crate::backend::vagrant::{self, Ground, again, provision, run};
 use crate::backend::{BackendError, Site};
 use crate::engine::RunOptions;
 use crate::engine::bring_up::{NODE, bring_up};
@@ -124,10 +124,13 @@ async fn by_hand(plan: &Plan, site: &Site, url: &str) -> Result<(Steps, ()), Tex
     let budgets = &plan.scenario.budgets;
     let typed = async |args: &[&str], budget: Duration| -> Result<f64, Text> {
         let began = Instant::now();
-        let ran = run::vagrant(&ground, args, &[], budget).await.map_err(said)?;
+        // A person's box has the packages that a play names; a node has them by our stand-in.
+        let ran = run::vagrant(&ground, args, &provision::STAND_IN, budget).await.map_err(said)?;
         let took = began.elapsed().as_secs_f64();
-        let (line, last) = (args.join(" "), ran.text.lines().next_back().unwrap_or_default());
-        let last = crate::sanitize::line(last, 200);
+        // Of a play, what failed; else the last that was said.
+        let failure = ran.text.lines().rev().find(|line| line.starts_with("fatal:"));
+        let last = failure.or_else(|| ran.text.lines().next_back()).unwrap_or_default();
+        let (line, last) = (args.join(" "), crate::sanitize::line(last, 400));
         let failed = || Text::new(format!("vagrant {line} failed: {last}"), format!("vagrant {line} falló: {last}"));
         if ran.status == Some(0) { Ok(took) } else { Err(failed()) }
     };
