@@ -344,6 +344,7 @@ mod tests {
   needs: [page]
   fault: {kill: {role: app}}
   watch: {page: app}
+  ledger: {sql: db}
   objectives:
   - {id: comes-back, points: 2, recover_within: {full: 10s, none: 30s}}
   - {id: keeps-rows, points: 1, explained_by: [comes-back], no_acked_write_lost: 0}
@@ -366,7 +367,7 @@ mod tests {
         assert_eq!(second.expect.to_json(), serde_json::json!({"acked_lost": {"le": 0}}));
         assert_eq!(second.explained_by[0].0, "comes-back");
         let keys: Vec<&str> = first.params.entries().iter().map(|(key, _, _)| key.as_str()).collect();
-        assert_eq!(keys, ["id", "fault", "watch"]);
+        assert_eq!(keys, ["id", "fault", "watch", "ledger"]);
         assert_eq!(first.params, second.params);
     }
 

@@ -250,16 +250,21 @@ impl<W: World + 'static> Drill<'_, W> {
                 None => measured,
             });
         }
+        // Where nothing is done any more, the looks until now say how it is.
+        let mut from = 0;
         if let Some(book) = book {
             let entries = book.end().await;
             self.read_back(&entries).await;
+            from = self.ms();
         }
         broke?;
         // Recovery without a hand is measured by now: what is still broken is put back.
         if !self.went.healed {
+            let undoes = self.world.undoes();
             self.heal().await;
+            from = if undoes { self.ms() } else { from };
         }
-        self.as_before(&sampler).await;
+        self.as_before(&sampler, from).await;
         Ok(())
     }
 

@@ -93,10 +93,10 @@ impl<W: World + 'static> Drill<'_, W> {
         }
     }
 
-    /// For whatever comes next, it should be as it was before.
-    pub(super) async fn as_before(&mut self, sampler: &Sampler) {
+    /// For whatever comes next, it should be as it was before; looks from before `from` say nothing of that.
+    pub(super) async fn as_before(&mut self, sampler: &Sampler, from: u64) {
         let stable = self.course.stable;
-        let from = self.ms();
+        let from = if sampler.is_fresh() { from } else { self.ms() };
         let up = move |samples: &[Sample]| {
             samples.iter().rev().take_while(|s| s.ok && s.at_ms + 1 >= from).count() >= stable
         };
