@@ -72,7 +72,19 @@ async fn every_kind_of_vagrantfile_comes_to_what_it_should() {
     use futures_util::StreamExt;
     let read = futures_util::stream::iter(&ALL).map(|(name, want)| {
         let kept = kept.path();
-        async move { (*name, want, load(&data(name), kept).await) }
+        async move {
+            let mut submission = load(&data(name), kept).await;
+            // Where the host is too busy to tell, it says so, and that it is to be run again: the other tests start labs.
+            for _ in 0..3 {
+                let file = submission.vagrantfile.as_ref().expect("a Vagrantfile");
+                match &file.loaded {
+                    Loaded::Unknown { reason: Reason::Host, text } if text.en.contains("too busy") => {}
+                    _ => break,
+                }
+                submission = load(&data(name), kept).await;
+            }
+            (*name, want, submission)
+        }
     });
     let mut read = read.buffer_unordered(AT_ONCE);
     let mut wrong = Vec::new();

@@ -181,7 +181,7 @@ pub(in crate::report) fn legend(drills: &[&DrillRecord], lang: Lang) -> Vec<Stri
     let signs = signs.into_iter().map(|(cell, said)| format!("{} {said}", cell.glyph()));
     let hung = |drill: &&DrillRecord| drill.samples.iter().any(|s| s.ok && s.took_ms > 2 * drill.every_ms.max(1));
     let blank = pick(lang, "blank: no answer yet", "en blanco: aún sin respuesta");
-    let signs = signs.chain(drills.iter().any(|drill| hung(drill)).then(|| blank.to_owned()));
+    let signs = signs.chain(drills.iter().any(hung).then(|| blank.to_owned()));
     let used = |mark: &Mark| {
         let shown = |drill: &&DrillRecord| *mark != Mark::Recovered || !drill.measured.never_down;
         let drills = drills.iter().filter(|drill| shown(drill));
