@@ -17,6 +17,9 @@ pub struct Args {
     /// Every run, also those that are being graded right now.
     #[arg(long, conflicts_with = "run")]
     all: bool,
+    /// Only say what there is; take nothing down.
+    #[arg(long, conflicts_with_all = ["run", "all"])]
+    list: bool,
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
@@ -32,6 +35,15 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
 async fn take_down(args: &Args, ctx: Ctx) -> Result<u8, LabError> {
     let engine = Engine::host().await?;
     let before = sweep::left(&engine).await?;
+    if args.list {
+        let all: Vec<&Left> = before.iter().collect();
+        let none = Text::new("nothing is left of any run", "no queda nada de ninguna ejecución");
+        let texts = if all.is_empty() { vec![none] } else { there(&all) };
+        for text in texts {
+            eprintln!("{}", text.get(ctx.lang));
+        }
+        return Ok(exit::OK);
+    }
     let run = args.run.as_ref().map(|run| run.strip_prefix("imparcial-").unwrap_or(run));
     if let Some(text) = before.iter().filter(|left| Some(&*left.run) == run && !args.force).find_map(in_use) {
         eprintln!("error: {}", text.get(ctx.lang));
@@ -106,16 +118,21 @@ fn told(removed: &Removed, undone: &[String], after: &[&Left]) -> Vec<Text> {
             format!("retirado: {runs} (contenedores {}, redes {}, volúmenes {})", n.containers, n.networks, n.volumes),
         ));
     }
-    for left in after {
+    texts.extend(there(after));
+    texts
+}
+
+fn there(runs: &[&Left]) -> Vec<Text> {
+    let each = runs.iter().map(|left| {
         let run = &left.run;
-        texts.push(in_use(left).unwrap_or_else(|| {
+        in_use(left).unwrap_or_else(|| {
             Text::new(
                 format!("still there: {run}; `imparcial down {run}` takes it down"),
                 format!("sigue ahí: {run}; `imparcial down {run}` lo retira"),
             )
-        }));
-    }
-    texts
+        })
+    });
+    each.collect()
 }
 
 #[cfg(test)]

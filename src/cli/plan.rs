@@ -8,6 +8,7 @@ use std::io::Write as _;
 use super::planning::{PlaceArg, Planning};
 use super::{Ctx, exit};
 use crate::expect::Place;
+use crate::fault::Ground;
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{MACHINES, Phase};
 use crate::sanitize;
@@ -117,14 +118,47 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
 
 /// What cannot be decided in this place, whatever was handed in: said before anybody waits.
 fn cannot(out: &mut String, plan: &Plan, lang: Lang) {
-    let all = plan.checks.iter().filter_map(|check| Some((&check.spec.id, check.probe.cannot(plan.ground())?)));
-    let mut told = false;
-    for (id, why) in all {
-        if !std::mem::replace(&mut told, true) {
-            let _ = writeln!(out, "\n{}", Text::new("Undecided here:", "Aquí queda sin decidir:").get(lang));
+    let mut why: Vec<Option<Text>> = vec![None; plan.checks.len()];
+    let mut groups: Vec<(Text, Vec<usize>)> = Vec::new();
+    for i in plan.order() {
+        let probe = &plan.checks[i].probe;
+        let in_machines = probe.layer() == MACHINES || probe.also().contains(&MACHINES);
+        let machines = plan.ground() != Ground::Lab && in_machines && probe.phase() != Phase::Static;
+        let own = probe.cannot(plan.ground()).or_else(|| machines.then(only_in_a_lab));
+        let need = || plan.needs(i).into_iter().find(|&need| why[need].is_some());
+        let Some(text) = own.or_else(|| need().map(|need| needs(&plan.checks[need].spec.id))) else { continue };
+        match groups.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, checks)) => checks.push(i),
+            None => groups.push((text.clone(), vec![i])),
         }
-        let _ = writeln!(out, "  {id}: {}", sanitize::line(why.get(lang), MAX_LINE));
+        why[i] = Some(text);
     }
+    if groups.is_empty() {
+        return;
+    }
+    let points = |checks: &[usize]| show_milli(checks.iter().map(|&i| plan.checks[i].spec.points).sum());
+    let all: Vec<usize> = groups.iter().flat_map(|(_, checks)| checks.iter().copied()).collect();
+    let (n, p) = (all.len(), points(&all));
+    let title = Text::new(
+        format!("Undecided here ({n} checks, {p} points):"),
+        format!("Aquí queda sin decidir ({n} comprobaciones, {p} puntos):"),
+    );
+    let _ = writeln!(out, "\n{}", title.get(lang));
+    for (text, checks) in &groups {
+        let ids: Vec<&str> = checks.iter().map(|&i| plan.checks[i].spec.id.as_str()).collect();
+        let _ = writeln!(out, "  {}: {}", sanitize::line(text.get(lang), MAX_LINE), ids.join(", "));
+    }
+}
+
+fn only_in_a_lab() -> Text {
+    Text::new(
+        "machines are brought up in a lab only; leave `--place` out",
+        "las máquinas solo se levantan en un laboratorio; omita `--place`",
+    )
+}
+
+fn needs(id: &str) -> Text {
+    Text::new(format!("it needs {id}"), format!("necesita {id}"))
 }
 
 /// Texts that half of the readers do not understand; a mistake of the scenario's, and none that keeps it from running.
