@@ -95,11 +95,13 @@ async fn what_a_killed_run_broke_of_somebody_elses_stack_is_put_back() {
         let was_open = log.contains("planned");
         open += u64::from(was_open);
         if by_hand {
-            assert!(was_open && open_faults(&run).exists(), "somebody else put it back");
+            assert!(was_open, "nothing was broken");
             let down =
                 Command::new(env!("CARGO_BIN_EXE_imparcial")).args(["--lang", "en", "down", &run]).output().await;
             let said = String::from_utf8(down.unwrap().stderr).unwrap();
-            assert!(said.contains(&format!("undone what was broken by: {run}")), "{said}");
+            // Another test's run, beginning just now, may have been quicker.
+            let put_back = said.contains(&format!("undone what was broken by: {run}"));
+            assert!(put_back || !open_faults(&run).exists(), "{said}");
         }
         let healed = live::eventually(WITHIN, || async { !open_faults(&run).exists() }).await;
         let after = killed.elapsed().as_secs_f64();
