@@ -146,6 +146,11 @@ pub(super) async fn run<W: World + 'static>(world: Arc<W>, course: &Course, stop
     drill.went
 }
 
+/// How many of the last looks in a row pass that were begun since `from`.
+fn passing(samples: &[Sample], from: u64) -> usize {
+    samples.iter().rev().take_while(|s| s.ok && s.at_ms >= from).count()
+}
+
 /// That the ledger's place could not be removed in time.
 fn still_there() -> Text {
     let s = CLOSE.as_secs();
@@ -188,7 +193,8 @@ impl<W: World + 'static> Drill<'_, W> {
         let idle = self.world.used().await;
         let sampler = Sampler::start(self.world.clone(), self.began, course.every, course.timeout);
         let sampled = Instant::now();
-        let steady = self.steady(&sampler).await;
+        let stable = course.stable.max(PRICED.min(course.stable + 3));
+        let steady = self.steady(&sampler, 0, stable).await;
         self.went.every_ms = sampler.every_ms();
         if !steady {
             self.went.samples = sampler.samples();
@@ -228,7 +234,7 @@ impl<W: World + 'static> Drill<'_, W> {
         }
         self.world.freeze().await;
         // What the writes do to it is not the fault's doing.
-        if book.is_some() && !self.still_steady(&sampler).await {
+        if book.is_some() && !self.steady(&sampler, self.ms(), course.stable).await {
             self.went.samples = sampler.samples();
             return self.not_steady(&sampler);
         }
@@ -268,19 +274,10 @@ impl<W: World + 'static> Drill<'_, W> {
         Ok(())
     }
 
-    async fn steady(&self, sampler: &Sampler) -> bool {
-        let stable = self.course.stable.max(PRICED.min(self.course.stable + 3));
+    /// Whether so many looks in a row that were begun since `from` pass, in time.
+    async fn steady(&self, sampler: &Sampler, from: u64, stable: usize) -> bool {
         let until = Instant::now() + self.course.steady_within;
-        let row = |samples: &[Sample]| samples.iter().rev().take_while(|s| s.ok).count() >= stable;
-        sampler.until(until, row).await
-    }
-
-    /// Looks that were begun from now on pass.
-    async fn still_steady(&self, sampler: &Sampler) -> bool {
-        let (from, stable) = (self.ms(), self.course.stable);
-        let until = Instant::now() + self.course.steady_within;
-        let row = |samples: &[Sample]| samples.iter().rev().take_while(|s| s.ok && s.at_ms >= from).count() >= stable;
-        sampler.until(until, row).await
+        sampler.until(until, |samples| passing(samples, from) >= stable).await
     }
 
     fn not_steady(&mut self, sampler: &Sampler) -> Result<(), ProbeError> {
@@ -355,8 +352,7 @@ impl<W: World + 'static> Drill<'_, W> {
             let back = sampler
                 .until(step, |samples| {
                     let failed = samples.iter().rev().any(|s| !s.ok && s.end_ms() >= marks.inject_ms);
-                    let up =
-                        samples.iter().rev().take_while(|s| s.ok && s.at_ms >= marks.injected_ms).count() >= stable;
+                    let up = passing(samples, marks.injected_ms) >= stable;
                     is_back(samples, marks, stable) && (failed || (up && Instant::now() >= least))
                 })
                 .await;

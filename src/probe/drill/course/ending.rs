@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::super::book::{self, Entry};
 use super::super::sampler::Sampler;
 use super::super::world::{World, Written};
-use super::{ASK, Drill};
+use super::{ASK, Drill, passing};
 use crate::drill::{Sample, What};
 use crate::text::Text;
 
@@ -97,9 +97,7 @@ impl<W: World + 'static> Drill<'_, W> {
     pub(super) async fn as_before(&mut self, sampler: &Sampler, from: u64) {
         let stable = self.course.stable;
         let from = if sampler.is_fresh() { from } else { self.ms() };
-        let up = move |samples: &[Sample]| {
-            samples.iter().rev().take_while(|s| s.ok && s.at_ms + 1 >= from).count() >= stable
-        };
+        let up = move |samples: &[Sample]| passing(samples, from.saturating_sub(1)) >= stable;
         let soon = Instant::now() + self.course.timeout.max(Duration::from_secs(3));
         let gone = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_none());
         if !gone && sampler.until(soon, up).await && !self.world.is_down().await {
