@@ -26,11 +26,11 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        header(&self.headers, name)
     }
 
     pub fn content_type(&self) -> Option<&str> {
-        self.header("content-type")
+        content_type(&self.headers)
     }
 
     /// All of it as text, for the run's folder.
@@ -39,6 +39,15 @@ impl Response {
         let body = super::page::text::decode(&self.body, self.content_type());
         format!("{} {}\n{}\n\n{body}", self.status, self.url, headers.join("\n")).into_bytes()
     }
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+}
+
+/// What an answer says that it is.
+pub fn content_type(headers: &[(String, String)]) -> Option<&str> {
+    header(headers, "content-type")
 }
 
 /// What came of asking.

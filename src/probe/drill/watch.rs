@@ -18,6 +18,7 @@ use crate::probe::common::{Found, doors, look, published};
 use crate::probe::page::text::PageText;
 use crate::probe::page::{notebook_key, trouble};
 use crate::probe::store::{self, Said, Store};
+use crate::probe::visit::content_type;
 use crate::stack::Stack;
 
 /// Doors that are tried: a service of a swarm may be published on every node.
@@ -112,8 +113,7 @@ impl Eyes {
         };
         Ok(match look(&self.agent, question, timeout).await? {
             Sight::Http { status, headers, body, .. } => {
-                let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-                let kind = kind.map(|(_, value)| value.as_str());
+                let kind = content_type(&headers);
                 let seen = answered(status, &body, kind);
                 if seen.ok { self.learned.lock().await.judge(&PageText::seen(&body, kind)) } else { seen }
             }

@@ -9,6 +9,7 @@ use crate::docker::Container;
 use crate::docker::exec::ExecSpec;
 use crate::probe::common::{Found, inside, look, player};
 use crate::probe::page::text;
+use crate::probe::visit::content_type;
 use crate::probe::{ProbeError, command, file};
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
@@ -141,8 +142,7 @@ async fn http(stack: &Stack, container: &Container, port: u16, path: &str, left:
         let question = Look::Http { method: "GET".to_owned(), url, headers: Vec::new(), body: None, max_bytes: MOST };
         match look(&agent, question, left).await? {
             Sight::Http { headers, body, .. } => {
-                let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-                return Ok(Said::Answer(text::decode(&body, kind.map(|(_, value)| value.as_str()))));
+                return Ok(Said::Answer(text::decode(&body, content_type(&headers))));
             }
             Sight::No { message, .. } => last = nothing(container, &format!("port {port}: {message}")),
             other => {

@@ -15,6 +15,7 @@ use crate::agent::{Look, Sight};
 use crate::probe::ProbeError;
 use crate::probe::common::{doors, look};
 use crate::probe::page::text::PageText;
+use crate::probe::visit::content_type;
 use crate::stack::Stack;
 
 const MOST: usize = 8 << 20;
@@ -46,8 +47,7 @@ pub(super) async fn post(
     match look(&agent, ask, WRITE).await {
         // What says what its database answered has confirmed nothing.
         Ok(Sight::Http { status: status @ 200..=399, body, headers, .. }) => {
-            let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-            let said = watch::answered(status, &body, kind.map(|(_, value)| value.as_str()));
+            let said = watch::answered(status, &body, content_type(&headers));
             if said.ok { Written::Acknowledged } else { Written::Unknown }
         }
         // A server that fails may have written before; one that refuses has not.
@@ -66,8 +66,7 @@ pub(super) async fn read(stack: &Stack, nonce: &str, role: &str, path: &str) -> 
     match look(&agent, ask, READ).await? {
         Sight::Http { truncated: true, .. } => Err(unread("the page is too long to be read whole")),
         Sight::Http { status: 200..=299, body, headers, .. } => {
-            let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-            let page = PageText::seen(&body, kind.map(|(_, value)| value.as_str()));
+            let page = PageText::seen(&body, content_type(&headers));
             Ok(There { numbers: entries(&page, nonce), at: url.to_string() })
         }
         Sight::Http { status, .. } => Err(unread(&format!("status {status}"))),
