@@ -25,7 +25,7 @@ const MOST: usize = 1 << 20;
 const NOTED: &str = "/usr/local/share/imparcial/node/noted";
 
 /// The machines among those who are hit: a target of machines has no others.
-pub(super) fn machines(victims: &[Victim]) -> impl Iterator<Item = (&Node, &Container)> {
+pub(crate) fn machines(victims: &[Victim]) -> impl Iterator<Item = (&Node, &Container)> {
     victims.iter().filter_map(|victim| match victim {
         Victim::Machine(node, container) => Some((&**node, &**container)),
         Victim::Service(_) => None,

@@ -36,6 +36,7 @@ use async_trait::async_trait;
 pub use crate::stack::Ground;
 pub use error::FaultError;
 pub use log::HealLog;
+pub(crate) use machine::machines;
 pub use target::{Target, Victim};
 pub use undo::{At, Proof, Undo, heal, shells};
 

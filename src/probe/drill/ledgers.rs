@@ -14,6 +14,7 @@ use self::files::Files;
 use super::spec::Through;
 use super::world::{There, Written};
 use crate::agent::Statement;
+use crate::notice::Reason;
 use crate::probe::ProbeError;
 use crate::probe::common::Found;
 use crate::probe::store::{self, Said, Store};
@@ -31,13 +32,15 @@ pub(super) struct Place {
     nonce: String,
     store: Mutex<Option<Store>>,
     files: Files,
+    /// The machine that the writes went to when they began, where there are machines.
+    at: Mutex<String>,
 }
 
 impl Place {
     pub(super) fn new(through: Through) -> Self {
         let nonce = format!("imparcial{:08x}", crate::nonce::number() as u32);
         let volume = if let Through::Files(volume) = &through { volume.clone() } else { None };
-        Self { through, files: Files::new(&nonce, volume), nonce, store: Mutex::default() }
+        Self { through, files: Files::new(&nonce, volume), nonce, store: Mutex::default(), at: Mutex::default() }
     }
 
     /// How it is written, and where: for the record.
@@ -54,11 +57,13 @@ impl Place {
         matches!(self.through, Through::Page { .. }).then(|| self.nonce.clone())
     }
 
-    /// Makes it; the machine that the writes go to, where there are machines. `hit` are those that the fault is about: a client
-    /// of the volume is on another one, if there is one.
-    pub(super) async fn open(&self, stack: &Stack, hit: &[String]) -> Result<String, ProbeError> {
+    /// Makes it. `hit` are the machines that the fault is about: a client of the volume is on another one, if there is one.
+    pub(super) async fn open(&self, stack: &Stack, hit: &[String]) -> Result<(), ProbeError> {
         let role = match &self.through {
-            Through::Files(_) => return self.files.open(stack, hit).await,
+            Through::Files(_) => {
+                *self.at.lock().await = self.files.open(stack, hit).await?;
+                return Ok(());
+            }
             Through::Page { role, .. } => role,
             Through::Sql(role) => {
                 self.make(stack, role).await?;
@@ -68,7 +73,8 @@ impl Place {
         let service = stack.playing(role);
         let containers = stack.containers().await?;
         let of = containers.iter().find(|c| Some(c.service.as_str()) == service && c.running());
-        Ok(of.and_then(|c| stack.spot_of(c).node.clone()).unwrap_or_default())
+        *self.at.lock().await = of.and_then(|c| stack.spot_of(c).node.clone()).unwrap_or_default();
+        Ok(())
     }
 
     async fn make(&self, stack: &Stack, role: &str) -> Result<(), ProbeError> {
@@ -90,10 +96,10 @@ impl Place {
         Ok(())
     }
 
-    /// Which machines wrote, where that is not one that was known from the beginning.
-    pub(super) async fn wrote(&self) -> Option<String> {
-        let wrote = if matches!(self.through, Through::Files(_)) { self.files.wrote().await } else { String::new() };
-        (!wrote.is_empty()).then_some(wrote)
+    /// Where the writes went: files may have gone through several machines.
+    pub(super) async fn written_at(&self) -> String {
+        let wrote = self.files.wrote().await;
+        if wrote.is_empty() { self.at.lock().await.clone() } else { wrote }
     }
 
     pub(super) async fn write(&self, stack: &Stack, number: u64) -> Written {
@@ -209,8 +215,13 @@ const UNKNOWN_DATABASE: u16 = 1049;
 const NO_SUCH_TABLE: u16 = 1146;
 
 async fn enter(stack: &Stack, role: &str) -> Result<Store, ProbeError> {
-    match store::open(stack, role, WRITE).await? {
-        Found::Here(store) => Ok(store),
-        Found::Absent(why) => Err(ProbeError { reason: crate::notice::Reason::Unproven, text: why }),
+    here(store::open(stack, role, WRITE).await?)
+}
+
+/// What is needed for a ledger; without it nothing is proven.
+fn here<T>(found: Found<T>) -> Result<T, ProbeError> {
+    match found {
+        Found::Here(it) => Ok(it),
+        Found::Absent(why) => Err(ProbeError { reason: Reason::Unproven, text: why }),
     }
 }

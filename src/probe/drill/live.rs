@@ -40,8 +40,6 @@ pub(super) struct Live {
     injected: AtomicBool,
     /// The containers of roles that are to be spared, as they were.
     spared: Mutex<Vec<Container>>,
-    /// Where the writes went, as far as that was known when they began.
-    written_at: Mutex<String>,
 }
 
 impl Live {
@@ -62,7 +60,6 @@ impl Live {
             undos: OnceLock::new(),
             injected: AtomicBool::new(false),
             spared: Mutex::default(),
-            written_at: Mutex::default(),
         })
     }
 
@@ -76,8 +73,7 @@ impl Live {
 
     /// Where the writes went.
     pub(super) async fn written_at(&self) -> String {
-        let wrote = if let Some(place) = &self.place { place.wrote().await } else { None };
-        wrote.unwrap_or_else(|| self.written_at.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        if let Some(place) = &self.place { place.written_at().await } else { String::new() }
     }
 
     pub(super) fn ledger(&self) -> Option<(&'static str, String)> {
@@ -93,12 +89,10 @@ impl Live {
     /// Machines that do not run now are not asked for their containers.
     async fn note_machines(&self) {
         let mut off = BTreeSet::new();
-        for victim in self.victims() {
-            if let Victim::Machine(node, container) = victim {
-                let now = self.stack.ground.engine.container(&container.id).await;
-                if now.is_ok_and(|now| !now.running()) {
-                    off.insert(node.name().to_owned());
-                }
+        for (node, container) in fault::machines(self.victims()) {
+            let now = self.stack.ground.engine.container(&container.id).await;
+            if now.is_ok_and(|now| !now.running()) {
+                off.insert(node.name().to_owned());
             }
         }
         self.stack.set_off(off);
@@ -259,14 +253,8 @@ impl World for Live {
 
     async fn open_ledger(&self) -> Result<(), ProbeError> {
         let Some(place) = &self.place else { return Ok(()) };
-        let machine = |victim: &'_ Victim| match victim {
-            Victim::Machine(node, _) => Some(node.name().to_owned()),
-            Victim::Service(_) => None,
-        };
-        let hit: Vec<String> = self.victims().iter().filter_map(machine).collect();
-        let node = place.open(&self.stack, &hit).await?;
-        *self.written_at.lock().unwrap_or_else(PoisonError::into_inner) = node;
-        Ok(())
+        let hit: Vec<String> = fault::machines(self.victims()).map(|(node, _)| node.name().to_owned()).collect();
+        place.open(&self.stack, &hit).await
     }
 
     async fn write(&self, number: u64) -> Written {

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Mutex;
 
 use super::super::world::{There, Written};
-use super::{READ, WRITE};
+use super::{READ, WRITE, here};
 use crate::exec::container::Container as InContainer;
 use crate::exec::{Cmd, Output, Shell};
 use crate::notice::Reason;
@@ -235,13 +235,6 @@ impl Shown {
                 Ok(There { numbers: self.numbers, at: self.at })
             }
         }
-    }
-}
-
-fn here<T>(found: Found<T>) -> Result<T, ProbeError> {
-    match found {
-        Found::Here(it) => Ok(it),
-        Found::Absent(why) => Err(ProbeError { reason: Reason::Unproven, text: why }),
     }
 }
 
