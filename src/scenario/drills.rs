@@ -3,6 +3,8 @@
 //! An objective is a short word for what is expected of a fact: `recover_within: 30s` is `{recovery_time_s: {le: 30s}}`. So a
 //! drill becomes as many checks of the kind `drill` as it has objectives, and all that holds for checks holds for them.
 
+use std::time::Duration;
+
 use super::check::{audience, only_one};
 use super::decoder::{Decoder, duration_of, number};
 use super::parts;
@@ -117,7 +119,7 @@ pub(super) fn drills(
     seen: &mut Vec<(String, u32)>,
 ) -> Vec<CheckSpec> {
     let Some(node) = top.node("drills") else { return Vec::new() };
-    if !layers.is_empty() && layers.iter().all(|layer| layer != "drills") {
+    if layers.iter().all(|layer| layer != "drills") {
         top.problem(
             Problem::new(&node.at, "`layers` is without `drills`, and there are some").hint("add it to `layers`"),
         );
@@ -191,7 +193,7 @@ const PARTS: [(&str, &str, &str); 5] = [
     ("mounts_back", "volume", "as in `volume: {within: 120s}`"),
 ];
 /// For how long a drill is watched after a recovery, where it says nothing.
-const HELD_S: f64 = 5.0;
+pub const HELD: Duration = Duration::from_secs(5);
 
 /// An objective that its drill could never reach is the scenario's mistake, not the submission's.
 fn possible(drill: &Node, objective: &Node, d: &mut Decoder<'_>) {
@@ -201,9 +203,9 @@ fn possible(drill: &Node, objective: &Node, d: &mut Decoder<'_>) {
             d.problem(Problem::new(d.place(word), message).hint(hint));
         }
     }
-    let seconds = |key: &str, node: &Node| duration_of(key, node).ok().map(|time| time.as_secs_f64());
-    if let Some(wanted) = objective.get("held_for").and_then(|node| seconds("held_for", node)) {
-        let held = drill.get("held").map_or(Some(HELD_S), |node| seconds("held", node));
+    let time = |key: &str, node: &Node| duration_of(key, node).ok();
+    if let Some(wanted) = objective.get("held_for").and_then(|node| time("held_for", node)) {
+        let held = drill.get("held").map_or(Some(HELD), |node| time("held", node));
         if held.is_some_and(|held| held < wanted) {
             let message = "it is not watched for so long: the drill's `held` is shorter (5s where it is not said)";
             d.problem(Problem::new(d.place("held_for"), message).hint("give the drill a longer `held`"));

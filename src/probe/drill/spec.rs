@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::course::Course;
 use crate::fault::{FAULTS, Fault};
 use crate::nearest;
+use crate::scenario::drills::HELD;
 use crate::scenario::text_for_people;
 use crate::scenario::tree::{Decoder, Problem};
 use crate::text::Text;
@@ -85,7 +86,7 @@ pub(super) fn decode(d: &mut Decoder<'_>) -> Option<Spec> {
         steady_within: time("steady_within", 20 * SECOND),
         hold: time("hold", Duration::ZERO),
         within: time("within", 60 * SECOND),
-        held: time("held", 5 * SECOND),
+        held: time("held", HELD),
         unaided: false,
         since_heal: false,
         stable: 3,
