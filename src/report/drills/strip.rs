@@ -121,9 +121,7 @@ impl Strip {
             }
         }
         for event in &drill.events {
-            // What never failed has not recovered from anything.
-            let none = |mark: &Mark| drill.measured.never_down && *mark == Mark::Recovered;
-            let Some(mark) = Mark::of(event, &drill.events).filter(|mark| !none(mark)) else { continue };
+            let Some(mark) = drawn(drill, event) else { continue };
             let at = if mark == Mark::Recovered { back(drill, event) } else { event.at_ms };
             let there = &mut strip.marks[column(at)];
             *there = Some(there.map_or(mark, |other| other.min(mark)));
@@ -147,6 +145,11 @@ impl Strip {
         let between = self.cells.len().saturating_sub(left.len() + right.len()).max(1);
         format!("{left}{}{right}", " ".repeat(between))
     }
+}
+
+/// The letter below the strip: what never failed has not recovered from anything.
+fn drawn(drill: &DrillRecord, event: &Event) -> Option<Mark> {
+    Mark::of(event, &drill.events).filter(|mark| *mark != Mark::Recovered || !drill.measured.never_down)
 }
 
 /// When it was up again: at the first of the passing looks in a row by which that was known.
@@ -183,9 +186,7 @@ pub(in crate::report) fn legend(drills: &[&DrillRecord], lang: Lang) -> Vec<Stri
     let blank = pick(lang, "blank: no answer yet", "en blanco: aún sin respuesta");
     let signs = signs.chain(drills.iter().any(hung).then(|| blank.to_owned()));
     let used = |mark: &Mark| {
-        let shown = |drill: &&DrillRecord| *mark != Mark::Recovered || !drill.measured.never_down;
-        let drills = drills.iter().filter(|drill| shown(drill));
-        drills.flat_map(|d| d.events.iter().filter_map(|e| Mark::of(e, &d.events))).any(|there| there == *mark)
+        drills.iter().any(|drill| drill.events.iter().any(|event| drawn(drill, event).as_ref() == Some(mark)))
     };
     let letters = Mark::ALL.into_iter().filter(used).map(|mark| format!("{} {}", mark.letter(), mark.said(lang)));
     signs.chain(letters).collect()
