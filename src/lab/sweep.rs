@@ -79,7 +79,7 @@ pub async fn sweep(engine: &Engine) -> Result<Removed, LabError> {
 async fn remove_each(engine: &Engine, runs: impl Iterator<Item = &Left>) -> Result<Removed, LabError> {
     let mut removed = Removed::default();
     for run in runs {
-        tracing::info!(run = %run.run, "removing what a dead run left behind");
+        tracing::info!(run = %run.run, "removing all that a run has");
         removed.add(remove_run(engine, &run.run).await?);
     }
     Ok(removed)
