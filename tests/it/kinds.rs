@@ -31,14 +31,7 @@ const SERVICE: &str = "  logs:\n    image: python:3.6\n    command: [python, -u,
 fn folder() -> tempfile::TempDir {
     let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/seed/reference");
     let dir = tempfile::tempdir().unwrap();
-    for entry in walkdir::WalkDir::new(&reference).into_iter().map(Result::unwrap) {
-        let to = dir.path().join("reference").join(entry.path().strip_prefix(&reference).unwrap());
-        if entry.file_type().is_dir() {
-            std::fs::create_dir_all(to).unwrap();
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
-    }
+    live::copy(&reference, &dir.path().join("reference"));
     let changed = |file: &str, from: &str, to: &str| {
         let file = dir.path().join("reference").join(file);
         let text = std::fs::read_to_string(&file).unwrap();

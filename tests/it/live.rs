@@ -1,5 +1,6 @@
 //! What tests with a real engine need. Without one they fail and say so, unless `IMPARCIAL_SKIP_LIVE=1`.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,18 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(within: Duration, mut h
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     true
+}
+
+/// A folder with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from).into_iter().map(Result::unwrap) {
+        let at = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            std::fs::create_dir_all(at).unwrap();
+        } else {
+            std::fs::copy(entry.path(), at).unwrap();
+        }
+    }
 }
 
 /// Where the reference of `seed` has its database's data: no host has such a folder, and none is made on one.

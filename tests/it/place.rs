@@ -58,15 +58,7 @@ fn handed_in() -> tempfile::TempDir {
 /// The same, changed.
 fn changed(from: &str, to: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for entry in walkdir::WalkDir::new(REFERENCE) {
-        let entry = entry.unwrap();
-        let at = folder.path().join(entry.path().strip_prefix(REFERENCE).unwrap());
-        if entry.file_type().is_dir() {
-            std::fs::create_dir_all(at).unwrap();
-        } else {
-            std::fs::copy(entry.path(), at).unwrap();
-        }
-    }
+    live::copy(Path::new(REFERENCE), folder.path());
     let file = folder.path().join("docker-compose.yml");
     let text = std::fs::read_to_string(&file).unwrap().replace(live::ON_THE_VOLUME, "");
     assert_eq!(text.matches(from).count(), 1);

@@ -17,17 +17,11 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) fn new(what: &str, reference: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for entry in walkdir::WalkDir::new(reference) {
-            let entry = entry.unwrap();
-            let at = folder.path().join(entry.path().strip_prefix(reference).unwrap());
-            if entry.file_type().is_dir() {
-                std::fs::create_dir_all(at).unwrap();
-            } else {
-                let text = std::fs::read_to_string(entry.path()).unwrap();
-                let text =
-                    text.replace(live::ON_THE_VOLUME, "").replace("FROM python:3.6", "FROM imparcial/python:latest");
-                std::fs::write(at, text.replace("image: mysql:5.7", "image: imparcial/mysql:latest")).unwrap();
-            }
+        live::copy(Path::new(reference), folder.path());
+        for file in ["docker-compose.yml", "app/Dockerfile"].map(|file| folder.path().join(file)) {
+            let text = std::fs::read_to_string(&file).unwrap().replace(live::ON_THE_VOLUME, "");
+            let text = text.replace("FROM python:3.6", "FROM imparcial/python:latest");
+            std::fs::write(file, text.replace("image: mysql:5.7", "image: imparcial/mysql:latest")).unwrap();
         }
         let up = Self { folder, project: live::run_name(what).replace("dev-", "imparcial-") };
         up.compose(&["up", "-d", "--build"]);
