@@ -69,7 +69,7 @@ def raised(error)
   else
     seen[:kind] = "network" if inner.class.ancestors.any? { |it| it.name == "SocketError" } ||
                                [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ECONNREFUSED].include?(inner.class)
-    seen[:kind] = "processes" if inner.is_a?(Errno::EAGAIN) && inner.message.include?("fork")
+    seen[:kind] = crowded? ? "processes" : "full" if inner.is_a?(Errno::EAGAIN) && inner.message.include?("fork")
   end
   seen.merge(at || {})
 end
@@ -91,6 +91,24 @@ def others
   rescue SystemCallError
     nil
   end
+end
+
+# Whether this container's own bound on processes, threads included, kept one from being started; the host's bound is not
+# the Vagrantfile's doing. A count of the moment would not tell: what starts without end ends again where it is kept from it.
+def crowded?
+  folder = ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"].find { |it| File.exist?("#{it}/pids.events") }
+  return others.length > 60 unless folder
+
+  peak = "#{folder}/pids.peak"
+  File.read("#{folder}/pids.events")[/^max (\d+)/, 1].to_i.positive? &&
+    (!File.exist?(peak) || File.read(peak).to_i >= File.read("#{folder}/pids.max").to_i)
+end
+
+# What the Vagrantfile left going in the background gets a moment to show that it does not end.
+def left_going
+  until_then = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 1
+  sleep 0.02 until crowded? || others.empty? || Process.clock_gettime(Process::CLOCK_MONOTONIC) > until_then
+  answer({ error: { kind: "processes" } }) if crowded?
 end
 
 # Whether this program's first thread waits for a disk.
@@ -115,7 +133,7 @@ def watch(busy:, idle:, all:)
       asleep += 1 if Thread.main.status == "sleep" && (running & %w[R D]).empty? && !main_in_disk?
       took = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
       cpu = cpu_used - before
-      kind = if took > 2 && running.length > 60 then "processes"
+      kind = if crowded? then "processes"
              elsif cpu > busy then "loop"
              elsif took > idle && asleep * 10 > looks * 8 then "waits"
              elsif took > all then "starved"
@@ -268,6 +286,7 @@ begin
   rescue SystemExit, StandardError, ScriptError, SystemStackError => e
     { name: text(it, 200), error: raised(e) }.merge(Lines::ALL[it.to_sym] || {})
   end
+  left_going
   answer({
     version: 1, vagrant: Vagrant::VERSION, count: names.length, machines: machines,
     vboxmanage: vboxmanage,

@@ -26,6 +26,9 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/vagrantfiles").join(name)
 }
 
+/// For a line that is the moment's.
+const ANY: u32 = 0;
+
 /// What one of them must come to.
 enum Want {
     Machines(fn(&Submission, &[MachineDef])),
@@ -43,7 +46,8 @@ const ALL: [(&str, Want); 24] = [
     ("forks", Refused("starts processes without end", 2)),
     ("eats", Refused("memory", 1)),
     ("floods", Refused("prints without end", 1)),
-    ("bomb", Machines(|_, machines| assert_eq!(machines.len(), 1))),
+    // What it starts goes on in the background, wherever the file itself is by then.
+    ("bomb", Refused("starts processes without end", ANY)),
     ("range", Machines(range)),
     ("hash", Machines(hash)),
     ("commented", Machines(commented)),
@@ -93,8 +97,9 @@ async fn every_kind_of_vagrantfile_comes_to_what_it_should() {
         match (want, &file.loaded) {
             (Machines(look), Loaded::Machines(machines)) => look(&submission, machines),
             (Refused(words, line), Loaded::Refused { text, at })
-                if text.en.contains(words) && !text.es.is_empty() && at.as_ref().is_some_and(|at| at.line == *line) => {
-            }
+                if text.en.contains(words)
+                    && !text.es.is_empty()
+                    && (*line == ANY || at.as_ref().is_some_and(|at| at.line == *line)) => {}
             (Unknown(want), Loaded::Unknown { reason, .. }) if want == reason => {}
             (_, other) => wrong.push(format!("{name}: {other:?}")),
         }

@@ -55,6 +55,11 @@ pub(super) fn of(raised: &Raised, machine: Option<&str>, plugins: &[String]) -> 
             format!("espera algo que no llega{es}: se detuvo tras {:.0} s", raised.took),
         ),
         "processes" => refused(format!("it starts processes without end{en}"), format!("inicia procesos sin fin{es}")),
+        "full" => unknown(
+            Reason::Host,
+            format!("this host lets no more processes be started{en}; run it again when it does less"),
+            format!("este equipo no deja iniciar más procesos{es}; repita cuando haga menos"),
+        ),
         "memory" => refused(
             format!("it asks for more memory than reading a Vagrantfile needs{en}"),
             format!("pide más memoria de la que necesita la lectura de un Vagrantfile{es}"),
@@ -176,6 +181,7 @@ mod tests {
         );
         assert_eq!(said(&raised("program", "Errno::ENOENT", "x"), &[]).0, Some(Reason::NotHere));
         assert_eq!(said(&raised("starved", "", ""), &[]).0, Some(Reason::Host));
+        assert_eq!(said(&raised("full", "Errno::EAGAIN", "fork(2)"), &[]).0, Some(Reason::Host));
         // Raised in our own code.
         let ours = Raised { file: None, line: None, ..raised("raised", "NoMethodError", "x") };
         assert_eq!(said(&ours, &[]).0, Some(Reason::Imparcial));
