@@ -112,8 +112,31 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
         say("after (explained by)", "después de (explicado por)"),
     ];
     table(&mut out, header, rows_of(plan, lang));
+    drills(&mut out, plan, lang);
     cannot(&mut out, plan, lang);
     out
+}
+
+/// What is broken on purpose, in its order.
+fn drills(out: &mut String, plan: &Plan, lang: Lang) {
+    let mut seen: Vec<(&str, &str, &str)> = Vec::new();
+    for check in plan.run_order() {
+        let probe = &plan.checks[check].probe;
+        let (Some(id), Some((fault, title))) = (probe.drill(), probe.breaks()) else { continue };
+        if !seen.iter().any(|(known, ..)| *known == id) {
+            seen.push((id, fault, title.get(lang)));
+        }
+    }
+    if seen.is_empty() {
+        return;
+    }
+    let title = Text::new("Drills, one by one after all else:", "Simulacros, uno por uno después de todo lo demás:");
+    let _ = writeln!(out, "\n{}", title.get(lang));
+    let wide = |of: fn(&(&str, &str, &str)) -> usize| seen.iter().map(of).max().unwrap_or(0);
+    let (ids, faults) = (wide(|it| it.0.len()), wide(|it| it.1.len()));
+    for (id, fault, title) in &seen {
+        let _ = writeln!(out, "  {id:<ids$}  {fault:<faults$}  {}", sanitize::line(title, MAX_LINE));
+    }
 }
 
 /// What cannot be decided in this place, whatever was handed in: said before anybody waits.

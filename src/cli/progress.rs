@@ -54,6 +54,9 @@ impl Lines {
             }
             (Event::Images(count), Some(bars)) => bars.images(count),
             (Event::Image { service, at }, Some(bars)) => bars.image(service, at),
+            (Event::Drill { id, fault }, Some(bars)) => bars.note(&drilled(id, fault, self.ctx.lang)),
+            // They take long, and what happens in one does not show elsewhere before the end.
+            (Event::Drill { id, fault }, None) if !self.ctx.quiet => self.detail(&drilled(id, fault, self.ctx.lang)),
             (Event::Check { id, passed }, Some(bars)) => bars.note(checked(id, passed).get(self.ctx.lang)),
             (Event::Image { service, at: at @ At::Step { .. } }, None) if self.watched() => {
                 self.detail(&format!("{}: {}", sanitize::line(service, 60), told(at).get(self.ctx.lang)));
@@ -99,6 +102,12 @@ impl Lines {
             say(&format!("  {at:>6.1} s  {name} ({took:.1} s)"));
         }
     }
+}
+
+/// A drill that begins.
+fn drilled(id: &str, fault: &str, lang: Lang) -> String {
+    let phase = report::phase("drills", lang);
+    format!("{phase}: {id} ({fault})")
 }
 
 /// A check that was looked at, whatever becomes of it.

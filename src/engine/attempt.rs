@@ -100,7 +100,7 @@ impl Attempt<'_> {
             (options.progress)(Event::Phase("checks"));
             let started = clock.ms();
             let items = items::items(plan);
-            let looker = live::Live { plan, stack: stack.clone(), progress: options.progress.as_ref(), trial };
+            let looker = live::Live::new(plan, stack.clone(), options.progress.as_ref(), trial, clock);
             let order = plan.order();
             let looking = schedule::run(&items, &order, &looker, clock, &stop);
             tokio::pin!(looking);
@@ -122,7 +122,10 @@ impl Attempt<'_> {
             loss.excuse(&mut outcomes);
             attached::mark(plan, &stack, &mut outcomes);
             record.errors.extend(loss.text());
-            phase(record, "checks", started, clock);
+            phase(record, "checks", started, looker.broken_since().unwrap_or_else(|| clock.ms()));
+            if let Some(began) = looker.broken_since() {
+                phase(record, "drills", began, clock.ms());
+            }
         }
         record.interrupted = options.cancel.is_cancelled();
         let lost = loss.text().is_some();
@@ -137,7 +140,7 @@ impl Attempt<'_> {
             logs.extend(service.map(|service| (service.to_owned(), String::from_utf8_lossy(&bytes).into_owned())));
             exhibits.keep(record, folder, &name, &bytes);
         }
-        phase(record, "evidence", started, clock);
+        phase(record, "evidence", started, clock.ms());
         Some(Tried { stack, outcomes, exhibits, logs, lost })
     }
 }

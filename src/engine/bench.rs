@@ -248,7 +248,8 @@ async fn look(plan: &Plan, stack: &Arc<Stack>, options: &RunOptions, phase: Phas
         item.ties.needs.retain(|d| kept.contains(d));
         item.ties.explained_by.retain(|d| kept.contains(d));
     }
-    let looker = live::Live { plan, stack: stack.clone(), progress: options.progress.as_ref(), trial: None };
-    let outcomes = schedule::run(&all, &kept, &looker, Clock::start(), &options.cancel).await;
+    let clock = Clock::start();
+    let looker = live::Live::new(plan, stack.clone(), options.progress.as_ref(), None, clock);
+    let outcomes = schedule::run(&all, &kept, &looker, clock, &options.cancel).await;
     outcomes.iter().filter_map(|o| o.waited.as_ref()).map(|w| w.attempts).sum()
 }

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +26,7 @@ use crate::submission::bind::Binding;
 use crate::submission::no_part;
 use crate::submission::paths;
 use crate::text::Text;
+use crate::time::Clock;
 
 /// What a look may take beyond its own bound before it is given up from outside.
 const GRACE: Duration = Duration::from_secs(10);
@@ -37,6 +38,20 @@ pub(super) struct Live<'a> {
     pub(super) progress: &'a Progress,
     /// Of a delivery that is old.
     pub(super) trial: Option<&'a Trial>,
+    /// The drills that have begun, with when on the run's clock.
+    begun: Mutex<Vec<(String, u64)>>,
+    clock: Clock,
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn new(plan: &'a Plan, stack: Arc<Stack>, progress: &'a Progress, trial: Option<&'a Trial>, clock: Clock) -> Self {
+        Self { plan, stack, progress, trial, begun: Mutex::default(), clock }
+    }
+
+    /// When the first drill began.
+    pub(super) fn broken_since(&self) -> Option<u64> {
+        self.begun.lock().ok()?.first().map(|(_, at)| *at)
+    }
 }
 
 #[async_trait]
@@ -122,6 +137,21 @@ impl Looker for Live<'_> {
             }
         }
         None
+    }
+
+    fn alone(&self, check: usize) {
+        let probe = &self.plan.checks[check].probe;
+        let (Some(drill), Ok(mut begun)) = (probe.drill(), self.begun.lock()) else { return };
+        // Its other objectives were measured with the first.
+        if begun.iter().any(|(known, _)| known == drill) {
+            return;
+        }
+        if begun.is_empty() {
+            (self.progress)(super::Event::Phase("drills"));
+        }
+        begun.push((drill.to_owned(), self.clock.ms()));
+        let fault = probe.breaks().map_or("", |(fault, _)| fault);
+        (self.progress)(super::Event::Drill { id: drill, fault });
     }
 
     fn done(&self, check: usize, raw: Raw) {

@@ -65,6 +65,11 @@ pub enum Event<'a> {
         service: &'a str,
         at: &'a At,
     },
+    /// What is broken on purpose next.
+    Drill {
+        id: &'a str,
+        fault: &'a str,
+    },
     Check {
         id: &'a str,
         passed: bool,
@@ -120,7 +125,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
         opened = Place::open(&plan.options.place, spec) => Some(opened),
         () = options.cancel.cancelled() => None,
     };
-    phase(&mut record, "lab", started, clock);
+    phase(&mut record, "lab", started, clock.ms());
     match opened {
         Some(Ok(lab)) => {
             let graded =
@@ -147,7 +152,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
                     record.errors.push(lab.what_is_left());
                 }
             }
-            phase(&mut record, "teardown", started, clock);
+            phase(&mut record, "teardown", started, clock.ms());
         }
         Some(Err(error)) => {
             give_up(plan, &mut record, error.reason(), error.text(), &folder);
@@ -192,7 +197,7 @@ async fn inside(
         if let Err(error) = over {
             return give_up(plan, record, Reason::Host, error.text(), folder);
         }
-        phase(record, "start-over", started, clock);
+        phase(record, "start-over", started, clock.ms());
         let machines = Some(tried.stack.machines.clone());
         match attempt.run(record, Some(trial), Some(packages), machines).await {
             Some(again) => tried = again,
@@ -274,11 +279,11 @@ fn interrupted(plan: &Plan, record: &mut RunRecord, folder: &RunFolder) {
     record.checks = conclude::unable(plan, Reason::Interrupted, &Text::default(), true, folder);
 }
 
-fn phase(record: &mut RunRecord, name: &str, started: u64, clock: Clock) {
+fn phase(record: &mut RunRecord, name: &str, started: u64, ended: u64) {
     record.phases.push(PhaseRecord {
         name: name.to_owned(),
         started_ms: started,
-        elapsed_ms: clock.ms() - started,
+        elapsed_ms: ended - started,
         detail: Text::default(),
     });
 }

@@ -57,6 +57,9 @@ pub trait Looker: Send + Sync {
     /// Whether a failure may be somebody else's (a stand-in, age): then it is an error with this reason.
     async fn excuse(&self, check: usize, waited: &Waited) -> Option<(Reason, Text)>;
 
+    /// Told before a check begins that is run by itself.
+    fn alone(&self, _check: usize) {}
+
     /// Told when a check came to something.
     fn done(&self, _check: usize, _raw: Raw) {}
 }
@@ -183,6 +186,7 @@ pub async fn run(
             outcomes[i] = Some(not_run(clock));
             continue;
         }
+        looker.alone(i);
         let outcome = tokio::select! {
             outcome = exercise(i, &items[i], looker, clock) => outcome,
             () = cancel.cancelled() => not_run(clock),

@@ -5,6 +5,7 @@
 //! has places; where none is sure, there is none.
 
 mod clue;
+mod drills;
 mod machines;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,8 @@ struct Asked {
     kind: &'static str,
     roles: Vec<String>,
     published: Option<String>,
+    /// Of a drill's objective: the fault.
+    fault: &'static str,
 }
 
 /// Marks every check that failed, or is undecided for something in the submission's own files. What is read was written by
@@ -67,6 +70,7 @@ pub(super) async fn mark(
         kind: planned.kind.name,
         roles: planned.probe.roles(),
         published: planned.probe.published().map(str::to_owned),
+        fault: planned.probe.breaks().map_or("", |(fault, _)| fault),
     };
     let asked: Vec<Asked> = plan.checks.iter().map(asked).collect();
     let (stack, seen) = (stack.clone(), checks.to_vec());
@@ -138,6 +142,7 @@ impl Scene<'_> {
             "mysql" => service.map_or_else(Vec::new, |name| self.database(name, clue)),
             "page" | "http" => app().map_or_else(Vec::new, |name| self.page(name, clue)),
             "round_trip" => self.round_trip(asked),
+            "drill" => self.drill(asked, check),
             _ => self.of_machines(asked, check),
         }
     }

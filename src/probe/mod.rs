@@ -151,6 +151,11 @@ pub trait Probe: Send + Sync {
         None
     }
 
+    /// What that drill breaks: the fault, and the drill's title.
+    fn breaks(&self) -> Option<(&'static str, &Text)> {
+        None
+    }
+
     /// Why it cannot be decided in such a place, as far as that is known before anything starts.
     fn cannot(&self, _ground: Ground) -> Option<Text> {
         None

@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::probe::{Attempt, Phase, settled_last};
 use crate::stack::Stack;
 use crate::text::Text;
+use crate::time::Clock;
 
 /// Looks in a row, as the figure to reach has it.
 pub const ROW: usize = 25;
@@ -45,7 +46,7 @@ impl<'a> Looking<'a> {
         let phases = plan.phases();
         // What is decided by reading costs nothing here and would flatter the median.
         let checks = plan.order().into_iter().filter(|&i| phases[i] == Phase::Look).collect();
-        Self { plan, live: Live { plan, stack, progress, trial: None }, checks }
+        Self { plan, live: Live::new(plan, stack, progress, None, Clock::start()), checks }
     }
 
     pub(super) async fn all(&self) -> Result<Looks, Text> {

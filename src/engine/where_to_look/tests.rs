@@ -96,7 +96,7 @@ impl World {
 }
 
 fn asked(kind: &'static str, roles: &[&str]) -> Asked {
-    Asked { kind, roles: roles.iter().map(|role| (*role).to_owned()).collect(), published: None }
+    Asked { kind, roles: roles.iter().map(|role| (*role).to_owned()).collect(), published: None, fault: "" }
 }
 
 fn facts(value: &Value) -> Facts {
@@ -409,4 +409,26 @@ fn a_provisioning_leads_to_the_task_that_its_sentence_names() {
     let of = |said: &str| world(said).failed("ansible", &[], &Clue::default(), &[("", "ok")]);
     assert_eq!(of("the task `x` (site.yml:3), module `command`, failed"), ["site.yml:3"]);
     assert_eq!(of("the playbook ran and changed nothing on any machine"), NONE);
+}
+
+#[test]
+fn what_nobody_starts_again_leads_to_its_service() {
+    let of = |world: &World, fault: &'static str, fact: &str| {
+        let asked = Asked { fault, ..asked("drill", &["app", "db"]) };
+        world.places(Verdict::Fail, None, &asked, &Clue::default(), &[("", fact)])
+    };
+    let world = World::usual();
+    assert_eq!(of(&world, "kill", "recovery_time_s"), ["docker-compose.yml:3"]);
+    assert_eq!(of(&world, "exhaust_memory", "availability"), ["docker-compose.yml:3"]);
+    assert_eq!(of(&world, "kill", "acked_lost"), NONE, "its data is no matter of starting");
+    assert_eq!(of(&world, "pause", "recovery_time_s"), NONE, "it was not ended");
+    let with = |policy: &str| {
+        let at = "  app:\n";
+        let compose = COMPOSE.replacen(at, &format!("{at}    restart: {policy}\n"), 1);
+        World::of(Files::usual(&[("docker-compose.yml", &compose)]))
+    };
+    assert_eq!(of(&with("\"no\""), "kill", "recovery_time_s"), ["docker-compose.yml:4"]);
+    assert_eq!(of(&with("always"), "kill", "recovery_time_s"), NONE, "what keeps it away is anywhere");
+    let by_others = World { services: BTreeMap::new(), ..World::usual() };
+    assert_eq!(of(&by_others, "kill", "recovery_time_s"), NONE, "somebody else is charged with it");
 }

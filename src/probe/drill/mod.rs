@@ -163,6 +163,10 @@ impl Probe for Objective {
         Some(&self.spec.id)
     }
 
+    fn breaks(&self) -> Option<(&'static str, &Text)> {
+        Some((self.spec.fault_name, &self.spec.title))
+    }
+
     fn cannot(&self, ground: Ground) -> Option<Text> {
         self.spec.fault.cannot(ground)
     }
