@@ -74,6 +74,16 @@ fn every_kind_s_example_plans() {
     }
 }
 
+#[test]
+fn the_readme_s_scenario_plans_and_fits_the_schema() {
+    let readme = include_str!("../../README.md");
+    let whole: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+    let whole: Vec<&str> = whole.into_iter().filter(|block| block.contains("imparcial: 1")).collect();
+    let [text] = whole.as_slice() else { panic!("README has {} whole scenarios", whole.len()) };
+    planned(scenario::read_text(text, Path::new("README.md"), &plan::names(PROBES)));
+    assert_eq!(complaints(text), [""; 0]);
+}
+
 /// What the schema says of a scenario's text, a line a complaint.
 fn complaints(text: &str) -> Vec<String> {
     let schema = jsonschema::validator_for(&reference::schema::schema(PROBES)).expect("a schema");
