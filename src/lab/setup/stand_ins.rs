@@ -1,5 +1,6 @@
 //! The lab's image, and the stand-ins: built where their sources changed, and put into the registry.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use crate::text::Text;
 /// Packages are unpacked on one core while the next are fetched: more at once only gets in each other's way.
 const AT_ONCE: usize = 2;
 const LAB: &str = "lab";
+const LONGEST: [&str; 2] = [LAB, NODE];
 
 pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
     let missing = missing(world).await?;
@@ -82,7 +84,8 @@ fn names() -> Vec<&'static str> {
     Catalogue::shipped().stand_ins.iter().map(|entry| entry.name.as_str()).chain([NODE, LAB]).collect()
 }
 
-/// Images in the order in which they are made: one that stands on another follows it, the rest can go side by side.
+/// Images in the order in which they are made: one that stands on another follows it, the rest can go side by side. What
+/// takes longest begins first, so that nothing long is left alone at the end.
 fn chains(missing: &[&'static str]) -> Vec<Vec<&'static str>> {
     let mut chains: Vec<Vec<&'static str>> = Vec::new();
     for name in missing {
@@ -92,6 +95,8 @@ fn chains(missing: &[&'static str]) -> Vec<Vec<&'static str>> {
             None => chains.push(vec![name]),
         }
     }
+    // The lab and the node hold five times what a stand-in does.
+    chains.sort_by_key(|chain| (!LONGEST.contains(&chain[0]), Reverse(chain.len())));
     chains
 }
 
@@ -139,10 +144,11 @@ mod tests {
     fn what_stands_on_another_follows_it() {
         assert_eq!(
             chains(&["python-slim", "python", "mysql", "lab"]),
-            [vec!["python-slim", "python"], vec!["mysql"], vec!["lab"]]
+            [vec!["lab"], vec!["python-slim", "python"], vec!["mysql"]]
         );
         // Two may stand on the same one.
         assert_eq!(chains(&["php", "php-fpm", "php-cli", "nginx"]), [vec!["php", "php-fpm", "php-cli"], vec!["nginx"]]);
+        assert_eq!(chains(&["mysql", "php", "php-cli", "node"]), [vec!["node"], vec!["php", "php-cli"], vec!["mysql"]]);
         // Its base is there already.
         assert_eq!(chains(&["python", "mysql"]), [vec!["python"], vec!["mysql"]]);
     }
