@@ -238,8 +238,10 @@ fn objective(d: &mut Decoder<'_>, node: &Node, patience: &Patience, usual: Visib
         let (expect, credit) = meaning(row, &value, d);
         found = Some((row.name, expect, credit));
     }
-    if found.is_none() {
-        let names = nearest::names(OBJECTIVES.iter().map(|row| row.name));
+    let words: Vec<&str> = OBJECTIVES.iter().map(|row| row.name).collect();
+    // A slip is reported as the unknown key that it is.
+    if found.is_none() && !d.has_nearly(&words) {
+        let names = nearest::names(words);
         d.problem(Problem::new(&node.at, "this objective says nothing that could be judged").hint(names));
     }
     let (_, expect, credit) = found.unwrap_or_else(|| ("", Node::new(node.at.clone(), Yaml::Null), None));
@@ -386,7 +388,11 @@ mod tests {
         );
         assert_eq!(
             said(&GOOD.replace("no_acked_write_lost: 0", "no_acked_write_last: 0")),
-            ["this objective says nothing that could be judged", "unknown key `no_acked_write_last`"]
+            ["unknown key `no_acked_write_last`"]
+        );
+        assert_eq!(
+            said(&GOOD.replace("no_acked_write_lost: 0", "zebra: 0")),
+            ["this objective says nothing that could be judged", "unknown key `zebra`"]
         );
         let two = GOOD.replace("no_acked_write_lost: 0", "no_acked_write_lost: 0, held_for: 5s");
         assert_eq!(said(&two), ["an objective is one word: `held_for` or `no_acked_write_lost`"]);
