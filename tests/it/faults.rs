@@ -318,5 +318,5 @@ async fn what_a_dead_process_left_broken_of_somebody_elses_is_put_back() {
     // Of a lab that is gone there is nothing to undo.
     assert!(heal_left(home.path(), None, &engine).await.unwrap().is_empty());
     assert!(left_behind(home.path()).is_empty());
-    docker(&["rm", "--force", &name]).await;
+    docker(&["rm", "--force", "--volumes", &name]).await;
 }
