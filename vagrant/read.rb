@@ -3,6 +3,10 @@
 # ARGV: the Vagrantfile, below the submission's folder.
 ROOT = "/tmp/submission"
 SELF = Process.pid
+# Seconds: between two looks at what goes on, and for how long there are as many processes as there may be before it is
+# called without end. A burst is over by then.
+EVERY = 0.25
+CROWDED = 2
 # The answer goes here; whatever the Vagrantfile prints goes to standard error, as what it runs prints does.
 ANSWER = $stdout.dup
 $stdout.reopen($stderr)
@@ -10,9 +14,13 @@ $stdout.sync = true
 
 require "json"
 
+ANSWERED = Mutex.new
+
 def answer(said)
   # A child that the Vagrantfile forked has nothing to say.
   exit!(0) unless Process.pid == SELF
+  # Two threads may come to an answer; the first one's is given.
+  ANSWERED.lock
   ANSWER.write(JSON.generate(said))
   ANSWER.flush
   exit!(0)
@@ -59,7 +67,7 @@ def raised(error)
   when Errno::ENOENT
     # A program that is not in this container, not a file of the submission.
     first = inner.backtrace_locations&.first
-    seen[:kind] = "program" if first && %w[` spawn popen system exec fork].include?(first.label.to_s.delete_prefix("Kernel#"))
+    seen[:kind] = "program" if first && starts?(first)
   when SignalException
     seen[:kind] = "late"
   when NoMemoryError
@@ -69,7 +77,8 @@ def raised(error)
   else
     seen[:kind] = "network" if inner.class.ancestors.any? { |it| it.name == "SocketError" } ||
                                [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::ECONNREFUSED].include?(inner.class)
-    seen[:kind] = crowded? ? "processes" : "full" if inner.is_a?(Errno::EAGAIN) && inner.message.include?("fork")
+    # Whose bound it was, this container's or the host's, cannot be told.
+    seen[:kind] = "full" if inner.is_a?(ThreadError) && inner.message.include?("can't create Thread")
   end
   seen.merge(at || {})
 end
@@ -84,31 +93,41 @@ rescue SystemCallError
   Process.times.sum
 end
 
-# The states of all other processes: `R`, `S`.
+# Whether a frame is one of Ruby's ways to start a program.
+def starts?(frame)
+  %w[` spawn popen system exec fork].include?(frame.label.to_s.split(/[#.]/).last)
+end
+
+# The states of all other processes, but of those that have ended: `R`, `S`.
 def others
-  Dir.children("/proc").grep(/\A\d+\z/).reject { |it| [1, SELF].include?(it.to_i) }.filter_map do |pid|
-    File.read("/proc/#{pid}/stat")[/\) (\w)/, 1]
+  ours = [1, Process.ppid, SELF]
+  Dir.children("/proc").grep(/\A\d+\z/).reject { |it| ours.include?(it.to_i) }.filter_map do |pid|
+    File.read("/proc/#{pid}/stat")[/\) ([^Z])/, 1]
   rescue SystemCallError
     nil
   end
 end
 
-# Whether this container's own bound on processes, threads included, kept one from being started; the host's bound is not
-# the Vagrantfile's doing. A count of the moment would not tell: what starts without end ends again where it is kept from it.
+# Whether this container has nearly as many processes, threads included, as it may. Where that cannot be read, a count tells.
 def crowded?
-  folder = ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"].find { |it| File.exist?("#{it}/pids.events") }
-  return others.length > 60 unless folder
-
-  peak = "#{folder}/pids.peak"
-  File.read("#{folder}/pids.events")[/^max (\d+)/, 1].to_i.positive? &&
-    (!File.exist?(peak) || File.read(peak).to_i >= File.read("#{folder}/pids.max").to_i)
+  folder = ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"].find { |it| File.exist?("#{it}/pids.current") }
+  most = folder ? File.read("#{folder}/pids.max").to_i : 0
+  most.positive? ? File.read("#{folder}/pids.current").to_i * 10 >= most * 9 : others.length > 60
+rescue SystemCallError
+  false
 end
 
-# What the Vagrantfile left going in the background gets a moment to show that it does not end.
-def left_going
-  until_then = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 1
-  sleep 0.02 until crowded? || others.empty? || Process.clock_gettime(Process::CLOCK_MONOTONIC) > until_then
-  answer({ error: { kind: "processes" } }) if crowded?
+# What the Vagrantfile left going is given the time to show whether it ends: what sleeps is a daemon, what works may be one
+# that starts others without end, and `watch` says so.
+def left_going(watched)
+  watched[:done] = true
+  began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  until (states = others).empty?
+    took = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
+    return if took > 10 || (watched[:crowded].zero? && took > 1 && (states & %w[R D]).empty?)
+
+    sleep 0.05
+  end
 end
 
 # Whether this program's first thread waits for a disk.
@@ -123,24 +142,35 @@ end
 def watch(busy:, idle:, all:)
   began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
   before = cpu_used
+  # How many looks in a row found as many processes as there may be; whether the file has been read, and others go on.
+  watched = { crowded: 0, done: false }
   Thread.new do
     asleep = looks = 0
     loop do
-      sleep 0.25
+      sleep EVERY
       running = others
       looks += 1
       # Who waits for a disk is kept waiting by the host.
       asleep += 1 if Thread.main.status == "sleep" && (running & %w[R D]).empty? && !main_in_disk?
+      watched[:crowded] = crowded? ? watched[:crowded] + 1 : 0
       took = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
       cpu = cpu_used - before
-      kind = if crowded? then "processes"
+      kind = if watched[:crowded] * EVERY >= CROWDED then "processes"
+             elsif watched[:done] then nil
              elsif cpu > busy then "loop"
-             elsif took > idle && asleep * 10 > looks * 8 then "waits"
+             elsif took > idle && asleep * 10 > looks * 8 then waits(running)
              elsif took > all then "starved"
              end
       answer({ error: { kind: kind, took: took, cpu: cpu }.merge(place(Thread.main.backtrace_locations) || {}) }) if kind
     end
   end
+  watched
+end
+
+# What sleeps in starting a program that is not there was not let start it: Ruby tries again, every second, without end.
+def waits(running)
+  frame = Thread.main.backtrace_locations&.first
+  running.empty? && frame && starts?(frame) ? "full" : "waits"
 end
 
 system("tar", "-x", "-m", "--no-same-owner", "-C", File.dirname(ROOT), in: $stdin) || answer({ error: { kind: "unpack" } })
@@ -278,7 +308,7 @@ folder, name = File.split(file)
 ARGV.replace(["up"])
 begin
   Dir.chdir(folder)
-  watch(busy: 5, idle: 6, all: 18)
+  watched = watch(busy: 5, idle: 6, all: 18)
   env = Vagrant::Environment.new(cwd: folder, vagrantfile_name: [name], ui_class: Vagrant::UI::Silent)
   names = env.vagrantfile.machine_names_and_options
   machines = names.first(MOST).map do |it, options|
@@ -286,7 +316,7 @@ begin
   rescue SystemExit, StandardError, ScriptError, SystemStackError => e
     { name: text(it, 200), error: raised(e) }.merge(Lines::ALL[it.to_sym] || {})
   end
-  left_going
+  left_going(watched)
   answer({
     version: 1, vagrant: Vagrant::VERSION, count: names.length, machines: machines,
     vboxmanage: vboxmanage,

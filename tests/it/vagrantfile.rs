@@ -39,7 +39,7 @@ enum Want {
 
 use Want::{Machines, Refused, Unknown};
 
-const ALL: [(&str, Want); 24] = [
+const ALL: [(&str, Want); 27] = [
     // Those that take long first.
     ("loop", Refused("does not come to an end", 2)),
     ("sleeps", Refused("waits for something", 2)),
@@ -48,6 +48,11 @@ const ALL: [(&str, Want); 24] = [
     ("floods", Refused("prints without end", 1)),
     // What it starts goes on in the background, wherever the file itself is by then.
     ("bomb", Refused("starts processes without end", ANY)),
+    // A burst is over by itself, and a daemon sleeps.
+    ("burst", Machines(|_, machines| assert_eq!(machines.len(), 1))),
+    ("daemon", Machines(|_, machines| assert_eq!(machines.len(), 1))),
+    // Whose bound it was cannot be told.
+    ("threads", Unknown(Reason::Host)),
     ("range", Machines(range)),
     ("hash", Machines(hash)),
     ("commented", Machines(commented)),

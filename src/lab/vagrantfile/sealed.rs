@@ -211,12 +211,13 @@ impl Sealed {
 
 fn body(image: &str, vagrantfile: &Path, labels: HashMap<String, String>) -> ContainerCreateBody {
     let texts = |all: &[&str]| all.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    let mut command = texts(&["-k", "1", ENDS_AFTER, "ruby", "-e"]);
+    let mut command = texts(&["--", "timeout", "-k", "1", ENDS_AFTER, "ruby", "-e"]);
     command.extend([program(), vagrantfile.to_string_lossy().into_owned()]);
     ContainerCreateBody {
         image: Some(image.to_owned()),
         labels: Some(labels),
-        entrypoint: Some(texts(&["timeout"])),
+        // What ended and nobody waits for is no process any more: they are counted.
+        entrypoint: Some(texts(&["tini"])),
         cmd: Some(command),
         user: Some("65534:65534".to_owned()),
         working_dir: Some("/tmp".to_owned()),
