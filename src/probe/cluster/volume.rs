@@ -3,6 +3,7 @@
 //!
 //! An exercise: it writes a value into a schema of its own, and drops that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub static KIND: ProbeKind = ProbeKind {
         FactSpec {
             name: "elsewhere",
             unit: Unit::Bool,
-            summary: "one of those is another machine than the one that the database runs on",
+            summary: "one of those is another machine than the one that the database runs on, or the volume spreads its files over several machines and copies none",
         },
         FactSpec { name: "in_memory", unit: Unit::Bool, summary: "the data's folder is a tmpfs" },
     ],
@@ -181,7 +182,9 @@ async fn run(stack: &Stack, role: &str) -> Result<Observation, ProbeError> {
         ));
     };
     let (found, notes) = written(stack, &store, &members, volume, folder, &name).await?;
-    let elsewhere = found.iter().any(|machine| *machine != host.name());
+    // Which of its bricks a volume without copies puts a file on is a matter of the file's name.
+    let spread = shape(volume) == Shape::Single && machines_of_bricks(&members, volume).len() > 1;
+    let elsewhere = found.iter().any(|machine| *machine != host.name() || spread);
     facts.extend([
         ("on_volume".to_owned(), json!(true)),
         ("volume".to_owned(), json!(volume.name)),
@@ -197,6 +200,12 @@ async fn run(stack: &Stack, role: &str) -> Result<Observation, ProbeError> {
         format!("{}, y sus bytes se encontraron en {on}{no_es}", said.es),
     );
     Ok(Observation { explanation: Some(explanation), notes, ..Observation::of(facts) })
+}
+
+/// The machines that the volume's bricks are on.
+fn machines_of_bricks(members: &[Member<'_>], volume: &Volume) -> BTreeSet<String> {
+    let machines = volume.bricks.iter().filter_map(|brick| machine_of(members, brick));
+    machines.map(|member| member.node.name().to_owned()).collect()
 }
 
 fn absent(why: Text) -> Observation {
