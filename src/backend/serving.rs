@@ -47,7 +47,8 @@ pub async fn up(site: &Site, others: Vec<Spot>, with: With, request: &Request) -
             return Ok(compose::nothing(site, request, untold));
         }
     }
-    let for_swarm = with == With::Stack || file.is_some_and(swarm::is_for_swarm);
+    let meant = |file| swarm::is_for_swarm(file) || (manager.is_some() && swarm::speaks_to_one(file));
+    let for_swarm = with == With::Stack || file.is_some_and(meant);
     let mut up = match (with, manager, silent) {
         (With::Playbook, ..) => compose::nothing(site, request, Some(nothing_started())),
         (_, Some(manager), _) if for_swarm => swarm::up(&at(manager), besides(manager), request).await?,

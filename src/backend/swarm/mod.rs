@@ -42,6 +42,12 @@ fn only_in_a_swarm(service: &ServiceDef) -> bool {
     has("endpoint_mode") || has("placement") || host_mode || (fixed && service.replicas.is_some_and(|n| n > 1))
 }
 
+/// What an orchestrator is told and plain compose has no use for: where somebody has made a swarm, the file is meant for it.
+pub fn speaks_to_one(file: &ComposeFile) -> bool {
+    const WORDS: [&str; 5] = ["mode", "replicas", "update_config", "rollback_config", "restart_policy"];
+    file.services.iter().any(|service| WORDS.iter().any(|word| !service.raw["deploy"][word].is_null()))
+}
+
 /// Deploys the submission's stack on `site`, a manager; `others` are the swarm's other machines.
 ///
 /// # Errors
@@ -83,6 +89,7 @@ pub async fn up(site: &Site, others: Vec<Spot>, request: &Request) -> Result<Up,
     stack.overrides.extend(edit::said(&unmeshed));
     if !ingress {
         stack.unmeshed.extend(edit::on_the_mesh(&file));
+        stack.addressless.extend(unmeshed.iter().cloned());
     }
     if left_out.len() == file.services.len() {
         return Ok(compose::up_with(stack, log));
@@ -289,6 +296,19 @@ mod tests {
         let mut file = ComposeFile::default();
         file.networks.insert("net".to_owned(), json!({"driver": "overlay"}));
         assert!(is_for_swarm(&file));
+    }
+
+    #[test]
+    fn a_file_speaks_to_an_orchestrator_where_it_tells_how_many_and_how_they_are_replaced() {
+        let of = |raw: serde_json::Value| {
+            let service = ServiceDef { name: "app".into(), raw, ..ServiceDef::default() };
+            speaks_to_one(&ComposeFile { services: vec![service], ..ComposeFile::default() })
+        };
+        assert!(of(json!({"deploy": {"mode": "global"}})));
+        assert!(of(json!({"deploy": {"replicas": 2}})));
+        assert!(of(json!({"deploy": {"update_config": {"parallelism": 1}}})));
+        assert!(!of(json!({"deploy": {"resources": {"limits": {"cpus": "0.1"}}}})), "compose heeds that too");
+        assert!(!of(json!({"restart": "always"})));
     }
 
     #[test]
