@@ -16,6 +16,9 @@ pub const SERVICE: &str = "com.docker.compose.service";
 /// Says `True` of what `run` of the tool made beside a service's own containers.
 pub const ONE_OFF: &str = "com.docker.compose.oneoff";
 
+/// Ends of one container that are a restart loop: the engine's pauses, doubled from 100 ms on, are 25 s together by then.
+pub const RESTART_LOOP: u64 = 8;
+
 /// A container of a service as it is now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Container {
@@ -101,6 +104,16 @@ impl Container {
             _ => false,
         };
         matches!(self.state.as_str(), "exited" | "dead") && !answered
+    }
+
+    /// Killed for want of memory, the last time that it ended.
+    pub fn killed_for_memory(&self) -> bool {
+        self.oom_killed && !self.running()
+    }
+
+    /// It ended so often that its restart policy only repeats what fails.
+    pub fn in_a_restart_loop(&self) -> bool {
+        self.restarts >= RESTART_LOOP
     }
 
     /// From what `inspect` says.
@@ -385,6 +398,20 @@ mod tests {
         let mut both = [app(), Container { name: "x_db_1".into(), id: "ff".into(), ..Container::default() }];
         spread_links(&mut both);
         assert_eq!(both[1].names, ["mysql"]);
+    }
+
+    #[test]
+    fn a_loop_is_told_by_its_restarts_and_a_death_at_the_limit_by_its_end() {
+        let of = |restarts, oom_killed, state: &str| Container {
+            restarts,
+            oom_killed,
+            state: state.into(),
+            ..Container::default()
+        };
+        assert!(!of(7, false, "running").in_a_restart_loop() && of(8, false, "running").in_a_restart_loop());
+        assert!(of(0, true, "exited").killed_for_memory() && of(3, true, "restarting").killed_for_memory());
+        assert!(!of(0, true, "running").killed_for_memory(), "a child of it was");
+        assert!(!of(0, false, "exited").killed_for_memory());
     }
 
     #[test]

@@ -238,6 +238,8 @@ fn said_last(log: &str) -> Option<String> {
 
 fn explain(name: &str, container: &Seen, same: bool, last_words: &str, all: &mut Observation) {
     let code = container.exit_code;
+    let so = [("oom_killed", container.killed_for_memory()), ("restart_loop", container.in_a_restart_loop())];
+    all.conditions.extend(so.iter().filter(|(_, holds)| *holds).map(|(name, _)| (*name).to_owned()));
     if container.exited_for_good() {
         all.conditions.push("exited_for_good".to_owned());
         all.explanation = Some(if container.oom_killed {

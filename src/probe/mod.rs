@@ -215,7 +215,7 @@ pub struct Observation {
     pub notes: Vec<Text>,
     /// Name, and content for the run's folder.
     pub evidence: Vec<(String, Vec<u8>)>,
-    /// Conditions that hold now and may end a wait early: `exited_for_good`.
+    /// Conditions that hold now and may end a wait early: `exited_for_good`, `oom_killed`, `restart_loop`.
     pub conditions: Vec<String>,
     /// Whom it dials instead of whom it should: names and addresses as its code may write them.
     pub dialled: Vec<String>,

@@ -126,7 +126,7 @@ pub struct Patience {
     pub attempt_timeout: Duration,
     /// So many passes in a row.
     pub stable: u32,
-    /// Conditions that end the wait early: `exited_for_good`.
+    /// Conditions that end the wait early: `exited_for_good`, `oom_killed`, `restart_loop`.
     pub fail_fast_on: Vec<String>,
 }
 

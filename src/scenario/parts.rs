@@ -20,7 +20,7 @@ const LEAST_MEMORY: u64 = 6 << 20;
 const SHORTEST_EVERY: Duration = Duration::from_millis(10);
 
 /// Conditions that may end a wait early.
-pub const CONDITIONS: &[&str] = &["exited_for_good"];
+pub const CONDITIONS: &[&str] = &["exited_for_good", "oom_killed", "restart_loop"];
 
 impl Default for Budgets {
     fn default() -> Self {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::book::Book;
 use super::sampler::Sampler;
 use super::world::{Heard, Ready, World};
+use crate::docker::container::RESTART_LOOP;
 use crate::drill::measure::{Marks, fell_again, is_back, measure};
 use crate::drill::{Cost, Event, Ledger, Measured, Sample, What};
 use crate::notice::Reason;
@@ -56,8 +57,6 @@ const IDLE: Duration = Duration::from_millis(800);
 const PRICED: usize = 6;
 /// Writes that are acknowledged before anything is broken.
 const FIRST_WRITES: u64 = 5;
-/// So many deaths of a service that was hit are a restart loop.
-const LOOP: usize = 8;
 /// How often is asked whether anything will bring it back.
 const ASK: Duration = Duration::from_secs(1);
 /// For an injection that was begun when all was stopped.
@@ -330,6 +329,10 @@ impl<W: World + 'static> Drill<'_, W> {
             let watched = (since + LEAST_WATCH.min(course.within)).max(Instant::now() + course.held);
             // It may fall and come back again: that is seen in what was sampled.
             sampler.until(watched, |_| false).await;
+            // A look that hangs by now says something of the time that was watched.
+            while !sampler.is_fresh() && Instant::now() < watched + course.timeout {
+                sleep(ASK.min(course.timeout)).await;
+            }
             // Unless what seemed to be no outage was one that began late, and is not over.
             let over = sampler.until(Instant::now(), |samples| is_back(samples, marks, course.stable)).await;
             if over || Instant::now() >= deadline {
@@ -369,7 +372,7 @@ impl<W: World + 'static> Drill<'_, W> {
             let hit = self.world.hit();
             let deaths = |e: &&Event| e.what == What::Died && e.at_ms > marks.injected_ms && hit.contains(&e.who);
             let why = match self.went.events.iter().filter(deaths).count() {
-                deaths if deaths >= LOOP => Some(Text::new(
+                deaths if deaths as u64 >= RESTART_LOOP => Some(Text::new(
                     format!("its containers died {deaths} times meanwhile: a restart loop"),
                     format!("sus contenedores murieron {deaths} veces mientras tanto: un bucle de reinicios"),
                 )),
