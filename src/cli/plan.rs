@@ -133,7 +133,7 @@ fn drills(out: &mut String, plan: &Plan, lang: Lang) {
     let title = Text::new("Drills, one by one after all else:", "Simulacros, uno por uno después de todo lo demás:");
     let _ = writeln!(out, "\n{}", title.get(lang));
     let wide = |of: fn(&(&str, &str, &str)) -> usize| seen.iter().map(of).max().unwrap_or(0);
-    let (ids, faults) = (wide(|it| it.0.len()), wide(|it| it.1.len()));
+    let (ids, faults) = (wide(|it| it.0.chars().count()), wide(|it| it.1.chars().count()));
     for (id, fault, title) in &seen {
         let _ = writeln!(out, "  {id:<ids$}  {fault:<faults$}  {}", sanitize::line(title, MAX_LINE));
     }

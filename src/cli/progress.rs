@@ -87,7 +87,7 @@ impl Lines {
         }
     }
 
-    /// A line within a phase, for `-v`.
+    /// A line within a phase.
     fn detail(&self, line: &str) {
         say(&format!("  {:>6.1} s    {line}", self.began.elapsed().as_secs_f64()));
     }

@@ -17,10 +17,12 @@ use super::schedule::Looker;
 use super::settle::Raw;
 use crate::backend::{blame, disk};
 use crate::docker::{Container, Engine};
+use crate::drill::TIMES;
+use crate::expect::Finding;
 use crate::notice::Reason;
 use crate::plan::Plan;
 use crate::probe::page::text::PageText;
-use crate::probe::{Attempt, Observation, ProbeError, SERVICES, SETTLED};
+use crate::probe::{Attempt, Observation, Probe, ProbeError, SERVICES, SETTLED};
 use crate::stack::{LeftOut, Stack, StandIn};
 use crate::submission::bind::Binding;
 use crate::submission::no_part;
@@ -44,7 +46,13 @@ pub(super) struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(plan: &'a Plan, stack: Arc<Stack>, progress: &'a Progress, trial: Option<&'a Trial>, clock: Clock) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        stack: Arc<Stack>,
+        progress: &'a Progress,
+        trial: Option<&'a Trial>,
+        clock: Clock,
+    ) -> Self {
         Self { plan, stack, progress, trial, begun: Mutex::default(), clock }
     }
 
@@ -57,16 +65,11 @@ impl<'a> Live<'a> {
 #[async_trait]
 impl Looker for Live<'_> {
     async fn look(&self, check: usize, attempt: Attempt) -> Result<Observation, ProbeError> {
-        if let Some(refused) = attached::refused(self.plan, &self.stack, check) {
+        if let Some(refused) = self.refused(check) {
             return Err(refused);
         }
         let probe = &self.plan.checks[check].probe;
-        if let Some(text) = probe.cannot(self.plan.ground()) {
-            return Err(ProbeError { reason: Reason::NotHere, text });
-        }
-        if let Some(LeftOut { reason, text }) =
-            self.stack.no_services.clone().filter(|_| probe.layer() == SERVICES || probe.also().contains(&SERVICES))
-        {
+        if let Some(LeftOut { reason, text }) = self.nothing_for(check).cloned() {
             return match reason {
                 Some(reason) => Err(ProbeError { reason, text }),
                 None => {
@@ -97,6 +100,9 @@ impl Looker for Live<'_> {
         }
         if let Some(why) = self.host_trouble().await {
             return Some((Reason::Host, why));
+        }
+        if let Some(text) = by_our_edit(&self.stack, probe.as_ref(), waited) {
+            return Some((Reason::NotHere, text));
         }
         let services = || probe.roles().into_iter().filter_map(|role| self.stack.playing(&role).map(str::to_owned));
         if let Some((service, path)) = services().find_map(|s| self.lacks(&s).map(|path| (s, path))) {
@@ -140,6 +146,9 @@ impl Looker for Live<'_> {
     }
 
     fn alone(&self, check: usize) {
+        if self.refused(check).is_some() || self.nothing_for(check).is_some() {
+            return;
+        }
         let probe = &self.plan.checks[check].probe;
         let (Some(drill), Ok(mut begun)) = (probe.drill(), self.begun.lock()) else { return };
         // Its other objectives were measured with the first.
@@ -160,6 +169,21 @@ impl Looker for Live<'_> {
 }
 
 impl Live<'_> {
+    /// Why it is not looked at in this place.
+    fn refused(&self, check: usize) -> Option<ProbeError> {
+        attached::refused(self.plan, &self.stack, check).or_else(|| {
+            let text = self.plan.checks[check].probe.cannot(self.plan.ground())?;
+            Some(ProbeError { reason: Reason::NotHere, text })
+        })
+    }
+
+    /// Why there are no services, where it looks at them.
+    fn nothing_for(&self, check: usize) -> Option<&LeftOut> {
+        let probe = &self.plan.checks[check].probe;
+        let about = probe.layer() == SERVICES || probe.also().contains(&SERVICES);
+        self.stack.no_services.as_ref().filter(|_| about)
+    }
+
     /// Whether a reference passes this kind of check on this stand-in, here.
     async fn proven(&self, check: usize, stand_in: &StandIn) -> bool {
         let Ok(host) = Engine::host().await else { return false };
@@ -228,6 +252,22 @@ impl Live<'_> {
     }
 }
 
+/// Of a drill in a swarm whose services we left without addresses of their own: whoever keeps an address that it was once told
+/// does not come back for that, and would with one address a service.
+fn by_our_edit(stack: &Stack, probe: &dyn Probe, waited: &Waited) -> Option<Text> {
+    (probe.drill().is_some() && !stack.addressless.is_empty() && is_too_long(&waited.findings)).then(|| {
+        Text::new(
+            "undecided: services have no address of their own here (no IP_VS in this kernel), and one that keeps an old address of another's tasks would come back where they have",
+            "sin decidir: aquí los servicios no tienen dirección propia (este kernel no tiene IP_VS), y uno que conserva una dirección vieja de las tareas de otro volvería donde la tienen",
+        )
+    })
+}
+
+/// Whether something did not come back, or not in time: no loss of data, and no task that stays where it is.
+fn is_too_long(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| !finding.holds && TIMES.contains(&finding.fact.as_str()))
+}
+
 fn behind(service: &str, stand_in: &StandIn, line: &str) -> Text {
     let line = crate::sanitize::line(line, 200);
     let StandIn { reference, version, .. } = stand_in;
@@ -265,4 +305,23 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "it said nothing".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_takes_too_long_may_be_an_old_address_s_doing() {
+        let finding = |fact: &str, holds| Finding {
+            subject: String::new(),
+            fact: fact.to_owned(),
+            expected: String::new(),
+            observed: String::new(),
+            holds,
+        };
+        assert!(is_too_long(&[finding("recovery_time_s", false)]));
+        assert!(!is_too_long(&[finding("recovery_time_s", true), finding("acked_lost", false)]));
+        assert!(!is_too_long(&[finding("moved", false)]));
+    }
 }

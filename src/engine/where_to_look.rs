@@ -41,6 +41,8 @@ struct Scene<'a> {
     policy: &'a [Hit],
     /// Of it, what stops the layer.
     stopping: Vec<&'a Hit>,
+    /// The services were started by compose, and by us.
+    by_compose: bool,
     services: &'a BTreeMap<String, Service>,
     roles: &'a BTreeMap<String, Binding>,
     logs: &'a BTreeMap<String, String>,
@@ -80,6 +82,7 @@ pub(super) async fn mark(
             refused: &stack.config.message,
             policy: &stack.policy,
             stopping: stack.policy.iter().filter(|hit| stack.is_stopped_by(hit)).collect(),
+            by_compose: !stack.swarm && !stack.provisioned,
             services: &stack.services,
             roles: &stack.roles,
             logs: &logs,
@@ -142,7 +145,7 @@ impl Scene<'_> {
             "mysql" => service.map_or_else(Vec::new, |name| self.database(name, clue)),
             "page" | "http" => app().map_or_else(Vec::new, |name| self.page(name, clue)),
             "round_trip" => self.round_trip(asked),
-            "drill" => self.drill(asked, check),
+            "drill" => self.drill(asked, clue, check),
             _ => self.of_machines(asked, check),
         }
     }

@@ -50,7 +50,12 @@ impl<'a> Decoder<'a> {
 
     /// Whether a key that nobody has asked for so far is one of `names` with a slip in it.
     pub fn has_nearly(&self, names: &[&str]) -> bool {
-        let unknown = self.node.entries().iter().map(|(key, ..)| key.as_str()).filter(|key| !self.asked.iter().any(|asked| asked == key));
+        let unknown = self
+            .node
+            .entries()
+            .iter()
+            .map(|(key, ..)| key.as_str())
+            .filter(|key| !self.asked.iter().any(|asked| asked == key));
         unknown.into_iter().any(|key| nearest::nearest(key, names.iter().copied()).is_some())
     }
 

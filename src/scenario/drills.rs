@@ -146,6 +146,9 @@ pub(super) fn drills(
 
 fn drill(node: &Node, patience: &Patience, seen: &mut Vec<(String, u32)>, top: &mut Decoder<'_>) -> Vec<CheckSpec> {
     let mut d = Decoder::new(node, top.problems());
+    if let Some(id) = d.text("id").filter(|id| !parts::is_name(id)) {
+        d.problem_with("id", format!("`{id}` is no id"), Some(parts::NAME_FORM));
+    }
     let (needs, explained_by) = (d.some_texts("needs"), d.some_texts("explained_by"));
     let visibility = audience(&mut d, "visibility").unwrap_or_default();
     let objectives = d.required("objectives").cloned();

@@ -16,6 +16,7 @@ struct World {
     files: Files,
     refused: String,
     policy: Vec<Hit>,
+    by_compose: bool,
     services: BTreeMap<String, Service>,
     roles: BTreeMap<String, Binding>,
     logs: BTreeMap<String, String>,
@@ -31,6 +32,7 @@ impl World {
             files,
             refused: String::new(),
             policy: Vec::new(),
+            by_compose: true,
             services: BTreeMap::from([service("app"), service("db")]),
             roles: BTreeMap::from([("app".to_owned(), bound("app")), ("db".to_owned(), bound("db"))]),
             logs: BTreeMap::new(),
@@ -70,6 +72,7 @@ impl World {
             refused: &self.refused,
             policy: &self.policy,
             stopping: self.policy.iter().filter(|hit| hit.action == Action::Refuse).collect(),
+            by_compose: self.by_compose,
             services: &self.services,
             roles: &self.roles,
             logs: &self.logs,
@@ -413,22 +416,25 @@ fn a_provisioning_leads_to_the_task_that_its_sentence_names() {
 
 #[test]
 fn what_nobody_starts_again_leads_to_its_service() {
-    let of = |world: &World, fault: &'static str, fact: &str| {
+    let seen = |world: &World, fault: &'static str, fact: &str, saw: &Clue| {
         let asked = Asked { fault, ..asked("drill", &["app", "db"]) };
-        world.places(Verdict::Fail, None, &asked, &Clue::default(), &[("", fact)])
+        world.places(Verdict::Fail, None, &asked, saw, &[("", fact)])
     };
+    let of = |world: &World, fault: &'static str, fact: &str| seen(world, fault, fact, &Clue::default());
     let world = World::usual();
     assert_eq!(of(&world, "kill", "recovery_time_s"), ["docker-compose.yml:3"]);
-    assert_eq!(of(&world, "exhaust_memory", "availability"), ["docker-compose.yml:3"]);
     assert_eq!(of(&world, "kill", "acked_lost"), NONE, "its data is no matter of starting");
-    assert_eq!(of(&world, "pause", "recovery_time_s"), NONE, "it was not ended");
-    let with = |policy: &str| {
+    assert_eq!(of(&world, "exhaust_memory", "recovery_time_s"), NONE, "it may have been a worker of it that ended");
+    let late = saw(&json!({"recovery_time_s": 40.0}));
+    assert_eq!(seen(&world, "kill", "recovery_time_s", &late), NONE, "somebody did start it");
+    let with = |key: &str| {
         let at = "  app:\n";
-        let compose = COMPOSE.replacen(at, &format!("{at}    restart: {policy}\n"), 1);
+        let compose = COMPOSE.replacen(at, &format!("{at}    {key}\n"), 1);
         World::of(Files::usual(&[("docker-compose.yml", &compose)]))
     };
-    assert_eq!(of(&with("\"no\""), "kill", "recovery_time_s"), ["docker-compose.yml:4"]);
-    assert_eq!(of(&with("always"), "kill", "recovery_time_s"), NONE, "what keeps it away is anywhere");
-    let by_others = World { services: BTreeMap::new(), ..World::usual() };
+    assert_eq!(of(&with("restart: \"no\""), "kill", "recovery_time_s"), ["docker-compose.yml:4"]);
+    assert_eq!(of(&with("restart: always"), "kill", "recovery_time_s"), NONE, "what keeps it away is anywhere");
+    assert_eq!(of(&with("deploy: {restart_policy: {condition: any}}"), "kill", "recovery_time_s"), NONE);
+    let by_others = World { by_compose: false, ..World::usual() };
     assert_eq!(of(&by_others, "kill", "recovery_time_s"), NONE, "somebody else is charged with it");
 }

@@ -21,6 +21,7 @@ use crate::text::Text;
 /// Packages are unpacked on one core while the next are fetched: more at once only gets in each other's way.
 const AT_ONCE: usize = 2;
 const LAB: &str = "lab";
+/// They hold five times what a stand-in does.
 const LONGEST: [&str; 2] = [LAB, NODE];
 
 pub(super) async fn look(world: &World) -> Result<Seen, SetupError> {
@@ -95,7 +96,6 @@ fn chains(missing: &[&'static str]) -> Vec<Vec<&'static str>> {
             None => chains.push(vec![name]),
         }
     }
-    // The lab and the node hold five times what a stand-in does.
     chains.sort_by_key(|chain| (!LONGEST.contains(&chain[0]), Reverse(chain.len())));
     chains
 }
