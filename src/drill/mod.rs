@@ -12,6 +12,9 @@ use crate::expect::Facts;
 use crate::notice::Reason;
 use crate::text::Text;
 
+/// The facts that samples tell: how long it was down, and whether it stayed up.
+pub const TIMES: [&str; 4] = ["recovery_time_s", "longest_downtime_s", "availability", "held_s"];
+
 /// What a drill came to: its record, and the facts that its objectives are judged by.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {

@@ -44,6 +44,9 @@ pub struct Stack {
     pub swarm: bool,
     /// Of a stack, the services whose ports of every node were made ports of their tasks' nodes: by us, for want of IP_VS.
     pub unmeshed: BTreeSet<String>,
+    /// Of a stack, the services that have no address of their own: for want of IP_VS we let their names lead to their tasks, and
+    /// an address is another one after each start.
+    pub addressless: BTreeSet<String>,
     /// The provisioning started it: once it is down, nobody brings it up again.
     pub provisioned: bool,
     /// The submission's copy on that machine.
@@ -83,6 +86,8 @@ pub struct Stack {
     pub healing: Option<Healing>,
     /// Machines that are off because of a drill: they are not asked.
     pub off: RwLock<BTreeSet<String>>,
+    /// The other machines, by number, on which containers of it were seen in this run.
+    pub peopled: std::sync::Mutex<BTreeSet<usize>>,
     /// Held while something is broken: whoever ends a run waits for it.
     pub breaking: Arc<Mutex<()>>,
     /// What each drill came to, once it was run.

@@ -218,6 +218,7 @@ pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Su
         made: Vec::new(),
         swarm: false,
         unmeshed: Default::default(),
+        addressless: Default::default(),
         provisioned: false,
         first_up: None,
         no_services: None,
@@ -228,6 +229,7 @@ pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Su
         drills: tokio::sync::Mutex::default(),
         healing: None,
         off: Default::default(),
+        peopled: Default::default(),
         notebook: tokio::sync::Mutex::default(),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::course::Went;
 use super::spec::Spec;
-use crate::drill::{DrillRecord, Measured, Outcome};
+use crate::drill::{DrillRecord, Measured, Outcome, TIMES};
 use crate::expect::Facts;
 use crate::notice::Reason;
 use crate::probe::ProbeError;
@@ -109,9 +109,6 @@ pub(super) fn outcome(spec: &Spec, went: Went, known: Known, elapsed_ms: u64) ->
     Outcome { record, facts, open, means, unable, left_broken: went.left_broken, broken_by }
 }
 
-/// What samples tell.
-const TIMES: [&str; 4] = ["recovery_time_s", "longest_downtime_s", "availability", "held_s"];
-
 fn seconds(ms: u64) -> Value {
     json!(ms as f64 / 1000.0)
 }
@@ -141,7 +138,19 @@ fn sampled(
         return;
     }
     facts.insert("samples".to_owned(), json!(measured.during));
-    facts.insert("longest_downtime_s".to_owned(), seconds(measured.longest_downtime_ms));
+    // An outage that was not over when nobody looked any more was longer than what was seen of it.
+    let over =
+        measured.recovery_time_ms.is_some() && !(measured.fell_again && went.samples.last().is_some_and(|s| !s.ok));
+    if over {
+        facts.insert("longest_downtime_s".to_owned(), seconds(measured.longest_downtime_ms));
+    } else {
+        let s = measured.longest_downtime_ms as f64 / 1000.0;
+        let text = Text::new(
+            format!("it was down for {s:.1} s, and still down when nobody looked any more"),
+            format!("estuvo caído {s:.1} s, y seguía caído al dejar de observarlo"),
+        );
+        means.insert("longest_downtime_s".to_owned(), text);
+    }
     facts.insert("resolution_s".to_owned(), seconds(measured.resolution_ms));
     let share = measured.during_passed as f64 / measured.during.max(1) as f64;
     facts.insert("availability".to_owned(), json!((share * 1000.0).round() / 1000.0));
@@ -240,5 +249,40 @@ fn age(ms: i64) -> (String, String) {
             format!(", the oldest acknowledged {s:.1} s after the fault"),
             format!("; la más antigua se confirmó {s:.1} s después del fallo"),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec;
+    use super::*;
+    use crate::drill::Sample;
+    use crate::scenario::tree::{self, Decoder};
+
+    /// What came of a drill whose samples ended so, `+` up and `-` down.
+    fn facts(measured: Measured, samples: &str) -> Outcome {
+        let node = tree::read("{id: x, fault: {kill: {role: app}}, watch: {page: app}}", "s.yaml").unwrap();
+        let mut problems = Vec::new();
+        let spec = spec::decode(&mut Decoder::new(&node, &mut problems)).unwrap();
+        let each = samples.chars().enumerate();
+        let samples = each.map(|(i, c)| Sample { at_ms: 500 * i as u64, ok: c == '+', ..Sample::default() });
+        let went = Went { samples: samples.collect(), measured: Some(measured), ..Went::default() };
+        outcome(&spec, went, Known::default(), 0)
+    }
+
+    #[test]
+    fn an_outage_that_is_not_over_has_no_length() {
+        let down = Measured { during: 9, longest_downtime_ms: 3000, ..Measured::default() };
+        let gone = facts(down.clone(), "++------");
+        assert!(!gone.facts.contains_key("longest_downtime_s") && !gone.open.contains_key("longest_downtime_s"));
+        assert_eq!(
+            gone.means["longest_downtime_s"].en,
+            "it was down for 3.0 s, and still down when nobody looked any more"
+        );
+        let back = Measured { recovery_time_ms: Some(3000), ..down };
+        assert_eq!(facts(back.clone(), "++---+++").facts["longest_downtime_s"], 3.0);
+        let again = Measured { fell_again: true, ..back };
+        assert!(!facts(again.clone(), "++---+--").facts.contains_key("longest_downtime_s"));
+        assert_eq!(facts(again, "++---+-+").facts["longest_downtime_s"], 3.0);
     }
 }

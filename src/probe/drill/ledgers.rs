@@ -124,12 +124,15 @@ impl Place {
             },
         };
         let insert = format!("INSERT INTO `{}`.entries (n) VALUES (?)", self.nonce);
-        let said = store.say(vec![Statement::with(insert, vec![json!(number)])], WRITE).await;
-        let written = match said {
-            Ok(Said::Answer(results, _)) => match results.first() {
-                Some(answer) if answer.error.is_none() && answer.affected == 1 => Written::Acknowledged,
+        // A server may be set up to commit nothing by itself.
+        let statements = vec![Statement::with(insert, vec![json!(number)]), Statement::new("COMMIT".to_owned())];
+        let written = match store.say(statements, WRITE).await {
+            Ok(Said::Answer(results, _)) => match results.as_slice() {
+                [answer, commit] if answer.error.is_none() && answer.affected == 1 && commit.error.is_none() => {
+                    Written::Acknowledged
+                }
                 // A refusal that the server itself sent.
-                Some(answer) if answer.error_code.is_some() => Written::Failed,
+                [answer, ..] if answer.error_code.is_some() => Written::Failed,
                 _ => Written::Unknown,
             },
             Ok(Said::Denied(_)) => Written::Failed,

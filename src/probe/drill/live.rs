@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use super::happen::Ears;
 use super::ledgers::Place;
+use super::quorum;
 use super::spec::Spec;
 use super::usage;
 use super::volume;
@@ -132,6 +133,10 @@ impl World for Live {
             Aim::At(victims) => victims,
             Aim::Nobody(why) => return Ok(Ready::Nobody(why)),
         };
+        if self.spec.course.unaided && self.stack.swarm {
+            let hit: Vec<&str> = fault::machines(&victims).map(|(node, _)| node.name()).collect();
+            quorum::kept(&self.stack, &hit).await?;
+        }
         let undos = self.spec.fault.inverse(&self.stack, &victims).await?;
         let containers = self.stack.containers().await?;
         let mut entry = None;
@@ -204,13 +209,14 @@ impl World for Live {
         !self.hit().iter().all(up)
     }
 
-    async fn aid(&self) -> Result<Option<Text>, ProbeError> {
+    async fn aid(&self, anew: bool) -> Result<Option<Text>, ProbeError> {
         let stack = &self.stack;
         if stack.swarm || stack.was_up() || stack.provisioned {
             return Ok(None);
         }
         let tool = compose::tool_of(stack).await.map_err(FaultError::from)?;
-        let up = tool.run(tool.cmd(["up", "-d", "--no-build"]).timeout(UP)).await.map_err(FaultError::from)?;
+        let words: &[&str] = if anew { &["restart", "-t", "5"] } else { &["up", "-d", "--no-build"] };
+        let up = tool.run(tool.cmd(words.iter().copied()).timeout(UP)).await.map_err(FaultError::from)?;
         if !up.ok() {
             let said = crate::sanitize::line(&up.err(), 200);
             return Err(ProbeError::ours(
@@ -218,7 +224,10 @@ impl World for Live {
                 format!("no se pudo levantar de nuevo: {said}"),
             ));
         }
-        Ok(Some(Text::new("brought up once more, by hand", "levantado una vez más, a mano")))
+        Ok(Some(match anew {
+            false => Text::new("brought up once more, by hand", "levantado una vez más, a mano"),
+            true => Text::new("all of it started anew, by hand", "todo arrancado de nuevo, a mano"),
+        }))
     }
 
     async fn hopeless(&self) -> Option<Text> {

@@ -8,6 +8,7 @@ mod facts;
 mod happen;
 mod ledgers;
 mod live;
+mod quorum;
 mod sampler;
 mod spec;
 mod usage;
@@ -78,7 +79,11 @@ pub static FACTS: &[FactSpec] = &[
         unit: Unit::Number,
         summary: "entries of which nobody can tell which copy is right (testimony)",
     },
-    FactSpec { name: "bricks_offline", unit: Unit::List, summary: "bricks that were not online by then" },
+    FactSpec {
+        name: "bricks_offline",
+        unit: Unit::List,
+        summary: "bricks that were not online by then, or not before the drill",
+    },
     FactSpec {
         name: "not_mounted_on",
         unit: Unit::List,
@@ -222,6 +227,7 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
             return facts::outcome(spec, went, Known::default(), whole_ms(began.elapsed()));
         }
     };
+    let down_before = if spec.volume.is_some() { volume::bricks_down(stack).await } else { Vec::new() };
     let went = course::run(world.clone(), &spec.course, stop).await;
     let written_at = world.written_at().await;
     let mut known = Known {
@@ -239,7 +245,8 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
             known.moved = elsewhere(stack, role, &known.hit).await;
         }
         if let Some(within) = spec.volume {
-            known.volume = Some(volume::whole(stack, within).await);
+            let whole = volume::whole(stack, within).await;
+            known.volume = Some(whole.map(|facts| volume::with_those(facts, &down_before)));
         }
     }
     facts::outcome(spec, went, known, whole_ms(began.elapsed()))

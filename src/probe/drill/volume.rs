@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use crate::docker::Container;
@@ -15,21 +15,16 @@ use crate::stack::Stack;
 use crate::text::Text;
 
 const EVERY: Duration = Duration::from_secs(2);
+const BRICKS_OFFLINE: &str = "bricks_offline";
 /// Of one question. A machine that came back just now may take its time.
 const ASK: Duration = Duration::from_secs(30);
 
 /// Waits until all bricks are online, the volume is mounted everywhere and nothing is left to be healed; what was last seen.
 pub(super) async fn whole(stack: &Arc<Stack>, within: Duration) -> Result<Facts, ProbeError> {
     let until = Instant::now() + within;
-    let probe = asking()
-        .ok_or_else(|| ProbeError::ours("the volume cannot be asked for", "no se puede preguntar por el volumen"))?;
     loop {
         let round = Instant::now();
-        let attempt = Attempt { timeout: ASK, waited: Duration::ZERO, within: ASK, last: false };
-        let seen = probe.observe(stack, attempt).await.map(|seen| {
-            let facts = seen.subjects.into_iter().next().map(|(_, facts)| facts);
-            facts.unwrap_or_default()
-        });
+        let seen = look(stack).await;
         let late = Instant::now() >= until;
         match seen {
             Ok(facts) if is_whole(&facts) || late => return Ok(facts),
@@ -37,6 +32,30 @@ pub(super) async fn whole(stack: &Arc<Stack>, within: Duration) -> Result<Facts,
             _ => sleep_until((round + EVERY).min(until)).await,
         }
     }
+}
+
+async fn look(stack: &Arc<Stack>) -> Result<Facts, ProbeError> {
+    let probe = asking()
+        .ok_or_else(|| ProbeError::ours("the volume cannot be asked for", "no se puede preguntar por el volumen"))?;
+    let attempt = Attempt { timeout: ASK, waited: Duration::ZERO, within: ASK, last: false };
+    let seen = probe.observe(stack, attempt).await?;
+    Ok(seen.subjects.into_iter().next().map(|(_, facts)| facts).unwrap_or_default())
+}
+
+/// The bricks that are not online now; none where nobody says.
+pub(super) async fn bricks_down(stack: &Arc<Stack>) -> Vec<Value> {
+    let facts = look(stack).await.unwrap_or_default();
+    facts.get(BRICKS_OFFLINE).and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// A brick that was down before has not come back by itself, whatever started it meanwhile: a machine that happened to be hit
+/// starts its own anew, and no other.
+pub(super) fn with_those(mut facts: Facts, before: &[Value]) -> Facts {
+    if let Some(Value::Array(now)) = facts.get_mut(BRICKS_OFFLINE) {
+        let gone: Vec<Value> = before.iter().filter(|brick| !now.contains(brick)).cloned().collect();
+        now.extend(gone);
+    }
+    facts
 }
 
 fn asking() -> Option<Box<dyn Probe>> {
@@ -58,7 +77,13 @@ pub(super) async fn harmed(stack: &Stack, before: &[Container]) -> Result<Vec<Te
     let mut harmed = Vec::new();
     for container in before {
         let service = &container.service;
-        if now.iter().any(|now| now.id == container.id && now.is_same_start(container)) {
+        if let Some(now) = now.iter().find(|now| now.id == container.id && now.is_same_start(container)) {
+            if now.oom_killed && !container.oom_killed {
+                harmed.push(Text::new(
+                    format!("{service} was to be spared, and a process of it was killed for want of memory"),
+                    format!("{service} debía quedar a salvo, y un proceso suyo murió por falta de memoria"),
+                ));
+            }
             continue;
         }
         harmed.push(Text::new(
@@ -84,5 +109,16 @@ mod tests {
         assert!(is_whole(&facts));
         facts.insert("bricks_offline".to_owned(), json!(["worker1:/gluster/brick"]));
         assert!(!is_whole(&facts));
+    }
+
+    #[test]
+    fn a_brick_that_was_down_before_counts_whichever_machine_was_hit() {
+        let (two, three) = (json!("worker2:/b"), json!("worker3:/b"));
+        let offline = |bricks: &[&Value]| Facts::from([(BRICKS_OFFLINE.to_owned(), json!(bricks))]);
+        let before = [three.clone()];
+        assert_eq!(with_those(offline(&[]), &before), offline(&[&three]), "its machine was hit, and started it");
+        assert_eq!(with_those(offline(&[&three]), &before), offline(&[&three]));
+        assert_eq!(with_those(offline(&[&two]), &before), offline(&[&two, &three]));
+        assert_eq!(with_those(offline(&[&two]), &[]), offline(&[&two]));
     }
 }

@@ -92,8 +92,8 @@ pub(super) trait World: Send + Sync {
     /// Whether something that was hit does not run, though what is watched is up.
     async fn is_down(&self) -> bool;
 
-    /// Starts what did not come back by itself, as its owner would.
-    async fn aid(&self) -> Result<Option<Text>, ProbeError>;
+    /// Starts what did not come back by itself, as its owner would; `anew`, what runs is started anew, too.
+    async fn aid(&self, anew: bool) -> Result<Option<Text>, ProbeError>;
 
     /// Why nothing will bring it back, where that is certain.
     async fn hopeless(&self) -> Option<Text>;

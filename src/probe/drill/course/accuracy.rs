@@ -99,7 +99,7 @@ impl World for Service {
         false
     }
 
-    async fn aid(&self) -> Result<Option<Text>, ProbeError> {
+    async fn aid(&self, _: bool) -> Result<Option<Text>, ProbeError> {
         Ok(None)
     }
 

@@ -11,6 +11,8 @@ use super::{ASK, Drill, passing};
 use crate::drill::{Sample, What};
 use crate::text::Text;
 
+/// After it was started, before it is started anew.
+const STARTED: Duration = Duration::from_secs(20);
 /// After it was helped, it has so long to be as before.
 const AIDED: Duration = Duration::from_secs(60);
 /// To read a ledger back, its store has to be up.
@@ -73,7 +75,7 @@ impl<W: World + 'static> Drill<'_, W> {
                     if !self.went.healed {
                         self.heal().await;
                     }
-                    self.aid().await;
+                    self.aid(false).await;
                 }
                 Err(_) => sleep(ASK).await,
             }
@@ -83,8 +85,8 @@ impl<W: World + 'static> Drill<'_, W> {
         self.went.ledger = Some(there.map(|there| book::sum(entries, &there, fault)));
     }
 
-    pub(super) async fn aid(&mut self) {
-        match self.world.aid().await {
+    async fn aid(&mut self, anew: bool) {
+        match self.world.aid(anew).await {
             Ok(said) => {
                 self.note(What::Aided, said.clone().unwrap_or_default());
                 self.went.aided = said.or(self.went.aided.take());
@@ -103,7 +105,12 @@ impl<W: World + 'static> Drill<'_, W> {
         if !gone && sampler.until(soon, up).await && !self.world.is_down().await {
             return;
         }
-        self.aid().await;
+        self.aid(false).await;
+        if sampler.until(Instant::now() + STARTED, up).await {
+            return;
+        }
+        // What runs and holds on to something that is gone is started anew: it fails here, and not in every drill after.
+        self.aid(true).await;
         if !sampler.until(Instant::now() + AIDED, up).await {
             self.went.left_broken = true;
             self.went.notes.push(Text::new(

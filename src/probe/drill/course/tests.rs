@@ -18,6 +18,8 @@ struct Script {
     down: Duration,
     /// Down until it is healed or helped, however long that takes.
     until_helped: bool,
+    /// Bringing up what is down does not do: it has to be started anew.
+    until_anew: bool,
     helped: AtomicBool,
     undoes: bool,
     answers: bool,
@@ -42,6 +44,7 @@ impl Script {
             healed: AtomicUsize::new(0),
             down: Duration::from_secs(12),
             until_helped: false,
+            until_anew: false,
             helped: AtomicBool::new(false),
             undoes: false,
             answers: true,
@@ -125,9 +128,9 @@ impl World for Script {
         false
     }
 
-    async fn aid(&self) -> Result<Option<Text>, ProbeError> {
-        self.did("aid");
-        self.helped.store(true, Ordering::Relaxed);
+    async fn aid(&self, anew: bool) -> Result<Option<Text>, ProbeError> {
+        self.did(if anew { "anew" } else { "aid" });
+        self.helped.store(anew || !self.until_anew, Ordering::Relaxed);
         Ok(Some(Text::same("started by hand")))
     }
 
@@ -249,6 +252,14 @@ async fn what_does_not_come_back_is_given_up_helped_and_read_all_the_same() {
     assert_eq!(went.ledger.unwrap().unwrap().lost_count, 0);
     assert_eq!(order, ["prepare", "open", "inject", "aid", "read", "aid", "close"]);
     assert!(began.elapsed() < Duration::from_secs(20), "nothing waits for what nothing brings back: {began:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_and_does_not_come_back_is_started_anew_for_whatever_comes_next() {
+    let stuck = Script { until_helped: true, until_anew: true, ..Script::new() };
+    let (went, order) = go(stuck, &Course { ledger_every: None, ..course() }).await;
+    assert_eq!(order, ["prepare", "inject", "aid", "anew"]);
+    assert!(!went.left_broken, "{:?}", went.notes);
 }
 
 #[tokio::test(start_paused = true)]
