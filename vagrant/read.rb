@@ -3,6 +3,7 @@
 # ARGV: the Vagrantfile, below the submission's folder.
 ROOT = "/tmp/submission"
 SELF = Process.pid
+BEGAN = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 # Seconds: between two looks at what goes on, and for how long there are as many processes as there may be before it is
 # called without end. A burst is over by then.
 EVERY = 0.25
@@ -117,14 +118,16 @@ rescue SystemCallError
   false
 end
 
+def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
 # What the Vagrantfile left going is given the time to show whether it ends: what sleeps is a daemon, what works may be one
-# that starts others without end, and `watch` says so.
+# that starts others without end, and `watch` says so. Whoever hears us waits for 22 s (sealed.rs).
 def left_going(watched)
   watched[:done] = true
-  began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  began = now
   until (states = others).empty?
-    took = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
-    return if took > 10 || (watched[:crowded].zero? && took > 1 && (states & %w[R D]).empty?)
+    return if now - BEGAN > 15
+    return if watched[:crowded].zero? && now - began > ((states & %w[R D]).empty? ? 1 : 10)
 
     sleep 0.05
   end
@@ -140,10 +143,11 @@ end
 # Ends what goes on for too long, with the line where it is. What got no time on the processor is not the Vagrantfile's
 # doing: `busy` counts seconds on the processor, and idle is only what sleeps.
 def watch(busy:, idle:, all:)
-  began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  began = now
   before = cpu_used
-  # How many looks in a row found as many processes as there may be; whether the file has been read, and others go on.
-  watched = { crowded: 0, done: false }
+  # How many looks in a row, but for one, found as many processes as there may be, and since when; whether the file has been
+  # read, and others go on.
+  watched = { crowded: 0, since: nil, done: false }
   Thread.new do
     asleep = looks = 0
     loop do
@@ -152,10 +156,17 @@ def watch(busy:, idle:, all:)
       looks += 1
       # Who waits for a disk is kept waiting by the host.
       asleep += 1 if Thread.main.status == "sleep" && (running & %w[R D]).empty? && !main_in_disk?
-      watched[:crowded] = crowded? ? watched[:crowded] + 1 : 0
-      took = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
+      if crowded?
+        watched[:since] ||= now
+        watched[:crowded] = watched[:crowded].abs + 1
+      elsif watched[:crowded].positive?
+        watched[:crowded] *= -1
+      else
+        watched.update(crowded: 0, since: nil)
+      end
+      took = now - began
       cpu = cpu_used - before
-      kind = if watched[:crowded] * EVERY >= CROWDED then "processes"
+      kind = if watched[:crowded] >= 3 && now - watched[:since] >= CROWDED then running.length < 30 ? "full" : "processes"
              elsif watched[:done] then nil
              elsif cpu > busy then "loop"
              elsif took > idle && asleep * 10 > looks * 8 then waits(running)

@@ -47,7 +47,8 @@ pub async fn up(site: &Site, others: Vec<Spot>, with: With, request: &Request) -
             return Ok(compose::nothing(site, request, untold));
         }
     }
-    let meant = |file| swarm::is_for_swarm(file) || (manager.is_some() && swarm::speaks_to_one(file));
+    let in_a_swarm = manager.is_some() || silent.is_some();
+    let meant = |file| swarm::is_for_swarm(file) || (in_a_swarm && swarm::speaks_to_one(file));
     let for_swarm = with == With::Stack || file.is_some_and(meant);
     let mut up = match (with, manager, silent) {
         (With::Playbook, ..) => compose::nothing(site, request, Some(nothing_started())),

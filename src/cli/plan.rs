@@ -122,9 +122,9 @@ fn drills(out: &mut String, plan: &Plan, lang: Lang) {
     let mut seen: Vec<(&str, &str, &str)> = Vec::new();
     for check in plan.run_order() {
         let probe = &plan.checks[check].probe;
-        let (Some(id), Some((fault, title))) = (probe.drill(), probe.breaks()) else { continue };
+        let (Some(id), Some(breaking)) = (probe.drill(), probe.breaks()) else { continue };
         if !seen.iter().any(|(known, ..)| *known == id) {
-            seen.push((id, fault, title.get(lang)));
+            seen.push((id, breaking.fault, breaking.title.get(lang)));
         }
     }
     if seen.is_empty() {

@@ -18,6 +18,8 @@ pub const ONE_OFF: &str = "com.docker.compose.oneoff";
 
 /// Ends of one container that are a restart loop: the engine's pauses, doubled from 100 ms on, are 25 s together by then.
 pub const RESTART_LOOP: u64 = 8;
+/// Seconds after its last start from which it is no loop any more: an engine forgets its pauses after ten.
+const SETTLES_AFTER: f64 = 10.0;
 
 /// A container of a service as it is now.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,9 +113,10 @@ impl Container {
         self.oom_killed && !self.running()
     }
 
-    /// It ended so often that its restart policy only repeats what fails.
+    /// It ended so often that its restart policy only repeats what fails, and has not been up for long since.
     pub fn in_a_restart_loop(&self) -> bool {
-        self.restarts >= RESTART_LOOP
+        let settled = self.running() && self.age().is_some_and(|age| age >= SETTLES_AFTER);
+        self.restarts >= RESTART_LOOP && !settled
     }
 
     /// From what `inspect` says.
@@ -408,7 +411,12 @@ mod tests {
             state: state.into(),
             ..Container::default()
         };
-        assert!(!of(7, false, "running").in_a_restart_loop() && of(8, false, "running").in_a_restart_loop());
+        assert!(!of(7, false, "restarting").in_a_restart_loop() && of(8, false, "restarting").in_a_restart_loop());
+        let up = |since: f64| {
+            let now = time::OffsetDateTime::now_utc().unix_timestamp() as f64;
+            Container { started_at: now - since, ..of(8, false, "running") }
+        };
+        assert!(up(1.0).in_a_restart_loop() && !up(60.0).in_a_restart_loop());
         assert!(of(0, true, "exited").killed_for_memory() && of(3, true, "restarting").killed_for_memory());
         assert!(!of(0, true, "running").killed_for_memory(), "a child of it was");
         assert!(!of(0, false, "exited").killed_for_memory());

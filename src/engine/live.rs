@@ -159,7 +159,7 @@ impl Looker for Live<'_> {
             (self.progress)(super::Event::Phase("drills"));
         }
         begun.push((drill.to_owned(), self.clock.ms()));
-        let fault = probe.breaks().map_or("", |(fault, _)| fault);
+        let fault = probe.breaks().map_or("", |breaking| breaking.fault);
         (self.progress)(super::Event::Drill { id: drill, fault });
     }
 
@@ -255,7 +255,14 @@ impl Live<'_> {
 /// Of a drill in a swarm whose services we left without addresses of their own: whoever keeps an address that it was once told
 /// does not come back for that, and would with one address a service.
 fn by_our_edit(stack: &Stack, probe: &dyn Probe, waited: &Waited) -> Option<Text> {
-    (probe.drill().is_some() && !stack.addressless.is_empty() && is_too_long(&waited.findings)).then(|| {
+    let breaking = probe.breaks()?;
+    // What is hit itself gets another address wherever it is started; whoever dials it may have kept the old one.
+    let may_be = match breaking.hit {
+        Some(hit) => hit != breaking.watched && stack.playing(hit).is_some_and(|name| stack.addressless.contains(name)),
+        // Whatever ran on a machine that was hit is started on another one.
+        None => !stack.addressless.is_empty(),
+    };
+    (may_be && is_too_long(&waited.findings)).then(|| {
         Text::new(
             "undecided: services have no address of their own here (no IP_VS in this kernel), and one that keeps an old address of another's tasks would come back where they have",
             "sin decidir: aquí los servicios no tienen dirección propia (este kernel no tiene IP_VS), y uno que conserva una dirección vieja de las tareas de otro volvería donde la tienen",

@@ -72,7 +72,7 @@ pub(super) async fn mark(
         kind: planned.kind.name,
         roles: planned.probe.roles(),
         published: planned.probe.published().map(str::to_owned),
-        fault: planned.probe.breaks().map_or("", |(fault, _)| fault),
+        fault: planned.probe.breaks().map_or("", |breaking| breaking.fault),
     };
     let asked: Vec<Asked> = plan.checks.iter().map(asked).collect();
     let (stack, seen) = (stack.clone(), checks.to_vec());

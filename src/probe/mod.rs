@@ -151,8 +151,8 @@ pub trait Probe: Send + Sync {
         None
     }
 
-    /// What that drill breaks: the fault, and the drill's title.
-    fn breaks(&self) -> Option<(&'static str, &Text)> {
+    /// What that drill breaks.
+    fn breaks(&self) -> Option<Breaking<'_>> {
         None
     }
 
@@ -191,6 +191,16 @@ pub trait Probe: Send + Sync {
 
     /// Of [`Phase::Exercise`]: it is run once, by itself, and does its own bounded waiting on events of its own making.
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError>;
+}
+
+/// What a drill breaks, and what it watches.
+#[derive(Clone, Copy, Debug)]
+pub struct Breaking<'a> {
+    pub fault: &'static str,
+    pub title: &'a Text,
+    /// The role that is hit; none where machines are named.
+    pub hit: Option<&'a str>,
+    pub watched: &'a str,
 }
 
 /// The bounds of one look.

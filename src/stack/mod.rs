@@ -86,8 +86,6 @@ pub struct Stack {
     pub healing: Option<Healing>,
     /// Machines that are off because of a drill: they are not asked.
     pub off: RwLock<BTreeSet<String>>,
-    /// The other machines, by number, on which containers of it were seen in this run.
-    pub peopled: std::sync::Mutex<BTreeSet<usize>>,
     /// Held while something is broken: whoever ends a run waits for it.
     pub breaking: Arc<Mutex<()>>,
     /// What each drill came to, once it was run.

@@ -36,28 +36,10 @@ impl Stack {
             all = self.home.engine.project_containers(&self.project).await?;
         }
         for (number, spot) in self.others.iter().enumerate().filter(|(_, spot)| !self.is_off(spot)) {
-            let there = match spot.engine.project_containers(&self.project).await {
-                // An engine that never had anything of it and that nobody starts again has nothing of it now.
-                Err(error) if error.is_gone() && !self.had_some(number) => {
-                    tracing::debug!(%error, "a machine without containers of the submission's is not asked");
-                    continue;
-                }
-                there => there?,
-            };
-            self.note_some(number, &there);
+            let there = spot.engine.project_containers(&self.project).await?;
             all.extend(there.into_iter().map(|container| Container { spot: number + 1, ..container }));
         }
         Ok(all)
-    }
-
-    fn had_some(&self, other: usize) -> bool {
-        self.peopled.lock().unwrap_or_else(PoisonError::into_inner).contains(&other)
-    }
-
-    fn note_some(&self, other: usize, there: &[Container]) {
-        if !there.is_empty() {
-            self.peopled.lock().unwrap_or_else(PoisonError::into_inner).insert(other);
-        }
     }
 
     /// The containers of a stack's tasks, each in its place, on whichever node that is.

@@ -229,7 +229,6 @@ pub(crate) fn stack(engine: Engine, project: String, root: &Path, submission: Su
         drills: tokio::sync::Mutex::default(),
         healing: None,
         off: Default::default(),
-        peopled: Default::default(),
         notebook: tokio::sync::Mutex::default(),
     }
 }

@@ -273,7 +273,6 @@ fn empty(site: &Site, request: &Request, tool: &Tool) -> Stack {
         labels: site.hosting.as_ref().map(|h| h.labels.clone()).unwrap_or_default(),
         healing: None,
         off: std::sync::RwLock::default(),
-        peopled: std::sync::Mutex::default(),
         breaking: std::sync::Arc::default(),
         drills: Mutex::default(),
         notebook: Mutex::default(),

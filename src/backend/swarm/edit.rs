@@ -16,6 +16,11 @@ pub(super) fn on_the_mesh(file: &ComposeFile) -> impl Iterator<Item = String> + 
     file.services.iter().filter(|service| meshed(service)).map(|service| service.name.clone())
 }
 
+/// Those of them that have one address, whichever tasks are behind it.
+pub(super) fn addressed(file: &ComposeFile) -> impl Iterator<Item = String> + '_ {
+    file.services.iter().filter(|service| vip(service)).map(|service| service.name.clone())
+}
+
 fn vip(service: &ServiceDef) -> bool {
     let mode = service.raw.get("deploy").and_then(|deploy| deploy.get("endpoint_mode")).and_then(Value::as_str);
     mode != Some("dnsrr")
@@ -102,6 +107,7 @@ mod tests {
         };
         assert_eq!(needs_ingress(&file), ["app", "db"]);
         assert_eq!(on_the_mesh(&file).collect::<Vec<_>>(), ["app"]);
+        assert_eq!(addressed(&file).collect::<Vec<_>>(), ["db"]);
         assert!(said(&[]).is_none());
     }
 

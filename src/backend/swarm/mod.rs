@@ -42,10 +42,16 @@ fn only_in_a_swarm(service: &ServiceDef) -> bool {
     has("endpoint_mode") || has("placement") || host_mode || (fixed && service.replicas.is_some_and(|n| n > 1))
 }
 
-/// What an orchestrator is told and plain compose has no use for: where somebody has made a swarm, the file is meant for it.
+/// What an orchestrator is told and plain compose has no use for, in a file that a swarm takes: where somebody has made a swarm,
+/// it is meant for it.
 pub fn speaks_to_one(file: &ComposeFile) -> bool {
-    const WORDS: [&str; 5] = ["mode", "replicas", "update_config", "rollback_config", "restart_policy"];
-    file.services.iter().any(|service| WORDS.iter().any(|word| !service.raw["deploy"][word].is_null()))
+    let told = |service: &ServiceDef| {
+        let deploy = &service.raw["deploy"];
+        let replaced = ["update_config", "rollback_config"].iter().any(|word| !deploy[word].is_null());
+        deploy["mode"] == "global" || deploy["replicas"].as_u64().is_some_and(|n| n > 1) || replaced
+    };
+    let taken = file.version.as_deref().is_some_and(|version| version.starts_with('3'));
+    taken && file.services.iter().all(|service| without_image(service).is_none()) && file.services.iter().any(told)
 }
 
 /// Deploys the submission's stack on `site`, a manager; `others` are the swarm's other machines.
@@ -89,7 +95,7 @@ pub async fn up(site: &Site, others: Vec<Spot>, request: &Request) -> Result<Up,
     stack.overrides.extend(edit::said(&unmeshed));
     if !ingress {
         stack.unmeshed.extend(edit::on_the_mesh(&file));
-        stack.addressless.extend(unmeshed.iter().cloned());
+        stack.addressless.extend(edit::addressed(&file));
     }
     if left_out.len() == file.services.len() {
         return Ok(compose::up_with(stack, log));
@@ -301,14 +307,33 @@ mod tests {
     #[test]
     fn a_file_speaks_to_an_orchestrator_where_it_tells_how_many_and_how_they_are_replaced() {
         let of = |raw: serde_json::Value| {
-            let service = ServiceDef { name: "app".into(), raw, ..ServiceDef::default() };
-            speaks_to_one(&ComposeFile { services: vec![service], ..ComposeFile::default() })
+            let service = ServiceDef { name: "app".into(), raw, image: Some("app:1".into()), ..ServiceDef::default() };
+            let version = Some("3.7".to_owned());
+            speaks_to_one(&ComposeFile { services: vec![service], version, ..ComposeFile::default() })
         };
         assert!(of(json!({"deploy": {"mode": "global"}})));
         assert!(of(json!({"deploy": {"replicas": 2}})));
         assert!(of(json!({"deploy": {"update_config": {"parallelism": 1}}})));
-        assert!(!of(json!({"deploy": {"resources": {"limits": {"cpus": "0.1"}}}})), "compose heeds that too");
-        assert!(!of(json!({"restart": "always"})));
+        for compose_does_it_too in [
+            json!({"deploy": {"resources": {"limits": {"cpus": "0.1"}}}}),
+            json!({"deploy": {"restart_policy": {"condition": "any"}, "mode": "replicated", "replicas": 1}}),
+            json!({"restart": "always"}),
+        ] {
+            assert!(!of(compose_does_it_too.clone()), "{compose_does_it_too}");
+        }
+        let raw = json!({"deploy": {"replicas": 2}});
+        let with = |version: &str, image: Option<String>| {
+            let build = Some(BuildDef::default());
+            let service = ServiceDef { name: "app".into(), raw: raw.clone(), image, build, ..ServiceDef::default() };
+            speaks_to_one(&ComposeFile {
+                services: vec![service],
+                version: Some(version.into()),
+                ..ComposeFile::default()
+            })
+        };
+        assert!(with("3", Some("app:1".into())));
+        assert!(!with("2.4", Some("app:1".into())), "a swarm refuses it");
+        assert!(!with("3", None), "no node could be told which image");
     }
 
     #[test]

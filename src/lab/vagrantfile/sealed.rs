@@ -240,6 +240,8 @@ fn body(image: &str, vagrantfile: &Path, labels: HashMap<String, String>) -> Con
             cap_drop: Some(texts(&["ALL"])),
             security_opt: Some(texts(&["no-new-privileges"])),
             readonly_rootfs: Some(true),
+            // Whatever the engine gives others: the entrypoint is one.
+            init: Some(false),
             tmpfs: Some(HashMap::from([("/tmp".to_owned(), "rw,exec,nosuid,nodev,size=96m,mode=1777".to_owned())])),
             pids_limit: Some(PROCESSES),
             memory: Some(MEMORY),

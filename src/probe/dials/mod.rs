@@ -76,6 +76,8 @@ pub static KIND: ProbeKind = ProbeKind {
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 /// What is dialled wrongly for so long is what the code says, and not a detour until the store is there.
 pub(super) const DETOUR: Duration = Duration::from_secs(3);
+/// Seconds since its last start from which an app is taken to stay up.
+const UP_FOR: f64 = 10.0;
 /// Links that are followed until the store is asked for by its name: the first page may need no database, and what is
 /// dialled wrongly may be an attempt that the code gives up.
 const LINKS: usize = 10;
@@ -158,13 +160,17 @@ impl Probe for DialsProbe {
                     absent(wrong.text())?
                 }
             }
-            Dialled::Nothing { .. } if answered || over(attempt) => {
+            Dialled::Nothing { .. } if (answered || over(attempt)) && stays_up(&app) => {
                 let note = Text::new(
                     "the app dialled no database while it was listened to",
                     "la aplicación no llamó a ninguna base de datos mientras se la escuchaba",
                 );
                 self.inside(stack, attempt, note).await?
             }
+            Dialled::Nothing { .. } if over(attempt) => absent(Text::new(
+                "the app ends again before it has dialled a database",
+                "la aplicación vuelve a terminar antes de llamar a ninguna base de datos",
+            ))?,
             Dialled::Nothing { .. } => absent(Text::new(
                 "the app has not answered a visitor yet, and has dialled no database",
                 "la aplicación aún no ha respondido a un visitante ni ha llamado a ninguna base de datos",
@@ -220,6 +226,11 @@ fn over(attempt: Attempt) -> bool {
     attempt.last || attempt.waited >= FIRST_ANSWER.min(attempt.within / 2)
 }
 
+/// What its container would reach says nothing of an app that ends again and again: between two ends nobody in it dials.
+fn stays_up(app: &Container) -> bool {
+    app.running() && app.age().is_some_and(|age| age >= UP_FOR)
+}
+
 /// Whether another page may tell more.
 fn unmet(dialled: &Dialled) -> bool {
     matches!(dialled, Dialled::Nothing { .. } | Dialled::Wrong(_))
@@ -270,6 +281,18 @@ fn unsure(wrong: &Wrong, was_up: bool) -> ProbeError {
 mod tests {
     use super::*;
     use crate::scenario::tree;
+
+    #[test]
+    fn an_app_that_ends_again_and_again_proves_nothing_by_its_container() {
+        let up = |state: &str, since: i64| Container {
+            state: state.into(),
+            started_at: (OffsetDateTime::now_utc().unix_timestamp() - since) as f64,
+            ..Container::default()
+        };
+        assert!(stays_up(&up("running", 60)));
+        assert!(!stays_up(&up("running", 2)), "it may be between two ends");
+        assert!(!stays_up(&up("restarting", 60)));
+    }
 
     #[test]
     fn a_visit_counts_where_no_look_of_ours_was_made_meanwhile() {

@@ -27,6 +27,8 @@ pub(super) struct Known {
     pub(super) moved: Option<bool>,
     /// Of the volume, when it was waited for.
     pub(super) volume: Option<Result<Facts, ProbeError>>,
+    /// Why it is not known which bricks were down before.
+    pub(super) bricks_before: Option<ProbeError>,
 }
 
 /// The outcome of a drill that took so long.
@@ -64,6 +66,10 @@ pub(super) fn outcome(spec: &Spec, went: Went, known: Known, elapsed_ms: u64) ->
             }
         }
         None => {}
+    }
+    if let Some(error) = &known.bricks_before {
+        facts.remove("bricks_offline");
+        open.insert("bricks_offline".to_owned(), (error.reason, error.text.clone()));
     }
     // What nothing was seen of is nobody's failure; a recovery that never came is one, and says so.
     let unseen = Text::new("this was not measured in the drill", "esto no se midió en el simulacro");
@@ -139,8 +145,7 @@ fn sampled(
     }
     facts.insert("samples".to_owned(), json!(measured.during));
     // An outage that was not over when nobody looked any more was longer than what was seen of it.
-    let over =
-        measured.recovery_time_ms.is_some() && !(measured.fell_again && went.samples.last().is_some_and(|s| !s.ok));
+    let over = went.samples.iter().max_by_key(|s| s.at_ms).is_none_or(|s| s.ok);
     if over {
         facts.insert("longest_downtime_s".to_owned(), seconds(measured.longest_downtime_ms));
     } else {
@@ -279,10 +284,8 @@ mod tests {
             gone.means["longest_downtime_s"].en,
             "it was down for 3.0 s, and still down when nobody looked any more"
         );
-        let back = Measured { recovery_time_ms: Some(3000), ..down };
-        assert_eq!(facts(back.clone(), "++---+++").facts["longest_downtime_s"], 3.0);
-        let again = Measured { fell_again: true, ..back };
-        assert!(!facts(again.clone(), "++---+--").facts.contains_key("longest_downtime_s"));
-        assert_eq!(facts(again, "++---+-+").facts["longest_downtime_s"], 3.0);
+        assert_eq!(facts(down, "++---+--+").facts["longest_downtime_s"], 3.0, "up and down, and up when it was left");
+        let never = Measured { during: 9, ..Measured::default() };
+        assert_eq!(facts(never, "+++++++").facts["longest_downtime_s"], 0.0, "another service was hit, and is gone");
     }
 }

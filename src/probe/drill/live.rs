@@ -215,14 +215,17 @@ impl World for Live {
             return Ok(None);
         }
         let tool = compose::tool_of(stack).await.map_err(FaultError::from)?;
-        let words: &[&str] = if anew { &["restart", "-t", "5"] } else { &["up", "-d", "--no-build"] };
-        let up = tool.run(tool.cmd(words.iter().copied()).timeout(UP)).await.map_err(FaultError::from)?;
-        if !up.ok() {
-            let said = crate::sanitize::line(&up.err(), 200);
-            return Err(ProbeError::ours(
-                format!("it could not be brought up again: {said}"),
-                format!("no se pudo levantar de nuevo: {said}"),
-            ));
+        // What ends before its store is there is brought up once more.
+        let all: [&[&str]; 2] = [&["restart", "-t", "5"], &["up", "-d", "--no-build"]];
+        for words in all.into_iter().skip(usize::from(!anew)) {
+            let done = tool.run(tool.cmd(words.iter().copied()).timeout(UP)).await.map_err(FaultError::from)?;
+            if !done.ok() {
+                let said = crate::sanitize::line(&done.err(), 200);
+                return Err(ProbeError::ours(
+                    format!("it could not be brought up again: {said}"),
+                    format!("no se pudo levantar de nuevo: {said}"),
+                ));
+            }
         }
         Ok(Some(match anew {
             false => Text::new("brought up once more, by hand", "levantado una vez más, a mano"),

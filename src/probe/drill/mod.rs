@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::facts::Known;
 use self::live::Live;
 use self::spec::{Spec, Watch};
-use super::{Attempt, DRILLS, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind, SERVICES};
+use super::{Attempt, Breaking, DRILLS, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind, SERVICES};
 use crate::drill::Outcome;
 use crate::expect::{FactSpec, Unit};
 use crate::fault::target::Whom;
@@ -109,15 +109,18 @@ impl Spec {
         self.through.as_ref()?.role()
     }
 
+    fn hit_role(&self) -> Option<&str> {
+        match &self.fault.target().whom {
+            Whom::Role(role) | Whom::NodeOf(role) => Some(role),
+            Whom::Node(_) => None,
+        }
+    }
+
     /// The roles that it is about, each once.
     fn roles(&self) -> Vec<String> {
-        let hit = match &self.fault.target().whom {
-            Whom::Role(role) | Whom::NodeOf(role) => Some(role.as_str()),
-            Whom::Node(_) => None,
-        };
         let mut roles: Vec<String> = Vec::new();
         let spared = self.spares.iter().map(String::as_str);
-        for role in hit.into_iter().chain([self.watch.role()]).chain(self.ledger_role()).chain(spared) {
+        for role in self.hit_role().into_iter().chain([self.watch.role()]).chain(self.ledger_role()).chain(spared) {
             if !roles.iter().any(|known| known == role) {
                 roles.push(role.to_owned());
             }
@@ -168,8 +171,10 @@ impl Probe for Objective {
         Some(&self.spec.id)
     }
 
-    fn breaks(&self) -> Option<(&'static str, &Text)> {
-        Some((self.spec.fault_name, &self.spec.title))
+    fn breaks(&self) -> Option<Breaking<'_>> {
+        let spec = &self.spec;
+        let (fault, title) = (spec.fault_name, &spec.title);
+        Some(Breaking { fault, title, hit: spec.hit_role(), watched: spec.watch.role() })
     }
 
     fn cannot(&self, ground: Ground) -> Option<Text> {
@@ -227,7 +232,18 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
             return facts::outcome(spec, went, Known::default(), whole_ms(began.elapsed()));
         }
     };
-    let down_before = if spec.volume.is_some() { volume::bricks_down(stack).await } else { Vec::new() };
+    let (mut down_before, mut bricks_before) = (Vec::new(), None);
+    if spec.volume.is_some() {
+        // Who stopped the run waits for nothing more.
+        let looked = tokio::select! {
+            looked = volume::bricks_down(stack) => looked,
+            () = stop.cancelled() => Ok(Vec::new()),
+        };
+        match looked {
+            Ok(down) => down_before = down,
+            Err(error) => bricks_before = Some(error),
+        }
+    }
     let went = course::run(world.clone(), &spec.course, stop).await;
     let written_at = world.written_at().await;
     let mut known = Known {
@@ -237,6 +253,7 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
         ledger: world.ledger(),
         written_at,
         broken_by: left_broken(stack).await,
+        bricks_before,
         ..Known::default()
     };
     // Who stopped the run waits for nothing more.

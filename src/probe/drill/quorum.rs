@@ -3,8 +3,6 @@
 //!
 //! A swarm goes on while more than half of its managers can be reached (Raft; docs.docker.com/engine/swarm/raft).
 
-use futures_util::future::join_all;
-
 use crate::notice::Reason;
 use crate::probe::ProbeError;
 use crate::stack::Stack;
@@ -13,17 +11,17 @@ use crate::text::Text;
 /// # Errors
 /// Too few managers would be left without the machines that are hit, or nobody says how many there are.
 pub(super) async fn kept(stack: &Stack, hit: &[&str]) -> Result<(), ProbeError> {
+    let swarm =
+        stack.home.engine.swarm().await.map_err(|error| ProbeError { reason: Reason::Host, text: error.text() })?;
     let spots: Vec<_> = std::iter::once(&stack.home).chain(&stack.others).collect();
-    let asked = join_all(spots.iter().map(|spot| spot.engine.membership())).await;
-    let mut managers = Vec::new();
-    for (spot, membership) in spots.into_iter().zip(asked) {
-        let membership = membership.map_err(|error| ProbeError { reason: Reason::Host, text: error.text() })?;
-        if membership.manager {
-            managers.push(spot.node.as_deref().unwrap_or_default());
-        }
+    let mut gone = Vec::new();
+    for spot in spots.iter().filter(|spot| spot.node.as_deref().is_some_and(|node| hit.contains(&node))) {
+        let membership = spot.engine.membership().await;
+        gone.push(membership.map_err(|error| ProbeError { reason: Reason::Host, text: error.text() })?.node);
     }
-    let left = managers.iter().filter(|manager| !hit.contains(manager)).count();
-    if is_quorum(left, managers.len()) { Ok(()) } else { Err(lost(hit)) }
+    let managers = || swarm.members.iter().filter(|member| member.manager);
+    let left = managers().filter(|member| member.reachable && !gone.contains(&member.id)).count();
+    if is_quorum(left, managers().count()) { Ok(()) } else { Err(lost(hit)) }
 }
 
 fn is_quorum(left: usize, all: usize) -> bool {

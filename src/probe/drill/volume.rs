@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::docker::Container;
 use crate::expect::Facts;
+use crate::notice::Reason;
 use crate::probe::cluster::gluster;
 use crate::probe::{Attempt, Probe, ProbeError};
 use crate::scenario::tree::{Decoder, Node, Yaml};
@@ -16,6 +17,8 @@ use crate::text::Text;
 
 const EVERY: Duration = Duration::from_secs(2);
 const BRICKS_OFFLINE: &str = "bricks_offline";
+/// A brick that is down for so long before a drill is not coming back by itself.
+const STAYS_DOWN: Duration = Duration::from_secs(20);
 /// Of one question. A machine that came back just now may take its time.
 const ASK: Duration = Duration::from_secs(30);
 
@@ -42,10 +45,21 @@ async fn look(stack: &Arc<Stack>) -> Result<Facts, ProbeError> {
     Ok(seen.subjects.into_iter().next().map(|(_, facts)| facts).unwrap_or_default())
 }
 
-/// The bricks that are not online now; none where nobody says.
-pub(super) async fn bricks_down(stack: &Arc<Stack>) -> Vec<Value> {
-    let facts = look(stack).await.unwrap_or_default();
-    facts.get(BRICKS_OFFLINE).and_then(Value::as_array).cloned().unwrap_or_default()
+/// The bricks that are not online before a drill, and stay so for a while: one of a machine that an earlier drill hit may be on
+/// its way.
+pub(super) async fn bricks_down(stack: &Arc<Stack>) -> Result<Vec<Value>, ProbeError> {
+    let until = Instant::now() + STAYS_DOWN;
+    loop {
+        let round = Instant::now();
+        let seen = look(stack).await;
+        let late = Instant::now() >= until;
+        let down = |facts: Facts| facts.get(BRICKS_OFFLINE).and_then(Value::as_array).cloned().unwrap_or_default();
+        match seen.map(down) {
+            Ok(down) if down.is_empty() || late => return Ok(down),
+            Err(error) if late => return Err(error),
+            _ => sleep_until((round + EVERY).min(until)).await,
+        }
+    }
 }
 
 /// A brick that was down before has not come back by itself, whatever started it meanwhile: a machine that happened to be hit
@@ -79,6 +93,16 @@ pub(super) async fn harmed(stack: &Stack, before: &[Container]) -> Result<Vec<Te
         let service = &container.service;
         if let Some(now) = now.iter().find(|now| now.id == container.id && now.is_same_start(container)) {
             if now.oom_killed && !container.oom_killed {
+                // Without a limit of its own it is the machine whose memory was at its end.
+                if now.memory_bytes == 0 {
+                    return Err(ProbeError {
+                        reason: Reason::Host,
+                        text: Text::new(
+                            format!("the host had no memory left for {service}, which has no limit of its own"),
+                            format!("al anfitrión le faltó memoria para {service}, que no tiene límite propio"),
+                        ),
+                    });
+                }
                 harmed.push(Text::new(
                     format!("{service} was to be spared, and a process of it was killed for want of memory"),
                     format!("{service} debía quedar a salvo, y un proceso suyo murió por falta de memoria"),

@@ -51,7 +51,8 @@ impl<W: World + 'static> Drill<'_, W> {
 
     pub(super) async fn read_back(&mut self, entries: &[Entry]) {
         let until = Instant::now() + READ;
-        let mut helped = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_some());
+        let back = self.went.measured.as_ref().is_some_and(|m| m.recovery_time_ms.is_some());
+        let (mut helped, mut anew) = (back.then(Instant::now), back);
         let acknowledged = |e: &&Entry| e.written == Written::Acknowledged;
         let mut settled = None;
         let there = loop {
@@ -70,12 +71,16 @@ impl<W: World + 'static> Drill<'_, W> {
                 }
                 Err(error) if Instant::now() >= until => break Err(error),
                 // What did not come back cannot be read: it is helped first, since rows may be there all the same.
-                Err(_) if !helped => {
-                    helped = true;
+                Err(_) if helped.is_none() => {
+                    helped = Some(Instant::now());
                     if !self.went.healed {
                         self.heal().await;
                     }
                     self.aid(false).await;
+                }
+                Err(_) if !anew && helped.is_some_and(|at| at.elapsed() >= STARTED) => {
+                    anew = true;
+                    self.aid(true).await;
                 }
                 Err(_) => sleep(ASK).await,
             }
@@ -85,13 +90,19 @@ impl<W: World + 'static> Drill<'_, W> {
         self.went.ledger = Some(there.map(|there| book::sum(entries, &there, fault)));
     }
 
-    async fn aid(&mut self, anew: bool) {
+    /// Whether anything was done.
+    async fn aid(&mut self, anew: bool) -> bool {
         match self.world.aid(anew).await {
-            Ok(said) => {
-                self.note(What::Aided, said.clone().unwrap_or_default());
-                self.went.aided = said.or(self.went.aided.take());
+            Ok(Some(said)) => {
+                self.note(What::Aided, said.clone());
+                self.went.aided = Some(said);
+                true
             }
-            Err(error) => self.went.notes.push(error.text),
+            Ok(None) => false,
+            Err(error) => {
+                self.went.notes.push(error.text);
+                true
+            }
         }
     }
 
@@ -105,12 +116,13 @@ impl<W: World + 'static> Drill<'_, W> {
         if !gone && sampler.until(soon, up).await && !self.world.is_down().await {
             return;
         }
-        self.aid(false).await;
-        if sampler.until(Instant::now() + STARTED, up).await {
-            return;
+        if self.aid(false).await {
+            if sampler.until(Instant::now() + STARTED, up).await {
+                return;
+            }
+            // What runs and holds on to something that is gone is started anew: it fails here, and not in every drill after.
+            self.aid(true).await;
         }
-        // What runs and holds on to something that is gone is started anew: it fails here, and not in every drill after.
-        self.aid(true).await;
         if !sampler.until(Instant::now() + AIDED, up).await {
             self.went.left_broken = true;
             self.went.notes.push(Text::new(
