@@ -237,6 +237,10 @@ impl<W: World + 'static> Drill<'_, W> {
             self.went.samples = sampler.samples();
             return self.not_steady(&sampler);
         }
+        // Broken just after a write was confirmed: what confirms before it has committed is not saved by the moment.
+        if let Some(book) = &book {
+            book.until_acknowledged(book.acknowledged() + 1, Instant::now() + course.timeout).await;
+        }
         let unmade = sampler.unable().0;
         let broke = self.broken(&sampler, book.as_ref()).await;
         self.went.samples = sampler.samples();
