@@ -113,10 +113,14 @@ impl Container {
         self.oom_killed && !self.running()
     }
 
+    /// It runs, and for so long that it is not between two ends.
+    pub fn stays_up(&self) -> bool {
+        self.running() && self.age().is_some_and(|age| age >= SETTLES_AFTER)
+    }
+
     /// It ended so often that its restart policy only repeats what fails, and has not been up for long since.
     pub fn in_a_restart_loop(&self) -> bool {
-        let settled = self.running() && self.age().is_some_and(|age| age >= SETTLES_AFTER);
-        self.restarts >= RESTART_LOOP && !settled
+        self.restarts >= RESTART_LOOP && !self.stays_up()
     }
 
     /// From what `inspect` says.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::ask::teller;
 use super::copies::{Shape, shape};
 use super::lies::{Lies, lies};
-use super::members::{Member, machine_of, members};
+use super::members::{Member, machine_of, machines_of, members};
 use super::mounts;
 use super::xml::Volume;
 use crate::agent::Statement;
@@ -183,7 +183,8 @@ async fn run(stack: &Stack, role: &str) -> Result<Observation, ProbeError> {
     };
     let (found, notes) = written(stack, &store, &members, volume, folder, &name).await?;
     // Which of its bricks a volume without copies puts a file on is a matter of the file's name.
-    let spread = shape(volume) == Shape::Single && machines_of_bricks(&members, volume).len() > 1;
+    let on: BTreeSet<String> = machines_of(&members, &stack.machines.nodes, &volume.bricks).into_iter().collect();
+    let spread = shape(volume) == Shape::Single && on.len() > 1;
     let elsewhere = found.iter().any(|machine| *machine != host.name() || spread);
     facts.extend([
         ("on_volume".to_owned(), json!(true)),
@@ -200,12 +201,6 @@ async fn run(stack: &Stack, role: &str) -> Result<Observation, ProbeError> {
         format!("{}, y sus bytes se encontraron en {on}{no_es}", said.es),
     );
     Ok(Observation { explanation: Some(explanation), notes, ..Observation::of(facts) })
-}
-
-/// The machines that the volume's bricks are on.
-fn machines_of_bricks(members: &[Member<'_>], volume: &Volume) -> BTreeSet<String> {
-    let machines = volume.bricks.iter().filter_map(|brick| machine_of(members, brick));
-    machines.map(|member| member.node.name().to_owned()).collect()
 }
 
 fn absent(why: Text) -> Observation {

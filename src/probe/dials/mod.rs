@@ -76,8 +76,6 @@ pub static KIND: ProbeKind = ProbeKind {
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 /// What is dialled wrongly for so long is what the code says, and not a detour until the store is there.
 pub(super) const DETOUR: Duration = Duration::from_secs(3);
-/// Seconds since its last start from which an app is taken to stay up.
-const UP_FOR: f64 = 10.0;
 /// Links that are followed until the store is asked for by its name: the first page may need no database, and what is
 /// dialled wrongly may be an attempt that the code gives up.
 const LINKS: usize = 10;
@@ -160,7 +158,8 @@ impl Probe for DialsProbe {
                     absent(wrong.text())?
                 }
             }
-            Dialled::Nothing { .. } if (answered || over(attempt)) && stays_up(&app) => {
+            // What its container would reach says nothing of an app that ends again and again: nobody in it dials.
+            Dialled::Nothing { .. } if (answered || over(attempt)) && app.stays_up() => {
                 let note = Text::new(
                     "the app dialled no database while it was listened to",
                     "la aplicación no llamó a ninguna base de datos mientras se la escuchaba",
@@ -226,11 +225,6 @@ fn over(attempt: Attempt) -> bool {
     attempt.last || attempt.waited >= FIRST_ANSWER.min(attempt.within / 2)
 }
 
-/// What its container would reach says nothing of an app that ends again and again: between two ends nobody in it dials.
-fn stays_up(app: &Container) -> bool {
-    app.running() && app.age().is_some_and(|age| age >= UP_FOR)
-}
-
 /// Whether another page may tell more.
 fn unmet(dialled: &Dialled) -> bool {
     matches!(dialled, Dialled::Nothing { .. } | Dialled::Wrong(_))
@@ -289,9 +283,9 @@ mod tests {
             started_at: (OffsetDateTime::now_utc().unix_timestamp() - since) as f64,
             ..Container::default()
         };
-        assert!(stays_up(&up("running", 60)));
-        assert!(!stays_up(&up("running", 2)), "it may be between two ends");
-        assert!(!stays_up(&up("restarting", 60)));
+        assert!(up("running", 60).stays_up());
+        assert!(!up("running", 2).stays_up(), "it may be between two ends");
+        assert!(!up("restarting", 60).stays_up());
     }
 
     #[test]

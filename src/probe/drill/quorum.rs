@@ -11,13 +11,11 @@ use crate::text::Text;
 /// # Errors
 /// Too few managers would be left without the machines that are hit, or nobody says how many there are.
 pub(super) async fn kept(stack: &Stack, hit: &[&str]) -> Result<(), ProbeError> {
-    let swarm =
-        stack.home.engine.swarm().await.map_err(|error| ProbeError { reason: Reason::Host, text: error.text() })?;
+    let swarm = stack.home.engine.swarm().await?;
     let spots: Vec<_> = std::iter::once(&stack.home).chain(&stack.others).collect();
     let mut gone = Vec::new();
     for spot in spots.iter().filter(|spot| spot.node.as_deref().is_some_and(|node| hit.contains(&node))) {
-        let membership = spot.engine.membership().await;
-        gone.push(membership.map_err(|error| ProbeError { reason: Reason::Host, text: error.text() })?.node);
+        gone.push(spot.engine.membership().await?.node);
     }
     let managers = || swarm.members.iter().filter(|member| member.manager);
     let left = managers().filter(|member| member.reachable && !gone.contains(&member.id)).count();
