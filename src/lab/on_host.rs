@@ -70,7 +70,7 @@ impl OnHost {
             )));
         }
         let engine = Engine::host().await?;
-        let removal = Removal::armed(&spec).await;
+        let removal = Removal::armed(&spec.run, &spec.binary, spec.folder.as_deref()).await;
         let copied = tokio::task::spawn_blocking(move || copy_of(&spec).map(|copied| (spec.run, copied))).await;
         let copied = copied.unwrap_or_else(|e| Err(CopyError::Write(io::Error::other(e))));
         let (run, (folder, left_out)) = match copied {

@@ -1,15 +1,15 @@
-//! Sees to it that a lab goes: by being told to, or, where that never came, when it is dropped, or by the reaper.
+//! Sees to it that a run goes, whether it is a lab or one container: by being told to, or, where that never came, when it is dropped, or by the reaper.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::reaper::Reaper;
-use super::running::LabSpec;
 use super::{LabError, sweep};
 use crate::docker::Engine;
 
-/// A lab's removal, from before it is made.
+/// A run's removal, from before anything of it is made.
 pub(super) struct Removal {
     run: String,
     armed: AtomicBool,
@@ -18,14 +18,15 @@ pub(super) struct Removal {
 }
 
 impl Removal {
-    pub(super) async fn armed(spec: &LabSpec) -> Self {
-        let (binary, run, folder) = (spec.binary.clone(), spec.run.clone(), spec.folder.clone());
-        let started = tokio::task::spawn_blocking(move || Reaper::start(&binary, &run, folder.as_deref())).await;
+    /// `binary` is our own executable, which runs as the reaper; `folder` is the run's, for the reaper's log.
+    pub(super) async fn armed(run: &str, binary: &Path, folder: Option<&Path>) -> Self {
+        let (of, binary, folder) = (run.to_owned(), binary.to_owned(), folder.map(Path::to_owned));
+        let started = tokio::task::spawn_blocking(move || Reaper::start(&binary, &of, folder.as_deref())).await;
         // A run without one is as good: what it leaves if it is killed, the next start sweeps.
         let reaper = started.unwrap_or_else(|e| Err(std::io::Error::other(e))).inspect_err(|error| {
-            tracing::warn!(run = %spec.run, %error, "nothing will remove this run at once if it is killed");
+            tracing::warn!(%run, %error, "nothing will remove this run at once if it is killed");
         });
-        Self { run: spec.run.clone(), armed: AtomicBool::new(true), reaper: Mutex::new(reaper.ok()) }
+        Self { run: run.to_owned(), armed: AtomicBool::new(true), reaper: Mutex::new(reaper.ok()) }
     }
 
     pub(super) async fn remove(&self, host: &Engine) -> Result<(), LabError> {
@@ -60,7 +61,7 @@ impl Drop for Removal {
         if !self.armed.load(Ordering::SeqCst) {
             return;
         }
-        tracing::info!(run = %self.run, "removing a lab that was given up");
+        tracing::info!(run = %self.run, "removing a run that was given up");
         let run = self.run.clone();
         // A thread and a runtime of its own: this may happen while the one that we are in is ending.
         let removing = std::thread::spawn(move || {

@@ -126,7 +126,8 @@ impl Lab {
         let name = spec.name();
         // From here on, whatever happens, what there is of it is removed.
         let sealer = spec.sealer(&host);
-        let (removal, layers) = tokio::join!(Removal::armed(&spec), spec.shelf.proven(&sealer));
+        let (removal, layers) =
+            tokio::join!(Removal::armed(&spec.run, &spec.binary, spec.folder.as_deref()), spec.shelf.proven(&sealer));
         match Self::bring_up(&spec, &name, &host, layers.volume.as_ref()).await {
             Ok(Up { id, address, left_out, engine, shell, agents }) => {
                 if spec.keep {

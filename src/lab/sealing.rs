@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::LabError;
 use super::layers::{SHELF, mount};
+use super::removal::Removal;
 use super::seal::Seal;
 use super::send::send_binary;
 use crate::agent::BINARY;
@@ -52,7 +53,6 @@ impl Sealer<'_> {
     pub(super) async fn in_container(&self, volume: &str) -> Result<Seal, LabError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let owner = Owner::this();
-        // A run by its labels: where we are killed meanwhile, the next start sweeps it.
         let run = format!("seal-{}-{}-{}", owner.pid, owner.started, NEXT.fetch_add(1, Ordering::Relaxed));
         let body = ContainerCreateBody {
             image: Some(self.image.to_owned()),
@@ -71,11 +71,12 @@ impl Sealer<'_> {
             ..ContainerCreateBody::default()
         };
         let options = CreateContainerOptionsBuilder::new().name(&format!("imparcial-{run}")).build();
+        let removal = Removal::armed(&run, self.binary, None).await;
         let created = self.host.docker().create_container(Some(options), body).await;
         let id = created.map_err(|e| self.host.explain("create what looks at the layers", &e))?.id;
         // What is late is removed too: it holds the volume.
         let said = timeout(WITHIN, self.run(&id)).await;
-        let removed = self.host.remove(&id).await;
+        let removed = removal.remove(self.host).await;
         let said = said.unwrap_or_else(|_| Err(unread(volume, &io::ErrorKind::TimedOut.into())))?;
         removed?;
         Seal::read(&said).ok_or_else(|| unread(volume, &io::Error::other(crate::sanitize::line(&said, 200))))

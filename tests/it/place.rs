@@ -118,20 +118,38 @@ async fn what_only_a_lab_contains_never_starts_here_and_is_nobodys_failure() {
     assert!(record.phases.iter().all(|p| p.name != "start"));
 }
 
-#[tokio::test]
-async fn a_run_that_is_killed_leaves_nothing_on_the_host() {
+/// Kills a run once something of it is up that is as `at` says, and waits until nothing of it is left.
+async fn killed(handed_in: &Path, at: impl Fn(&str) -> bool) {
     let Some(engine) = live::engine().await else { return };
     let _one = live::PORTS.lock().await;
     let reports = tempfile::tempdir().unwrap();
-    let handed_in = handed_in();
-    let mut child = grade(handed_in.path(), reports.path());
+    let mut child = grade(handed_in, reports.path());
     let pid = child.id().unwrap();
-    let running = || async {
+    let up = || async {
         let left = sweep::left(&engine).await.unwrap();
-        left.iter().any(|l| l.running && l.owner.as_ref().is_some_and(|o| o.pid == pid))
+        left.iter().any(|l| l.running && at(&l.run) && l.owner.as_ref().is_some_and(|o| o.pid == pid))
     };
-    assert!(live::eventually(Duration::from_secs(120), running).await, "it never ran");
+    assert!(live::eventually(Duration::from_secs(120), up).await, "it never ran");
     child.kill().await.unwrap();
-    let gone = || async { !running().await && nothing_of(pid, &engine).await };
-    assert!(live::eventually(Duration::from_secs(60), gone).await, "something is left after kill -9");
+    let went = live::eventually(Duration::from_secs(60), || nothing_of(pid, &engine)).await;
+    let log = std::fs::read_to_string(reports.path().join("latest/reaper.log")).unwrap_or_default();
+    assert!(went, "left after kill -9: {:?}\n{log}", sweep::left(&engine).await);
+}
+
+/// How the container is called that reads a Vagrantfile.
+const READING: &str = "vagrantfile-";
+
+#[tokio::test]
+async fn a_run_that_is_killed_leaves_nothing_on_the_host() {
+    killed(handed_in().path(), |run| !run.starts_with(READING)).await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_while_it_reads_a_vagrantfile_leaves_nothing() {
+    let handed_in = handed_in();
+    let vagrantfile = handed_in.path().join("Vagrantfile");
+    let text = std::fs::read_to_string(&vagrantfile).unwrap();
+    // Nobody has read this one before.
+    std::fs::write(vagrantfile, format!("# {}\n{text}", live::run_name("killed"))).unwrap();
+    killed(handed_in.path(), |run| run.starts_with(READING)).await;
 }

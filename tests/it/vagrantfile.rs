@@ -18,7 +18,8 @@ const AT_ONCE: usize = 3;
 
 async fn load(root: &Path, kept: &Path) -> Submission {
     let mut submission = submission::read(root, &ReadOptions::default()).expect("a submission");
-    vagrantfile::load_with(&mut submission, kept, &CancellationToken::new()).await;
+    let binary = Path::new(env!("CARGO_BIN_EXE_imparcial"));
+    vagrantfile::load_with(&mut submission, kept, binary, &CancellationToken::new()).await;
     submission
 }
 

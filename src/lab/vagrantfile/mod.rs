@@ -77,13 +77,14 @@ pub async fn load_for(submission: &mut Submission, layers: &[String], cancel: &C
 /// Fills in the Vagrantfile of a submission that has one, and adds what there is to say of it to the notices.
 /// Told to stop, it leaves nothing behind.
 pub async fn load(submission: &mut Submission, cancel: &CancellationToken) {
-    load_with(submission, &setup::state().join("vagrantfiles"), cancel).await;
+    // Not its path: that may be another program by now.
+    load_with(submission, &setup::state().join("vagrantfiles"), Path::new("/proc/self/exe"), cancel).await;
 }
 
-/// The same, with a folder to keep outcomes in.
-pub async fn load_with(submission: &mut Submission, kept: &Path, cancel: &CancellationToken) {
+/// The same, with a folder to keep outcomes in and our own executable, which runs as the container's reaper.
+pub async fn load_with(submission: &mut Submission, kept: &Path, binary: &Path, cancel: &CancellationToken) {
     let Some(vagrantfile) = submission.vagrantfile.as_ref().map(|file| file.path.clone()) else { return };
-    let Reading { loaded, notices } = match ask(&submission.root, &vagrantfile, kept, cancel).await {
+    let Reading { loaded, notices } = match ask(&submission.root, &vagrantfile, kept, binary, cancel).await {
         Ok((outcome, packed)) => interpret(outcome, &submission.root, &vagrantfile, &packed),
         Err(Undecided { reason, text }) => Reading { loaded: Loaded::Unknown { reason, text }, notices: Vec::new() },
     };
@@ -104,6 +105,7 @@ async fn ask(
     root: &Path,
     vagrantfile: &Path,
     kept: &Path,
+    binary: &Path,
     cancel: &CancellationToken,
 ) -> Result<(Outcome, Packed), Undecided> {
     let folder = root.to_owned();
@@ -124,7 +126,7 @@ async fn ask(
     if let Some(outcome) = cache::get(kept, &key) {
         return Ok((outcome, packed));
     }
-    let outcome = sealed::run(&engine, &image, packed.tar.clone(), vagrantfile, cancel).await?;
+    let outcome = sealed::run(&engine, binary, &image, packed.tar.clone(), vagrantfile, cancel).await?;
     // That a host was too busy, or too slow, is of one time only.
     if matches!(outcome, Outcome::Said(_))
         && matches!(interpret(outcome.clone(), root, vagrantfile, &packed).loaded, Loaded::Machines(_))

@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::super::removal::Removal;
 use super::{Outcome, Undecided};
 use crate::docker::{Engine, EngineError};
 use crate::notice::Reason;
@@ -50,12 +51,13 @@ pub(super) fn program() -> String {
 /// Reads a Vagrantfile of the submission in `tar`.
 pub(super) async fn run(
     engine: &Engine,
+    binary: &Path,
     image: &str,
     tar: Vec<u8>,
     vagrantfile: &Path,
     cancel: &CancellationToken,
 ) -> Result<Outcome, Undecided> {
-    let sealed = Sealed::create(engine, image, vagrantfile).await?;
+    let sealed = Sealed::create(engine, binary, image, vagrantfile).await?;
     let outcome = tokio::select! {
         outcome = sealed.read(tar) => outcome,
         () = cancel.cancelled() => Err(Undecided::new(Reason::Interrupted, "it was interrupted", "se interrumpió")),
@@ -64,45 +66,28 @@ pub(super) async fn run(
     outcome
 }
 
-/// The container; it goes when this does.
+/// The container; it goes when this does, or with the process by the reaper.
 struct Sealed {
     engine: Engine,
     id: String,
-    gone: bool,
-}
-
-impl Drop for Sealed {
-    fn drop(&mut self) {
-        if self.gone {
-            return;
-        }
-        // Given up half way. Where nothing of ours runs on, it ends by itself, and the next start sweeps it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (engine, id) = (self.engine.clone(), self.id.clone());
-            runtime.spawn(async move {
-                if let Err(error) = engine.remove(&id).await {
-                    tracing::debug!(%error, "a container that read a Vagrantfile could not be removed");
-                }
-            });
-        }
-    }
+    removal: Removal,
 }
 
 impl Sealed {
-    async fn create(engine: &Engine, image: &str, vagrantfile: &Path) -> Result<Self, Undecided> {
+    async fn create(engine: &Engine, binary: &Path, image: &str, vagrantfile: &Path) -> Result<Self, Undecided> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let owner = Owner::this();
         let run = format!("vagrantfile-{}-{}-{}", owner.pid, owner.started, NEXT.fetch_add(1, Ordering::Relaxed));
+        let removal = Removal::armed(&run, binary, None).await;
         let options = CreateContainerOptionsBuilder::new().name(&format!("imparcial-sealed-{run}")).build();
         let created =
             engine.docker().create_container(Some(options), body(image, vagrantfile, owner.labels(&run))).await;
         let created = created.map_err(|e| engine.explain("create a sealed container for the Vagrantfile", &e))?;
-        Ok(Self { engine: engine.clone(), id: created.id, gone: false })
+        Ok(Self { engine: engine.clone(), id: created.id, removal })
     }
 
-    async fn remove(mut self) {
-        self.gone = true;
-        if let Err(error) = self.engine.remove(&self.id).await {
+    async fn remove(self) {
+        if let Err(error) = self.removal.remove(&self.engine).await {
             tracing::warn!(%error, "a container that read a Vagrantfile could not be removed");
         }
     }
