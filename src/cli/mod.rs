@@ -14,6 +14,7 @@ pub mod plan;
 pub mod planning;
 pub mod progress;
 pub mod prove;
+mod recorded;
 pub mod report;
 pub mod schema;
 pub mod screen;
