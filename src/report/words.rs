@@ -191,6 +191,11 @@ pub(super) fn cost(check: &CheckRecord, lang: Lang) -> String {
     }
 }
 
+/// The same in a list, where an observation has its verdict: `-15`, `pass`.
+pub(super) fn came_to(check: &CheckRecord, lang: Lang) -> String {
+    if check.is_observation() { verdict(check.verdict, lang).to_owned() } else { cost(check, lang) }
+}
+
 /// What a failure costs: `2`, or `1.25 of 2`.
 pub(super) fn lost(check: &CheckRecord, lang: Lang) -> String {
     let (lost, all) = (points(parts(check).lost), points(check.points));
