@@ -3,6 +3,7 @@
 mod attach;
 pub mod bars;
 pub mod bench;
+pub mod compare;
 pub mod down;
 pub mod exit;
 pub mod github;
@@ -14,6 +15,7 @@ pub mod plan;
 pub mod planning;
 pub mod progress;
 pub mod prove;
+mod recorded;
 pub mod report;
 pub mod schema;
 pub mod screen;
@@ -97,6 +99,8 @@ enum Command {
     Bench(bench::Args),
     /// Show a finished run again, in another format or language.
     Report(report::Args),
+    /// Show where two runs of one scenario differ, with what each saw.
+    Compare(compare::Args),
     /// Grade a scenario's mutants and compare what comes of them with what must: measures imparcial itself.
     Mutants(mutants::Args),
     /// The JSON Schema of scenarios, for editors; or the kinds of checks.
@@ -137,6 +141,7 @@ pub fn main() -> ExitCode {
             Command::Down(args) => down::run(args, ctx).await,
             Command::Bench(args) => bench::run(args, ctx).await,
             Command::Report(args) => report::run(args, ctx).await,
+            Command::Compare(args) => compare::run(args, ctx).await,
             Command::Mutants(args) => mutants::run(args, ctx).await,
             Command::Schema(args) => schema::run(args, ctx).await,
             Command::Completions(args) => shell::completions(args, ctx).await,

@@ -13,6 +13,7 @@ use crate::submission::whereabouts::LookAt;
 use crate::text::Text;
 
 pub mod audience;
+pub mod compare;
 #[cfg(test)]
 pub mod fixture;
 pub mod manual;
@@ -20,6 +21,7 @@ pub mod marks;
 pub mod store;
 
 pub use audience::{Audience, Withheld, shown_to};
+pub use compare::{Comparison, OtherScenario, compare};
 pub use manual::{LevelRecord, ManualRecord, Mark, Scale};
 pub use store::{RunFolder, StoreError};
 

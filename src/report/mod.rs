@@ -4,6 +4,7 @@
 //! folder and the documentation follow from the row.
 
 mod about;
+pub mod compared;
 mod drills;
 pub mod github;
 pub mod json;

@@ -2,6 +2,7 @@
 //! matters and what to do. Made for a terminal of any width, readable without colour; as `report.txt` in the run's folder.
 
 mod checks;
+pub mod compared;
 mod drills;
 mod judged;
 mod page;

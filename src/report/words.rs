@@ -159,8 +159,11 @@ pub(super) fn value(finding: &Finding, text: &str, lang: Lang) -> String {
         _ => {}
     }
     let digits = text.trim_start_matches(['≥', '≤', '>', '<', ' ']);
-    if finding.fact.ends_with("_s") && digits.parse::<f64>().is_ok_and(f64::is_finite) {
-        return format!("{text} s");
+    if let Some(seconds) = digits.parse::<f64>().ok().filter(|s| finding.fact.ends_with("_s") && s.is_finite()) {
+        // A clock's 71.35326790809631 is no exactness.
+        let fine = digits.split_once('.').is_some_and(|(_, decimals)| decimals.len() > 3);
+        let sign = text.strip_suffix(digits).unwrap_or_default();
+        return if fine { format!("{sign}{seconds:.3} s") } else { format!("{text} s") };
     }
     match digits.parse::<u64>() {
         Ok(bytes) if bytes >= 1024 && finding.fact.ends_with("_bytes") => format!("{text} ({})", size(bytes)),
@@ -186,6 +189,11 @@ pub(super) fn cost(check: &CheckRecord, lang: Lang) -> String {
         Outcome::Undecided => format!("?{all}"),
         Outcome::None => pick(lang, "no points", "sin puntos").to_owned(),
     }
+}
+
+/// The same in a list, where an observation has its verdict: `-15`, `pass`.
+pub(super) fn came_to(check: &CheckRecord, lang: Lang) -> String {
+    if check.is_observation() { verdict(check.verdict, lang).to_owned() } else { cost(check, lang) }
 }
 
 /// What a failure costs: `2`, or `1.25 of 2`.
@@ -394,6 +402,7 @@ mod tests {
             value(&finding, text, Lang::Es)
         };
         assert_eq!([of("recovery_time_s", "≤ 10"), of("recovery_time_s", "12.41")], ["≤ 10 s", "12.41 s"]);
+        assert_eq!([of("quiet_for_s", "71.35326790809631"), of("quiet_for_s", "≥ 0.1234")], ["71.353 s", "≥ 0.123 s"]);
         assert_eq!([of("recovery_time_s", "nothing"), of("rows", "12")], ["nada", "12"]);
     }
 }

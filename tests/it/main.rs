@@ -4,6 +4,7 @@
 
 mod ansible;
 mod attach;
+mod compare;
 mod conformance;
 mod dials;
 mod docker;

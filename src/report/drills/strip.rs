@@ -106,10 +106,12 @@ pub(in crate::report) struct Strip {
 impl Strip {
     /// In so many columns; one at least.
     pub(in crate::report) fn of(drill: &DrillRecord, columns: usize) -> Self {
-        let columns = columns.max(1);
-        let last_sample = drill.samples.iter().map(|s| s.end_ms()).max().unwrap_or(0);
-        let last_event = drill.events.iter().map(|e| e.at_ms).max().unwrap_or(0);
-        let end_ms = drill.elapsed_ms.max(last_sample).max(last_event).max(1);
+        Self::until(drill, columns, drill.elapsed_ms.max(seen_ms(drill)))
+    }
+
+    /// The same to another end, so that several have one scale. What comes after it stands in the last column.
+    pub(in crate::report) fn until(drill: &DrillRecord, columns: usize, end_ms: u64) -> Self {
+        let (columns, end_ms) = (columns.max(1), end_ms.max(1));
         let column = |at: u64| {
             let at = u128::from(at) * columns as u128 / u128::from(end_ms);
             usize::try_from(at).unwrap_or(usize::MAX).min(columns - 1)
@@ -145,6 +147,13 @@ impl Strip {
         let between = self.cells.len().saturating_sub(left.len() + right.len()).max(1);
         format!("{left}{}{right}", " ".repeat(between))
     }
+}
+
+/// When there was something to draw for the last time: what a drill waits for afterwards is not seen in it.
+pub(in crate::report) fn seen_ms(drill: &DrillRecord) -> u64 {
+    let last_sample = drill.samples.iter().map(|s| s.end_ms()).max().unwrap_or(0);
+    let last_event = drill.events.iter().map(|e| e.at_ms).max().unwrap_or(0);
+    last_sample.max(last_event)
 }
 
 /// The letter below the strip: what never failed has not recovered from anything.

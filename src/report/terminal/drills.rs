@@ -31,12 +31,9 @@ fn one(page: &mut Page, record: &RunRecord, drill: &DrillRecord, lang: Lang) {
     page.item(mark, color, &drill.id, drill.title.get(lang));
     page.detail("", &format!("{}: {}", fault(drill, lang), came_of(drill, lang)));
     if !drill.samples.is_empty() {
-        let strip = Strip::of(drill, page.beside().min(WIDEST));
-        let cells: Vec<_> = strip.cells.iter().map(|cell| (cell.glyph(), color_of(*cell))).collect();
-        page.cells(&cells);
-        for (line, color) in [(strip.marks(), Color::Bold), (strip.scale(), Color::Dim)] {
-            page.cells(&line.chars().map(|c| (c, Some(color))).collect::<Vec<_>>());
-        }
+        let strip = Strip::of(drill, columns(page));
+        outage(page, &strip);
+        scale(page, &strip);
     }
     if let Some(it) = &drill.ledger {
         page.detail(pick(lang, "ledger", "escrituras"), &ledger(it, lang));
@@ -52,6 +49,27 @@ fn one(page: &mut Page, record: &RunRecord, drill: &DrillRecord, lang: Lang) {
     }
 }
 
+/// How many columns a strip has at most.
+pub(super) fn columns(page: &Page) -> usize {
+    page.beside().min(WIDEST)
+}
+
+/// The outage with its marks below.
+pub(super) fn outage(page: &mut Page, strip: &Strip) {
+    let cells: Vec<_> = strip.cells.iter().map(|cell| (cell.glyph(), color_of(*cell))).collect();
+    page.cells(&cells);
+    signs(page, &strip.marks(), Color::Bold);
+}
+
+/// The times of its two ends.
+pub(super) fn scale(page: &mut Page, strip: &Strip) {
+    signs(page, &strip.scale(), Color::Dim);
+}
+
+fn signs(page: &mut Page, line: &str, color: Color) {
+    page.cells(&line.chars().map(|c| (c, Some(color))).collect::<Vec<_>>());
+}
+
 /// A drill has no verdict of its own: the worst of its objectives, observations too.
 fn mark(objectives: &[&CheckRecord]) -> (&'static str, Color) {
     let any = |verdict| objectives.iter().any(|check| check.verdict == verdict);
@@ -65,9 +83,7 @@ fn mark(objectives: &[&CheckRecord]) -> (&'static str, Color) {
 
 /// `back-in-time -1.25 of 2`.
 fn objective(check: &CheckRecord, lang: Lang) -> String {
-    let said =
-        if check.is_observation() { words::verdict(check.verdict, lang).to_owned() } else { words::cost(check, lang) };
-    format!("{} {said}", check.id)
+    format!("{} {}", check.id, words::came_to(check, lang))
 }
 
 fn color_of(cell: Cell) -> Option<Color> {

@@ -68,6 +68,11 @@ impl Page {
             Grade { is_final: true, .. } => Color::Green,
             _ => Color::Yellow,
         };
+        self.last(text, color);
+    }
+
+    /// What it comes to, on a line apart.
+    pub(super) fn last(&mut self, text: &str, color: Color) {
         self.out.push('\n');
         self.block("", text, 0, Some(color));
     }
