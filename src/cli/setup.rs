@@ -22,10 +22,13 @@ pub struct Args {
     /// Make every image again, with the packages of today.
     #[arg(long)]
     rebuild: bool,
+    /// See to what `grade --provider libvirt` needs as well: a lab's image with a hypervisor, and a disk for its machines.
+    #[arg(long)]
+    vms: bool,
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
-    let world = World::of_host(args.rebuild);
+    let world = World::of_host(args.rebuild).with_vms(args.vms);
     if args.check {
         return check(&world, ctx).await;
     }
@@ -197,7 +200,7 @@ impl Progress for Lines {
         self.print(&format!("{:>7.1} s {name:<11} {text}", took.as_secs_f64()));
         // The next step begins, but for one image of several.
         if let Some(bars) = &self.bars
-            && setup::STEPS.iter().any(|step| step.name == what)
+            && setup::is_step(what)
         {
             bars.end_images();
         }

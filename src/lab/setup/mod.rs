@@ -12,6 +12,7 @@ mod remove;
 mod serve;
 mod sources;
 mod stand_ins;
+mod vms;
 mod world;
 
 use std::fs::File;
@@ -81,7 +82,7 @@ impl Step {
 }
 
 /// Everything that set-up sees to, in order: each stands on those before it.
-pub const STEPS: [Step; 7] = [
+pub static STEPS: [Step; 7] = [
     Step { name: "packages", look: |w| Box::pin(packages::look(w)), make: |w, p| Box::pin(packages::make(w, p)) },
     Step { name: "engine", look: |w| Box::pin(daemon::look(w)), make: |w, p| Box::pin(daemon::make(w, p)) },
     Step { name: "base", look: |w| Box::pin(base::look(w)), make: |w, p| Box::pin(base::make(w, p)) },
@@ -99,13 +100,25 @@ pub const STEPS: [Step; 7] = [
     Step { name: "layers", look: |w| Box::pin(layers::look(w)), make: |w, p| Box::pin(layers::make(w, p)) },
 ];
 
+/// What is seen to besides where virtual machines are asked for.
+static VMS: Step = Step { name: "vms", look: |w| Box::pin(vms::look(w)), make: |w, p| Box::pin(vms::make(w, p)) };
+
+/// Whether a step is called that.
+pub fn is_step(name: &str) -> bool {
+    STEPS.iter().chain([&VMS]).any(|step| step.name == name)
+}
+
+fn steps(world: &World) -> impl Iterator<Item = &'static Step> {
+    STEPS.iter().chain(world.vms.then_some(&VMS))
+}
+
 /// Makes what is missing.
 ///
 /// # Errors
 /// With the first step that could not be made; the ones before it stay.
 pub async fn set_up(world: &World, progress: &dyn Progress) -> Result<(), SetupError> {
     let _alone = alone(world, progress).await?;
-    for step in &STEPS {
+    for step in steps(world) {
         let began = Instant::now();
         let text = match step.look(world).await? {
             Seen::There(text) => text,
@@ -144,7 +157,7 @@ async fn alone(world: &World, progress: &dyn Progress) -> Result<File, SetupErro
 /// What is there and what is missing, without making anything. What stands on something missing is not looked at.
 pub async fn check(world: &World) -> Vec<(&'static str, Result<Seen, SetupError>)> {
     let mut seen = Vec::new();
-    for step in &STEPS {
+    for step in steps(world) {
         let found = step.look(world).await;
         let no_engine = step.name == "engine" && !matches!(found, Ok(Seen::There(_)));
         seen.push((step.name, found));

@@ -46,6 +46,10 @@ const FILES: &[(&str, &str)] = files![
     "lab/node/docker-options",
     "lab/vagrant/Vagrantfile",
     "lab/vagrant/lenient.rb",
+    "machine/Dockerfile",
+    "machine/interfaces",
+    "machine/layers.mount",
+    "machine/usr-local-share-imparcial.mount",
     "mysql/Dockerfile",
     "mysql/docker-entrypoint.sh",
     "mysql/healthcheck.sh",
@@ -96,6 +100,12 @@ const FILES: &[(&str, &str)] = files![
     "registry/config.yml",
     "registry/read-only.yml",
     "registry/serve",
+    "vms/Dockerfile",
+    "vms/lab-hypervisor",
+    "vms/lab-tools",
+    "vms/make-disk",
+    "vms/metadata.json",
+    "vms/pool.xml",
 ];
 
 /// The files of every image, by image and path.
@@ -117,18 +127,26 @@ impl Sources {
 
     /// The image that another stands on; none for the base.
     pub(super) fn parent(name: &str) -> Option<&'static str> {
-        if name == "base" {
-            return None;
+        match name {
+            "base" => return None,
+            "machine" => return Some("node"),
+            "vms" => return Some("lab"),
+            _ => {}
         }
         let entry = Catalogue::shipped().stand_ins.iter().find(|entry| entry.name == name);
         Some(entry.map_or("base", |entry| entry.base.as_str()))
     }
 
+    /// An image of which another takes files.
+    fn source(name: &str) -> Option<&'static str> {
+        (name == "vms").then_some("machine")
+    }
+
     /// Of all that an image is made of, down to the base and this host's certificates.
     pub(super) fn hash(&self, name: &str) -> String {
         let mut hasher = Sha256::new();
-        if let Some(parent) = Self::parent(name) {
-            hasher.update(self.hash(parent));
+        for other in [Self::parent(name), Self::source(name)].into_iter().flatten() {
+            hasher.update(self.hash(other));
         }
         for (path, text) in self.images.get(name).into_iter().flatten() {
             // The lengths keep two files from being taken for one.
@@ -191,5 +209,9 @@ mod tests {
             assert_ne!(one.hash(name), other.hash(name), "{name}");
         }
         assert_ne!(one.hash("python"), one.hash("python-slim"));
+        let mut another = Sources::embedded("a", "x");
+        another.images.get_mut("node").expect("its files").insert("new".into(), "x".into());
+        assert_ne!(one.hash("vms"), another.hash("vms"), "its disk holds what a node has");
+        assert_eq!(one.hash("lab"), another.hash("lab"));
     }
 }

@@ -26,6 +26,8 @@ pub struct World {
     pub(super) mirrors: Mirrors,
     /// Makes every image again.
     pub(super) rebuild: bool,
+    /// Sees to what virtual machines need as well.
+    pub(super) vms: bool,
     /// The volumes of unpacked layers.
     pub(super) shelf: Shelf,
     engine: OnceCell<Engine>,
@@ -46,7 +48,12 @@ impl World {
         let sources = Sources::embedded(&mirrors.sources_list(), &host::certificates());
         let state = state();
         let shelf = Shelf::of(&state);
-        Self { state, sources, mirrors, rebuild, shelf, engine: OnceCell::new() }
+        Self { state, sources, mirrors, rebuild, vms: false, shelf, engine: OnceCell::new() }
+    }
+
+    /// The same, with what virtual machines need.
+    pub fn with_vms(self, vms: bool) -> Self {
+        Self { vms, ..self }
     }
 
     /// The same with other volumes of layers.
