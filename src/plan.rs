@@ -107,6 +107,7 @@ impl Plan {
     /// Where the stack is brought up, as far as faults depend on it.
     pub fn ground(&self) -> Ground {
         match self.options.place {
+            Place::Lab if self.options.provider == Provider::Libvirt => Ground::Guests,
             Place::Lab => Ground::Lab,
             Place::Host => Ground::Host,
             Place::Attached(_) => Ground::Attached,

@@ -23,7 +23,7 @@ pub struct Args {
     /// for throwaway machines only.
     #[arg(long, value_enum)]
     place: Option<PlaceArg>,
-    /// What machines are made of. `virtualbox` is the user's own, with `--place host`.
+    /// What machines are made of. `libvirt` needs `imparcial setup --vms`; `virtualbox` is the user's own, with `--place host`.
     #[arg(long, value_enum, default_value_t = ProviderArg::Docker)]
     provider: ProviderArg,
     /// Grade a compose project that is up already on this machine's own engine: found by the submission's folder, or by its
@@ -54,6 +54,8 @@ pub struct Args {
 enum ProviderArg {
     /// Containers in a lab.
     Docker,
+    /// Virtual machines in a lab, with kernels and disks of their own. Minutes where the processor has to be emulated.
+    Libvirt,
     /// Virtual machines of this host, as the Vagrantfile has them. Not tried yet on any machine of ours.
     #[value(name = "virtualbox")]
     VirtualBox,
@@ -102,6 +104,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     plan.options.keep = args.keep;
     plan.options.provider = match args.provider {
         ProviderArg::Docker => Provider::Docker,
+        ProviderArg::Libvirt => Provider::Libvirt,
         ProviderArg::VirtualBox => Provider::VirtualBox,
     };
     plan.options.place = match (&args.attach, args.place) {

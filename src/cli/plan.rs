@@ -8,7 +8,6 @@ use std::io::Write as _;
 use super::planning::{PlaceArg, Planning};
 use super::{Ctx, exit};
 use crate::expect::Place;
-use crate::fault::Ground;
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{MACHINES, Phase};
 use crate::sanitize;
@@ -146,7 +145,7 @@ fn cannot(out: &mut String, plan: &Plan, lang: Lang) {
     for i in plan.order() {
         let probe = &plan.checks[i].probe;
         let in_machines = probe.layer() == MACHINES || probe.also().contains(&MACHINES);
-        let machines = plan.ground() != Ground::Lab && in_machines && probe.phase() != Phase::Static;
+        let machines = !plan.ground().is_lab() && in_machines && probe.phase() != Phase::Static;
         let own = probe.cannot(plan.ground()).or_else(|| machines.then(only_in_a_lab));
         let need = || plan.needs(i).into_iter().find(|&need| why[need].is_some());
         let Some(text) = own.or_else(|| need().map(|need| needs(&plan.checks[need].spec.id))) else { continue };

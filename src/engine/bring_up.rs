@@ -41,16 +41,17 @@ pub(super) async fn bring_up(
         if nothing_to_serve(plan).is_none() {
             backend::compose::fresh_copy(site).await.map_err(|e| e.text())?;
         }
-        let Home { site, others, notice, unable } = home(plan, site, &machines.machines).await;
+        let home = home(plan, site, &machines.machines).await;
         let after = began.elapsed().as_secs_f64();
-        let mut services = services(plan, options, lab, &site, others, unable, as_of).await?;
+        let notice = home.notice.clone();
+        let mut services = services(plan, options, lab, home, as_of).await?;
         services.phases.iter_mut().for_each(|(_, at, _)| *at += after);
         services.notices.extend(notice);
         (machines, services)
     } else {
         tokio::try_join!(
             machines(plan, options, site, before),
-            services(plan, options, lab, site, Vec::new(), None, as_of)
+            services(plan, options, lab, Home::beside(site, None, None), as_of)
         )?
     };
     let backend::Up { mut stack, mut notices, mut evidence, mut phases } = services;
@@ -65,7 +66,7 @@ pub(super) async fn bring_up(
 /// Whether the services are to run on a machine, and there are to be some.
 fn on_a_machine(plan: &Plan) -> bool {
     let wanted = plan.wants("machines") && plan.wants("services") && plan.options.place == plan::Place::Lab;
-    wanted && plan.options.provider == vagrant::Provider::Docker && plan.scenario.serving.on != On::Lab
+    wanted && plan.options.provider != vagrant::Provider::VirtualBox && plan.scenario.serving.on != On::Lab
 }
 
 /// Where the services go.
@@ -76,6 +77,15 @@ struct Home {
     notice: Option<Notice>,
     /// The host's trouble, for which they go nowhere.
     unable: Option<LeftOut>,
+    /// By how much it is slower than the lab itself.
+    slowness: f64,
+}
+
+impl Home {
+    /// The lab itself, beside the machines.
+    fn beside(site: &Site, notice: Option<Notice>, unable: Option<LeftOut>) -> Self {
+        Self { site: site.clone(), others: Vec::new(), notice, unable, slowness: 1.0 }
+    }
 }
 
 /// The machine that the services are to run on. Where it cannot have them they are brought up beside the machines, so that all
@@ -86,10 +96,13 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
         _ => machines.nodes.first(),
     };
     let home = match node {
-        Some(node) => spot(&site.ground, node).await,
+        Some(node) => match spot(&site.ground, node).await {
+            Ok(home) => vagrant::spot::carry(&site.ground, node, &site.workdir).await.map(|()| home),
+            Err(error) => Err(error),
+        },
         None => Err(BackendError::Other(Text::new("there is no such machine", "no hay tal máquina"))),
     };
-    let beside = |notice, unable| Home { site: site.clone(), others: Vec::new(), notice, unable };
+    let beside = |notice, unable| Home::beside(site, notice, unable);
     match home {
         Ok(home) => {
             let rest = machines.nodes.iter().filter(|other| Some(other.name()) != home.node.as_deref());
@@ -112,7 +125,7 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
             let notice =
                 Notice { id: "services.on_machine".to_owned(), level: Level::Info, text, at: None, service: None };
             let site = Site::new(home, site.ground.clone(), site.workdir.clone(), None);
-            Home { site, others, notice: Some(notice), unable: None }
+            Home { site, others, notice: Some(notice), unable: None, slowness: machines.slowness.max(1.0) }
         }
         Err(BackendError::Other(why)) => {
             let text = Text::new(
@@ -156,6 +169,7 @@ async fn machines(
         image: NODE.to_owned(),
         up: plan.scenario.budgets.machines,
         provision: provisioning(plan),
+        state: crate::lab::setup::state(),
         told: Arc::new(move |step| progress(step.into())),
     };
     // The services are graded all the same.
@@ -177,11 +191,12 @@ async fn services(
     plan: &Plan,
     options: &RunOptions,
     lab: &Place,
-    site: &Site,
-    others: Vec<Spot>,
-    unable: Option<LeftOut>,
+    home: Home,
     as_of: Option<Arc<backend::compose::as_of::AsOf>>,
 ) -> Result<backend::Up, Text> {
+    let Home { site, others, unable, slowness, .. } = home;
+    let site = &site;
+    let slowed = |budget: Duration| budget.mul_f64(slowness);
     let absent = nothing_to_serve(plan).map(|(reason, text)| LeftOut { reason, text }).or(unable);
     let serves = absent.is_none() && plan.wants("services");
     let references = sources::references(&plan.submission);
@@ -194,32 +209,32 @@ async fn services(
         sources::find(&references, plan.options.images, lab.shell().as_ref(), site.hosting.is_none()).await?
     };
     let progress = options.progress.clone();
-    let request = Request {
-        submission: plan.submission.clone(),
-        policy: plan.scenario.policy.actions.clone(),
-        roles: plan.scenario.roles.clone(),
-        judged: plan.checks.iter().filter(|c| c.spec.points > 0).flat_map(|c| c.probe.roles()).collect(),
-        bound: plan.options.roles.clone(),
-        sources,
-        left_out: if attached {
-            Vec::new()
-        } else {
-            let copy = lab.left_out().iter().filter(|it| it.why.is_missed()).map(|it| it.path.clone());
-            copy.chain(plan.submission.not_unpacked.iter().cloned()).collect()
-        },
-        family: |reference| Catalogue::shipped().family_of(reference),
-        fetch: plan.scenario.budgets.fetch,
-        build: plan.scenario.budgets.build,
-        ready: plan
-            .options
-            .patience
-            .map_or(plan.scenario.budgets.ready, |p| p.max(Duration::from_secs(30)).min(plan.scenario.budgets.ready)),
-        overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
-        demanded_memory: plan.scenario.demanded_memory_bytes,
-        as_of,
-        told: Arc::new(move |step| progress(step.into())),
-        watched: options.watched,
-    };
+    let request =
+        Request {
+            submission: plan.submission.clone(),
+            policy: plan.scenario.policy.actions.clone(),
+            roles: plan.scenario.roles.clone(),
+            judged: plan.checks.iter().filter(|c| c.spec.points > 0).flat_map(|c| c.probe.roles()).collect(),
+            bound: plan.options.roles.clone(),
+            sources,
+            left_out: if attached {
+                Vec::new()
+            } else {
+                let copy = lab.left_out().iter().filter(|it| it.why.is_missed()).map(|it| it.path.clone());
+                copy.chain(plan.submission.not_unpacked.iter().cloned()).collect()
+            },
+            family: |reference| Catalogue::shipped().family_of(reference),
+            fetch: slowed(plan.scenario.budgets.fetch),
+            build: slowed(plan.scenario.budgets.build),
+            ready: slowed(plan.options.patience.map_or(plan.scenario.budgets.ready, |p| {
+                p.max(Duration::from_secs(30)).min(plan.scenario.budgets.ready)
+            })),
+            overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
+            demanded_memory: plan.scenario.demanded_memory_bytes,
+            as_of,
+            told: Arc::new(move |step| progress(step.into())),
+            watched: options.watched,
+        };
     if !serves {
         return Ok(backend::compose::nothing(site, &request, absent));
     }

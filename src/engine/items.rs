@@ -2,8 +2,11 @@
 
 use super::{conclude, schedule, settle};
 use crate::plan::Plan;
+use crate::scenario::Patience;
+use crate::stack::machines::Machines;
 
-pub(super) fn items(plan: &Plan) -> Vec<schedule::Item> {
+/// `machines` are those that were brought up: slow ones are given the time that fast ones would be.
+pub(super) fn items(plan: &Plan, machines: &Machines) -> Vec<schedule::Item> {
     let ties = conclude::ties(plan);
     let first: Vec<usize> = (0..ties.len()).filter(|&i| before_visits(plan, &ties, i)).collect();
     ties.into_iter()
@@ -12,12 +15,17 @@ pub(super) fn items(plan: &Plan) -> Vec<schedule::Item> {
             ties,
             after: if check.probe.visits() { first.clone() } else { Vec::new() },
             phase: check.probe.phase(),
-            patience: check.spec.eventually.clone(),
+            patience: stretched(&check.spec.eventually, machines),
             never: check.spec.never,
             longest: check.probe.longest(),
             expect: check.expect.clone(),
         })
         .collect()
+}
+
+fn stretched(patience: &Patience, machines: &Machines) -> Patience {
+    let (within, attempt_timeout) = (machines.stretched(patience.within), machines.stretched(patience.attempt_timeout));
+    Patience { within, attempt_timeout, ..patience.clone() }
 }
 
 /// Whether a check is asked before any page is visited: not where it hangs on a visit itself.

@@ -45,7 +45,7 @@ use crate::plan::{self, Plan};
 use crate::record::{
     CheckRecord, ManualRecord, PhaseRecord, RunFolder, RunRecord, ScenarioRecord, StoreError, SubmissionRecord,
 };
-use crate::stack::Stack;
+use crate::stack::{Ground, Stack};
 use crate::text::Text;
 use crate::time::Clock;
 
@@ -120,6 +120,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
         folder: Some(folder.path().to_owned()),
         ..LabSpec::new(options.run.clone(), plan.submission.root.clone())
     };
+    let spec = if plan.ground() == Ground::Guests { spec.with_machines() } else { spec };
     let started = clock.ms();
     let opened = tokio::select! {
         opened = Place::open(&plan.options.place, spec) => Some(opened),

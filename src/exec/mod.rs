@@ -7,6 +7,7 @@ pub mod container;
 mod follow;
 pub mod local;
 pub mod scripted;
+pub mod ssh;
 
 use std::fmt;
 use std::time::Duration;

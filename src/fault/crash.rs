@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::machine::{cut, each, joined, only_in_a_lab, power_off, up_again};
+use super::machine::{Off, cut, joined, only_in_a_lab, turn_off, up_again};
 use super::netns::Drop;
 use super::target::Kinds;
 use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
@@ -48,7 +48,7 @@ impl Fault for Crash {
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
         cut(stack, victims, &SILENT).await?;
-        each(stack, victims, power_off).await?;
+        turn_off(stack, victims, Off::Power).await?;
         Ok(Vec::new())
     }
 }

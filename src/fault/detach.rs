@@ -1,18 +1,20 @@
-//! `detach`: a machine's extra disk is pulled out. No machine that can be had here can lose one: it says so beforehand.
+//! `detach`: a machine's extra disks are pulled out while it runs. A container node cannot lose one: it says so beforehand.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::machine::only_in_a_lab;
-use super::target::Kinds;
-use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
-use crate::stack::Stack;
+use super::machine::{machines, only_in_a_lab};
+use super::target::{Kinds, shown};
+use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim, guest};
+use crate::exec::ShellExt;
+use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static FAULT: FaultKind = FaultKind {
     name: "detach",
-    summary: "A machine's extra disk is pulled out; needs a virtual machine",
+    summary: "A machine's extra disks are pulled out while it runs, and plugged in again when the fault is healed; needs virtual machines (`--provider libvirt`)",
     example: "{detach: {node: worker2}}",
     schema: || Target::schema(Kinds::Machines),
     decode: |d| Some(Box::new(Detach { target: Target::decode(d, Kinds::Machines)? }) as Box<dyn Fault>),
@@ -24,8 +26,8 @@ struct Detach {
 
 fn why() -> Text {
     Text::new(
-        "a container node's disk is a loop device that its mount keeps; a detach needs a virtual machine",
-        "el disco de un nodo en contenedor es un dispositivo loop que su montaje retiene; para soltarlo hace falta una máquina virtual",
+        "a container node's disk is a loop device that its mount keeps; a detach needs a virtual machine: `--provider libvirt`",
+        "el disco de un nodo en contenedor es un dispositivo loop que su montaje retiene; para soltarlo hace falta una máquina virtual: `--provider libvirt`",
     )
 }
 
@@ -36,18 +38,44 @@ impl Fault for Detach {
     }
 
     fn cannot(&self, ground: Ground) -> Option<Text> {
-        only_in_a_lab(ground).or_else(|| Some(why()))
+        only_in_a_lab(ground).or_else(|| (ground != Ground::Guests).then(why))
     }
 
-    async fn inverse(&self, _stack: &Arc<Stack>, _victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
-        let Text { en, es } = why();
-        Err(FaultError::not_here(en, es))
+    async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
+        let mut undos = Vec::new();
+        for (node, domain, disk) in disks(victims)? {
+            let source = guest::source(stack, domain, &disk).await?;
+            undos.push(guest::plugged_in(&shown(node.name()), domain, &disk, &source));
+        }
+        Ok(undos)
     }
 
-    async fn inject(&self, _stack: &Arc<Stack>, _victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
-        let Text { en, es } = why();
-        Err(FaultError::not_here(en, es))
+    async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
+        for (_, domain, disk) in disks(victims)? {
+            stack.ground.shell.must(&guest::pulled_out(domain, &disk).timeout(super::ASKED)).await?;
+        }
+        Ok(Vec::new())
     }
+}
+
+/// The extra disks of those who are hit: machine, domain, `sdb`.
+fn disks(victims: &[Victim]) -> Result<Vec<(&Node, &str, String)>, FaultError> {
+    let mut all = Vec::new();
+    for (node, body) in machines(victims) {
+        let Body::Guest(started) = body else {
+            let Text { en, es } = why();
+            return Err(FaultError::not_here(en, es));
+        };
+        let names = node.disks.iter().map(|disk| disk.device.trim_start_matches("/dev/").to_owned());
+        all.extend(names.map(|disk| (node, started.guest.domain.as_str(), disk)));
+    }
+    if all.is_empty() {
+        return Err(FaultError::not_here(
+            "none of the machines has an extra disk that could be pulled out",
+            "ninguna de las máquinas tiene un disco extra que se pueda quitar",
+        ));
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -56,9 +84,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nowhere_can_it_be_done_and_each_place_says_why() {
+    fn only_a_virtual_machine_can_lose_a_disk() {
         let fault = decoded("{node: worker2}", FAULT.decode).unwrap_or_else(|e| panic!("{e:?}"));
         assert!(fault.cannot(Ground::Lab).unwrap().en.contains("needs a virtual machine"));
+        assert!(fault.cannot(Ground::Guests).is_none());
         assert!(fault.cannot(Ground::Host).unwrap().en.contains("only a lab has machines"));
     }
 }

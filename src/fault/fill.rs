@@ -8,10 +8,9 @@ use async_trait::async_trait;
 use super::machine::{machines, only_in_a_lab};
 use super::target::{Kinds, shown};
 use super::{At, Fault, FaultError, FaultKind, Ground, Proof, Target, Undo, Victim, shells};
-use crate::docker::Container;
 use crate::exec::{Cmd, Shell, ShellExt};
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static FAULT: FaultKind = FaultKind {
@@ -47,8 +46,8 @@ impl Fault for Fill {
 
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
         let mut undos = Vec::new();
-        for (node, container) in machines(victims) {
-            for path in self.paths(stack, node, container).await? {
+        for (node, body) in machines(victims) {
+            for path in self.paths(stack, node, body).await? {
                 undos.push(removed(node.name(), &path));
             }
         }
@@ -58,8 +57,8 @@ impl Fault for Fill {
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
         let mut notes = Vec::new();
         let shells = shells(stack);
-        for (node, container) in machines(victims) {
-            let [large, rest] = self.paths(stack, node, container).await?;
+        for (node, body) in machines(victims) {
+            let [large, rest] = self.paths(stack, node, body).await?;
             let Some(shell) = shells(&At::Node(node.name().to_owned())) else { continue };
             notes.push(fill(shell.as_ref(), &large, &rest).await?);
         }
@@ -69,9 +68,9 @@ impl Fault for Fill {
 
 impl Fill {
     /// The two files that fill a machine's disk.
-    async fn paths(&self, stack: &Stack, node: &Node, container: &Container) -> Result<[String; 2], FaultError> {
-        let read = Cmd::new(["cat", &format!("/proc/{}/mountinfo", container.pid)]).timeout(super::ASKED);
-        let mounts = stack.ground.shell.must(&read).await?.out();
+    async fn paths(&self, stack: &Stack, node: &Node, body: &Body) -> Result<[String; 2], FaultError> {
+        let read = Cmd::new(["cat", &format!("/proc/{}/mountinfo", body.first().0)]).timeout(super::ASKED);
+        let mounts = body.seen_from(&stack.ground).must(&read).await?.out();
         let devices: Vec<&str> = node.disks.iter().map(|disk| disk.device.as_str()).collect();
         let Some(at) = mounted(&mounts, &devices) else {
             let name = shown(node.name());

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::machine::only_in_a_lab;
-use super::netns::{Drop, interfaces, private, set, unset};
+use super::netns::{Drop, Net, interfaces, private, set, unset};
 use super::target::Kinds;
-use super::{At, Fault, FaultError, FaultKind, Ground, Target, Undo, Victim, service};
-use crate::docker::Container;
+use super::{At, Fault, FaultError, FaultKind, Ground, Target, Undo, Victim, machine, service};
 use crate::stack::Stack;
 use crate::text::Text;
 
@@ -37,41 +36,42 @@ impl Fault for Isolate {
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
         let mut undos = Vec::new();
         for victim in victims {
-            let (at, container, drops) = cut(stack, victim).await?;
-            undos.extend(unset(&at, &victim.name(), &container, &drops));
+            let (at, net, drops) = cut(stack, victim).await?;
+            undos.extend(unset(&at, &victim.name(), &net, &drops));
         }
         Ok(undos)
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
         for victim in victims {
-            let (_, container, drops) = cut(stack, victim).await?;
+            let (_, net, drops) = cut(stack, victim).await?;
             let shell = match victim {
-                Victim::Service(own) => &stack.spot_of(own).shell,
-                Victim::Machine(..) => &stack.ground.shell,
+                Victim::Service(own) => stack.spot_of(own).shell.clone(),
+                Victim::Machine(_, body) => body.seen_from(&stack.ground),
             };
-            set(shell.as_ref(), &container, &drops).await?;
+            set(shell.as_ref(), &net, &drops).await?;
         }
         Ok(Vec::new())
     }
 }
 
-/// Where the rules are set, in which container's namespace, and what they drop.
-async fn cut(stack: &Stack, victim: &Victim) -> Result<(At, Container, Vec<Drop>), FaultError> {
+/// Where the rules are set, in which network, and what they drop.
+async fn cut(stack: &Stack, victim: &Victim) -> Result<(At, Net, Vec<Drop>), FaultError> {
     match victim {
         Victim::Service(container) => {
             if container.namespace.is_empty() {
                 return Err(no_network(victim));
             }
-            Ok((service::at(stack, container), (**container).clone(), vec![Drop::Everything]))
+            Ok((service::at(stack, container), Net::of(container), vec![Drop::Everything]))
         }
-        Victim::Machine(_, container) => {
-            let addresses = private(container);
+        Victim::Machine(node, body) => {
+            let addresses = private(body);
             if addresses.is_empty() {
                 return Err(no_network(victim));
             }
-            let names = interfaces(stack.ground.shell.as_ref(), container, &addresses).await?;
-            Ok((At::Ground, (**container).clone(), names.into_iter().map(Drop::Interface).collect()))
+            let (net, shell) = (Net::of_machine(body), body.seen_from(&stack.ground));
+            let names = interfaces(shell.as_ref(), &net, &victim.name(), &addresses).await?;
+            Ok((machine::at(node, body), net, names.into_iter().map(Drop::Interface).collect()))
         }
     }
 }

@@ -9,9 +9,9 @@ use serde_json::json;
 use super::machine::{machines, only_in_a_lab};
 use super::target::{Kinds, shown};
 use super::{At, Fault, FaultError, FaultKind, Ground, Proof, Target, Undo, Victim};
-use crate::docker::Container;
 use crate::exec::{Cmd, ShellExt};
-use crate::stack::Stack;
+use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static FAULT: FaultKind = FaultKind {
@@ -57,8 +57,9 @@ impl Fault for KillBrick {
 
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
         let mut undos = Vec::new();
-        for (node, container) in machines(victims) {
-            let mut volumes: Vec<String> = self.bricks(stack, container).await?.into_iter().map(|b| b.volume).collect();
+        for (node, body) in machines(victims) {
+            let mut volumes: Vec<String> =
+                self.bricks(stack, node, body).await?.into_iter().map(|b| b.volume).collect();
             volumes.dedup();
             undos.extend(volumes.iter().map(|volume| started(node.name(), volume)));
         }
@@ -66,10 +67,10 @@ impl Fault for KillBrick {
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
-        for (_, container) in machines(victims) {
-            for brick in self.bricks(stack, container).await? {
+        for (node, body) in machines(victims) {
+            for brick in self.bricks(stack, node, body).await? {
                 let kill = Cmd::new(["kill", "-KILL", &brick.pid.to_string()]).timeout(super::ASKED);
-                stack.ground.shell.must(&kill).await?;
+                body.seen_from(&stack.ground).must(&kill).await?;
             }
         }
         Ok(Vec::new())
@@ -78,13 +79,16 @@ impl Fault for KillBrick {
 
 impl KillBrick {
     /// The bricks of a machine that run.
-    async fn bricks(&self, stack: &Stack, container: &Container) -> Result<Vec<Brick>, FaultError> {
-        let list = Cmd::new(["docker", "top", &container.id, "-eo", "pid,args"]).timeout(super::ASKED);
-        let said = stack.ground.shell.must(&list).await?.out();
+    async fn bricks(&self, stack: &Stack, node: &Node, body: &Body) -> Result<Vec<Brick>, FaultError> {
+        let list = match body {
+            Body::Container(container) => Cmd::new(["docker", "top", &container.id, "-eo", "pid,args"]),
+            Body::Guest(_) => Cmd::new(["ps", "-eo", "pid,args"]),
+        };
+        let said = body.seen_from(&stack.ground).must(&list.timeout(super::ASKED)).await?.out();
         let mut bricks = bricks(&said, self.volume.as_deref());
         bricks.sort_by(|a, b| a.volume.cmp(&b.volume));
         if bricks.is_empty() {
-            let name = &container.name;
+            let name = shown(node.name());
             return Err(FaultError::not_here(
                 format!("no brick of a volume runs on {name}"),
                 format!("en {name} no corre ningún ladrillo de un volumen"),

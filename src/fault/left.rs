@@ -71,7 +71,7 @@ pub async fn heal_left(state: &Path, run: Option<&str>, engine: &Engine) -> Resu
     for left in left_behind(state).into_iter().filter(|left| run.is_none_or(|run| run == left.run)) {
         let there = match left.ground {
             Ground::Attached => true,
-            Ground::Lab | Ground::Host => match containers(engine, &left.run).await {
+            Ground::Lab | Ground::Guests | Ground::Host => match containers(engine, &left.run).await {
                 Ok(there) => there,
                 Err(error) => {
                     first = first.or(Some(error));
@@ -83,7 +83,7 @@ pub async fn heal_left(state: &Path, run: Option<&str>, engine: &Engine) -> Resu
         match (left.ground, there) {
             (_, false) => {}
             // Its own world is still there: whoever removes that calls again.
-            (Ground::Lab, true) => continue,
+            (Ground::Lab | Ground::Guests, true) => continue,
             (Ground::Host | Ground::Attached, true) => {
                 if let Err(error) = put_back(&left, &local, STAYS).await {
                     first = first.or(Some(error));

@@ -1,6 +1,6 @@
-//! What the faults of machines share: how a container node is started again as a machine would start.
+//! What the faults of machines share: how one is turned off and started again.
 //!
-//! An engine writes some files of a container anew at each start. On a machine they are files like any other: what a play wrote
+//! A virtual machine's power is the hypervisor's (`guest.rs`). An engine writes some files of a container anew at each start. On a machine they are files like any other: what a play wrote
 //! into them is there after a start. So they are noted before, where the node itself finds them at its start
 //! (`vagrant/images/node/node-start`), and put back besides.
 
@@ -8,13 +8,14 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::netns::{self, Drop};
+use super::guest;
+use super::netns::{self, Drop, Net};
 use super::target::shown;
 use super::{At, FaultError, Ground, Proof, Undo, Victim};
 use crate::docker::Container;
 use crate::exec::{Cmd, ShellExt};
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 /// The start of a node returns when its first process runs.
@@ -25,17 +26,27 @@ const MOST: usize = 1 << 20;
 const NOTED: &str = "/usr/local/share/imparcial/node/noted";
 
 /// The machines among those who are hit: a target of machines has no others.
-pub(crate) fn machines(victims: &[Victim]) -> impl Iterator<Item = (&Node, &Container)> {
+pub(crate) fn machines(victims: &[Victim]) -> impl Iterator<Item = (&Node, &Body)> {
     victims.iter().filter_map(|victim| match victim {
-        Victim::Machine(node, container) => Some((&**node, &**container)),
+        Victim::Machine(node, body) => Some((&**node, &**body)),
         Victim::Service(_) => None,
     })
 }
 
+/// Whether it is known not to run now.
+pub(crate) async fn is_off(stack: &Stack, body: &Body) -> bool {
+    match body {
+        Body::Container(container) => {
+            stack.ground.engine.container(&container.id).await.is_ok_and(|now| !now.running())
+        }
+        Body::Guest(started) => guest::is_off(stack, &started.guest.domain).await,
+    }
+}
+
 /// Drops these packets at every machine that is hit.
 pub(super) async fn cut(stack: &Stack, victims: &[Victim], drops: &[Drop]) -> Result<(), FaultError> {
-    for (_, container) in machines(victims) {
-        netns::set(stack.ground.shell.as_ref(), container, drops).await?;
+    for (_, body) in machines(victims) {
+        netns::set(body.seen_from(&stack.ground).as_ref(), &Net::of_machine(body), drops).await?;
     }
     Ok(())
 }
@@ -43,13 +54,21 @@ pub(super) async fn cut(stack: &Stack, victims: &[Victim], drops: &[Drop]) -> Re
 /// What undoes that.
 pub(super) fn joined(victims: &[Victim], drops: &[Drop]) -> Vec<Undo> {
     machines(victims)
-        .flat_map(|(node, container)| netns::unset(&At::Ground, &shown(node.name()), container, drops))
+        .flat_map(|(node, body)| netns::unset(&at(node, body), &shown(node.name()), &Net::of_machine(body), drops))
         .collect()
+}
+
+/// Where commands run that change something about a machine.
+pub(super) fn at(node: &Node, body: &Body) -> At {
+    match body {
+        Body::Container(_) => At::Ground,
+        Body::Guest(_) => At::Node(node.name().to_owned()),
+    }
 }
 
 /// Only a lab has machines that may be hit.
 pub(super) fn only_in_a_lab(ground: Ground) -> Option<Text> {
-    (ground != Ground::Lab).then(|| {
+    (!ground.is_lab()).then(|| {
         Text::new(
             "only a lab has machines that are imparcial's to break: leave `--place host` and `--attach` out",
             "solo un laboratorio tiene máquinas que imparcial puede dañar: quite `--place host` y `--attach`",
@@ -63,7 +82,13 @@ pub(super) fn only_in_a_lab(ground: Ground) -> Option<Text> {
 /// A file cannot be read: what it held could not be put back.
 pub(super) async fn up_again(stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
     let mut undos = Vec::new();
-    let mut all: Vec<(&Node, &Container)> = machines(victims).collect();
+    let mut all: Vec<(&Node, &Container)> = Vec::new();
+    for (node, body) in machines(victims) {
+        match body {
+            Body::Container(container) => all.push((node, container)),
+            Body::Guest(started) => undos.push(guest::running(&shown(node.name()), &started.guest.domain)),
+        }
+    }
     all.sort_by_key(|(_, container)| managed_at(container));
     for (node, container) in all {
         let name = shown(node.name());
@@ -121,28 +146,47 @@ fn put_back(name: &str, path: &str, content: Vec<u8>) -> Undo {
 }
 
 /// Ends all of a machine at once, as a cut of its power does.
-pub(super) fn power_off(container: &Container) -> Cmd {
-    Cmd::new(["docker", "kill", &container.id]).timeout(STARTS)
+async fn power_off(stack: &Stack, body: &Body) -> Result<(), FaultError> {
+    let cmd = match body {
+        Body::Container(container) => Cmd::new(["docker", "kill", &container.id]),
+        Body::Guest(started) => guest::cut_off(&started.guest.domain),
+    };
+    stack.ground.shell.must(&cmd.timeout(STARTS)).await?;
+    Ok(())
 }
 
 /// Lets a machine end by itself: its services first.
-pub(super) fn shut_down(container: &Container) -> Cmd {
-    let grace = SHUTS_DOWN.as_secs().to_string();
-    Cmd::new(["docker", "stop", "--time", &grace, &container.id]).timeout(SHUTS_DOWN + super::ASKED)
+async fn shut_down(stack: &Stack, body: &Body) -> Result<(), FaultError> {
+    match body {
+        Body::Container(container) => {
+            let grace = SHUTS_DOWN.as_secs().to_string();
+            let stop = Cmd::new(["docker", "stop", "--time", &grace, &container.id]);
+            stack.ground.shell.must(&stop.timeout(SHUTS_DOWN + super::ASKED)).await?;
+            Ok(())
+        }
+        Body::Guest(started) => guest::shut_down(stack, &started.guest, SHUTS_DOWN).await,
+    }
+}
+
+/// How a machine is turned off.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Off {
+    /// At once.
+    Power,
+    /// In order.
+    Down,
 }
 
 /// How long the services of a machine may take to end.
 const SHUTS_DOWN: Duration = Duration::from_secs(45);
 
-/// Runs a command in the lab for every machine at the same time: a power cut hits them together.
-pub(super) async fn each(
-    stack: &Arc<Stack>,
-    victims: &[Victim],
-    cmd: impl Fn(&Container) -> Cmd,
-) -> Result<(), FaultError> {
-    let all = machines(victims).map(|(_, container)| {
-        let cmd = cmd(container);
-        async move { stack.ground.shell.must(&cmd).await }
+/// Turns every machine off at the same time: a power cut hits them together.
+pub(super) async fn turn_off(stack: &Arc<Stack>, victims: &[Victim], off: Off) -> Result<(), FaultError> {
+    let all = machines(victims).map(|(_, body)| async move {
+        match off {
+            Off::Power => power_off(stack, body).await,
+            Off::Down => shut_down(stack, body).await,
+        }
     });
     for done in futures_util::future::join_all(all).await {
         done?;
@@ -194,10 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_is_ended_at_once_or_by_itself_and_started_again() {
+    fn a_machine_is_started_again() {
         let container = Container { id: "abc".into(), ..Container::default() };
-        assert_eq!(power_off(&container).to_string(), "docker kill abc");
-        assert_eq!(shut_down(&container).to_string(), "docker stop --time 45 abc");
         let undo = started("w1", &container);
         assert_eq!(undo.run.to_string(), "docker start abc");
         assert_eq!(undo.proof.says.as_deref(), Some("true"));

@@ -8,6 +8,7 @@ pub mod detach;
 pub mod error;
 pub mod exhaust;
 pub mod fill;
+mod guest;
 pub mod isolate;
 pub mod kill;
 pub mod kill_brick;
@@ -36,7 +37,7 @@ use async_trait::async_trait;
 pub use crate::stack::Ground;
 pub use error::FaultError;
 pub use log::HealLog;
-pub(crate) use machine::machines;
+pub(crate) use machine::{is_off, machines};
 pub use target::{Target, Victim};
 pub use undo::{At, Proof, Undo, heal, shells};
 

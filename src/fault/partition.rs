@@ -50,8 +50,8 @@ async fn rest(stack: &Stack, victims: &[Victim]) -> Result<Vec<Drop>, FaultError
     let mut addresses: Vec<Ipv4Addr> = Vec::new();
     for node in stack.machines.nodes.iter().filter(|node| node.is_up() && !hit.contains(&node.name())) {
         // One that is down meanwhile hears nobody anyway.
-        if let Ok(Found::Here(container)) = stack.machine(node).await {
-            addresses.extend(private(&container));
+        if let Ok(Found::Here(body)) = stack.machine(node).await {
+            addresses.extend(private(&body));
         }
     }
     if addresses.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::machine::{each, only_in_a_lab, shut_down, up_again};
+use super::machine::{Off, only_in_a_lab, turn_off, up_again};
 use super::target::Kinds;
 use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim, heal, shells};
 use crate::stack::Stack;
@@ -43,7 +43,7 @@ impl Fault for Reboot {
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
         // Its files are noted while it is up: they are written anew when it starts.
         let undos = up_again(stack, victims).await?;
-        each(stack, victims, shut_down).await?;
+        turn_off(stack, victims, Off::Down).await?;
         heal(&undos, &shells(stack), STARTS).await?;
         Ok(Vec::new())
     }

@@ -47,7 +47,7 @@ pub(super) async fn docker(stack: &Stack, container: &Container, cmd: &Cmd) -> R
 
 /// What is done past an engine takes root, which a lab has.
 pub(super) fn needs_root(ground: Ground) -> Option<Text> {
-    (ground != Ground::Lab && !nix::unistd::geteuid().is_root()).then(|| {
+    (!ground.is_lab() && !nix::unistd::geteuid().is_root()).then(|| {
         Text::new(
             "it takes root on this machine: run imparcial as root, or leave `--place host` and `--attach` out",
             "hace falta ser root en esta máquina: ejecute imparcial como root, o quite `--place host` y `--attach`",

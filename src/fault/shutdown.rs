@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::machine::{each, only_in_a_lab, shut_down, up_again};
+use super::machine::{Off, only_in_a_lab, turn_off, up_again};
 use super::target::Kinds;
 use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim};
 use crate::stack::Stack;
@@ -37,7 +37,7 @@ impl Fault for Shutdown {
     }
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
-        each(stack, victims, shut_down).await?;
+        turn_off(stack, victims, Off::Down).await?;
         Ok(Vec::new())
     }
 }

@@ -7,7 +7,7 @@ use crate::docker::Container;
 use crate::scenario::tree::Decoder;
 use crate::stack::found::{no_container, not_running};
 use crate::stack::machines::Node;
-use crate::stack::{Found, Stack};
+use crate::stack::{Body, Found, Stack};
 use crate::text::Text;
 
 /// As a scenario names it.
@@ -41,8 +41,8 @@ pub enum Pick {
 #[derive(Clone, Debug)]
 pub enum Victim {
     Service(Box<Container>),
-    /// The machine, and the container that it is.
-    Machine(Box<Node>, Box<Container>),
+    /// The machine, and what it is while it is up.
+    Machine(Box<Node>, Box<Body>),
 }
 
 impl Victim {
@@ -51,13 +51,6 @@ impl Victim {
         match self {
             Self::Service(container) => format!("{} ({})", container.service, container.name),
             Self::Machine(node, _) => shown(node.name()),
-        }
-    }
-
-    /// The container that is hit, or that the machine is.
-    pub fn container(&self) -> &Container {
-        match self {
-            Self::Service(container) | Self::Machine(_, container) => container,
         }
     }
 
@@ -257,7 +250,7 @@ async fn machines(stack: &Stack, word: &str) -> Result<Found<Vec<Victim>>, Fault
     let (mut up, mut fault, mut unknown) = (Vec::new(), None, None);
     for node in nodes {
         match stack.machine(node).await {
-            Ok(Found::Here(container)) => up.push(Victim::Machine(Box::new(node.clone()), Box::new(container))),
+            Ok(Found::Here(body)) => up.push(Victim::Machine(Box::new(node.clone()), Box::new(body))),
             Ok(Found::Absent(why)) => fault = fault.or(Some(why)),
             Err(error) => unknown = unknown.or(Some(error)),
         }
@@ -339,7 +332,7 @@ pub(crate) mod tests {
         let mut node = Node::default();
         node.def.name = name.to_owned();
         let own = Container { id: format!("{name}-id"), name: name.to_owned(), ..Container::default() };
-        Victim::Machine(Box::new(node), Box::new(own))
+        Victim::Machine(Box::new(node), Box::new(Body::Container(Box::new(own))))
     }
 
     #[test]

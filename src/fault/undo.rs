@@ -95,11 +95,18 @@ const ONE: Duration = Duration::from_secs(30);
 /// The places of a stack: its ground, and its machines past whatever agent was in them.
 pub fn shells(stack: &Stack) -> impl Fn(&At) -> Option<Arc<dyn Shell>> + Send + Sync + use<> {
     let ground = stack.ground.shell.clone();
-    let own = |node: &crate::stack::machines::Node| Some((node.name().to_owned(), node.container.clone()?));
-    let nodes: BTreeMap<String, String> = stack.machines.nodes.iter().filter_map(own).collect();
+    let own = |node: &crate::stack::machines::Node| -> Option<(String, Arc<dyn Shell>)> {
+        let shell: Arc<dyn Shell> = match (&node.container, &node.guest) {
+            (Some(container), _) => Arc::new(Container::new(ground.clone(), container.clone())),
+            (None, Some(guest)) => guest.shell.clone(),
+            (None, None) => return None,
+        };
+        Some((node.name().to_owned(), shell))
+    };
+    let nodes: BTreeMap<String, Arc<dyn Shell>> = stack.machines.nodes.iter().filter_map(own).collect();
     move |at| match at {
         At::Ground => Some(ground.clone()),
-        At::Node(name) => Some(Arc::new(Container::new(ground.clone(), nodes.get(name)?.clone()))),
+        At::Node(name) => nodes.get(name).cloned(),
     }
 }
 

@@ -45,6 +45,8 @@ const CAPABILITIES: [&str; 8] =
 /// the store and the disks of machines, and what their distributed filesystem is mounted through.
 const DEVICES: [&str; 3] = ["b 7:* rmw", "c 10:237 rmw", "c 10:229 rmw"];
 const PARTITIONS: &str = "b 259:* rmw";
+/// The other ends of machines' networks, and the processor's help.
+const HYPERVISOR: [&str; 2] = ["c 10:200 rmw", "c 10:232 rmw"];
 /// A fork bomb ends in the lab, not with the host.
 const PROCESSES: i64 = 16_384;
 
@@ -54,6 +56,8 @@ pub struct LabSpec {
     /// The run's name: letters, digits, `.`, `_`, `-`. The container is `imparcial-<run>`.
     pub run: String,
     pub image: String,
+    /// Virtual machines are to run in it: it may have network devices of its own making.
+    pub machines: bool,
     pub network: String,
     /// The submission's folder.
     pub submission: PathBuf,
@@ -78,6 +82,7 @@ impl LabSpec {
         Self {
             run: run.into(),
             image: "imparcial/lab".into(),
+            machines: false,
             network: "imparcial-labs".into(),
             submission: submission.into(),
             mirrors: Vec::new(),
@@ -90,6 +95,11 @@ impl LabSpec {
             caps: Caps::default(),
             shelf: Shelf::of(&setup::state()),
         }
+    }
+
+    /// A lab that has a hypervisor.
+    pub fn with_machines(self) -> Self {
+        Self { image: "imparcial/vms".into(), machines: true, ..self }
     }
 
     fn name(&self) -> String {
@@ -290,14 +300,15 @@ struct Up {
 }
 
 /// What a lab may use. Partitions only where no disk of the host has a number of their range.
-fn devices() -> Vec<String> {
+fn devices(machines: bool) -> Vec<String> {
     let all = std::fs::read_dir("/sys/dev/block").into_iter().flatten().flatten();
     let mut others = all.filter(|entry| {
         let target = std::fs::read_link(entry.path()).unwrap_or_default();
         entry.file_name().to_string_lossy().starts_with("259:") && !target.to_string_lossy().contains("/loop")
     });
     let partitions = others.next().is_none().then_some(PARTITIONS);
-    DEVICES.into_iter().chain(partitions).map(str::to_owned).collect()
+    let hypervisor = machines.then_some(HYPERVISOR).into_iter().flatten();
+    DEVICES.into_iter().chain(partitions).chain(hypervisor).map(str::to_owned).collect()
 }
 
 async fn create(spec: &LabSpec, name: &str, host: &Engine, layers: Option<&Sealed>) -> Result<String, LabError> {
@@ -327,7 +338,7 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine, layers: Option<&Seale
             network_mode: Some(spec.network.clone()),
             pids_limit: Some(PROCESSES),
             mounts: layers.map(|layers| vec![spec.shelf.given(layers)]),
-            device_cgroup_rules: Some(devices()),
+            device_cgroup_rules: Some(devices(spec.machines)),
             // Its readiness is read from its log, and a host's own choice of driver may keep none.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),
             ..HostConfig::default()

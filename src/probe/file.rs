@@ -12,11 +12,10 @@ use super::page::text;
 use super::{Attempt, Observation, Phase, Probe, ProbeError, ProbeKind, SERVICES};
 use crate::agent::client::Agent;
 use crate::agent::{Look, PathSeen, Root, Sight};
-use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::scenario::tree::Decoder;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -118,16 +117,10 @@ impl Probe for File {
 
 #[async_trait]
 impl Looks for File {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError> {
-        let root = Root::Process { pid: container.pid, container: container.id.clone() };
-        let looked = see(&stack.ground.agents.lab().await?, root, &self.path, MAX_CONTENT, timeout).await;
-        Ok(match or_ended(looked, stack, node, container).await? {
+    async fn at(&self, stack: &Stack, node: &Node, body: &Body, timeout: Duration) -> Result<Seen, ProbeError> {
+        let looked =
+            see(&body.seen_by(&stack.ground).lab().await?, body.root(), &self.path, MAX_CONTENT, timeout).await;
+        Ok(match or_ended(looked, stack, node, body).await? {
             Found::Here(seen) => Seen::from(observed(&self.path, seen.as_ref())),
             Found::Absent(why) => Seen::default().because(why),
         })

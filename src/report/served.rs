@@ -26,6 +26,7 @@ pub(super) fn machines(record: &RunRecord, lang: Lang) -> Option<String> {
     let count = boxes.iter().map(|it| it.machines.len()).sum::<usize>();
     let what = match provider.as_str() {
         "docker" => pick(lang, "container nodes, not virtual machines", "nodos en contenedores, no máquinas virtuales"),
+        "libvirt" => pick(lang, "virtual machines", "máquinas virtuales"),
         other => other,
     };
     let of = pick(lang, "machines declared", "máquinas declaradas");

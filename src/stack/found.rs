@@ -1,7 +1,9 @@
 //! Who plays a role and which container a machine is: what is there, or why there is nothing, and whose doing that is.
 
+use std::sync::Arc;
+
 use super::machines::Node;
-use super::{LeftOut, Stack};
+use super::{Body, Guest, LeftOut, Stack, Started};
 use crate::docker::{Container, EngineError};
 use crate::notice::Reason;
 use crate::text::Text;
@@ -93,11 +95,11 @@ impl Stack {
         }
     }
 
-    /// The running container that a machine is, as it is now; that it does not run is a fact.
+    /// What a machine is, as it is now; that it does not run is a fact.
     ///
     /// # Errors
     /// Where that is not the submission's doing, or the engine does not say.
-    pub async fn machine(&self, node: &Node) -> Result<Found<Container>, Unknown> {
+    pub async fn machine(&self, node: &Node) -> Result<Found<Body>, Unknown> {
         if let Some(left_out) = &node.left_out {
             return left_out.fault().map(Found::Absent);
         }
@@ -108,6 +110,9 @@ impl Stack {
                 "machines are looked into as container nodes; this one is a virtual machine of the host",
                 "las máquinas se miran como nodos en contenedores; esta es una máquina virtual del anfitrión",
             ));
+        }
+        if let Some(guest) = &node.guest {
+            return answering(&name, guest).await;
         }
         let Some(id) = &node.container else {
             if !node.def.autostart {
@@ -126,7 +131,9 @@ impl Stack {
             ));
         };
         match self.ground.engine.container(id).await {
-            Ok(container) if container.running() && container.pid > 0 => Ok(Found::Here(container)),
+            Ok(container) if container.running() && container.pid > 0 => {
+                Ok(Found::Here(Body::Container(Box::new(container))))
+            }
             // A virtual machine has a swap and a kernel of its own, and comes back from a restart: an ended node proves nothing.
             Ok(container) => Err(Unknown { reason: Reason::StandIn, text: ended(node, &container) }),
             // Nothing of a submission reaches the engine that has it.
@@ -137,6 +144,18 @@ impl Stack {
             )),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// A virtual machine that answers. One that does not proves nothing: it may be off, or its host too busy.
+async fn answering(name: &str, guest: &Arc<Guest>) -> Result<Found<Body>, Unknown> {
+    match guest.boot().await {
+        Ok(boot) => Ok(Found::Here(Body::Guest(Started { guest: guest.clone(), boot }))),
+        Err(error) => Err(Unknown::new(
+            Reason::Host,
+            format!("machine {name} does not answer: {error}"),
+            format!("la máquina {name} no responde: {error}"),
+        )),
     }
 }
 

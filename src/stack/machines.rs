@@ -1,15 +1,20 @@
 //! The machines of a submission as they were brought up. A backend fills it, probes read it.
 
-use super::{LeftOut, StandIn};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Guest, LeftOut, StandIn};
 use crate::submission::machines::MachineDef;
 
 /// What came of a Vagrantfile.
 #[derive(Clone, Debug, Default)]
 pub struct Machines {
-    /// `docker`: container nodes, not virtual machines; `virtualbox`. Empty where none were asked for.
+    /// `docker`: container nodes, not virtual machines; `libvirt`: virtual machines in the lab; `virtualbox`. Empty where none were asked for.
     pub provider: String,
     /// Why none of them was brought up: the submission's fault or not; none where they were.
     pub left_out: Option<LeftOut>,
+    /// By how much everything in them is slower than on a processor: 1 but for emulated ones; 0 where nobody asked.
+    pub slowness: f64,
     /// In the file's order; also those that were not started.
     pub nodes: Vec<Node>,
     /// The first run of every provisioner; none where there is no provisioner, or nothing was up.
@@ -17,6 +22,11 @@ pub struct Machines {
 }
 
 impl Machines {
+    /// A time of the scenario's, as it is given to machines that are slower than what it was written for.
+    pub fn stretched(&self, time: Duration) -> Duration {
+        time.mul_f64(self.slowness.max(1.0))
+    }
+
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name() == name)
     }
@@ -28,6 +38,8 @@ pub struct Node {
     pub def: MachineDef,
     /// The container, where it was made.
     pub container: Option<String>,
+    /// The virtual machine in the lab, where it was made.
+    pub guest: Option<Arc<Guest>>,
     /// It is a virtual machine of this host, up, and not looked into.
     pub virtual_machine: bool,
     /// What stands in for the box.
@@ -47,7 +59,7 @@ impl Node {
 
     /// Whether Vagrant brought it up.
     pub fn is_up(&self) -> bool {
-        (self.container.is_some() || self.virtual_machine) && self.left_out.is_none()
+        (self.container.is_some() || self.guest.is_some() || self.virtual_machine) && self.left_out.is_none()
     }
 }
 
@@ -56,7 +68,7 @@ impl Node {
 pub struct NodeDisk {
     /// In the node: `/dev/sdb`.
     pub device: String,
-    /// In the lab: `/dev/loop7`.
+    /// For whoever looks at the machine: `/dev/loop7` in the lab; in a virtual machine the device itself.
     pub behind: String,
     pub bytes: u64,
 }

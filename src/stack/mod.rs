@@ -3,6 +3,7 @@
 //! A backend fills it, probes read it. It holds no expectation and no verdict.
 
 pub mod attached;
+mod body;
 pub mod declared;
 pub mod found;
 pub mod machines;
@@ -24,6 +25,7 @@ use crate::text::Text;
 
 pub use crate::submission::bind::Binding;
 pub use attached::Doubt;
+pub use body::{Body, Guest, Started};
 pub use found::{Found, Unknown};
 pub use spot::Spot;
 
@@ -100,10 +102,19 @@ pub struct Stack {
 pub enum Ground {
     /// A lab with container nodes.
     Lab,
+    /// A lab with virtual machines.
+    Guests,
     /// This machine's own engine.
     Host,
     /// The same, with a stack that somebody else brought up.
     Attached,
+}
+
+impl Ground {
+    /// All that is broken there goes with it.
+    pub fn is_lab(self) -> bool {
+        matches!(self, Self::Lab | Self::Guests)
+    }
 }
 
 /// Where what undoes faults is written down, and for which run.

@@ -200,7 +200,7 @@ fn together(known: &mut ImageState, state: ImageState) {
 /// Whether the kernel has what spreads a service's one address, and a port of every node, over its tasks.
 pub async fn has_ingress(site: &Site) -> bool {
     let look = Cmd::new(["test", "-e", "/proc/net/ip_vs"]).timeout(Duration::from_secs(10));
-    site.ground.shell.run(&look).await.is_ok_and(|output| output.ok())
+    site.shell.run(&look).await.is_ok_and(|output| output.ok())
 }
 
 async fn deploy(site: &Site, tool: &Tool, budget: Duration) -> Result<Output, crate::exec::RunError> {

@@ -3,9 +3,11 @@
 //! Vagrant itself does the work, with the submission's file unmodified: a home Vagrantfile (`vagrant/images/lab/vagrant`) adds
 //! the provider. What that file gives each machine is worked out in `nodes`.
 
+mod acceleration;
 pub mod again;
 pub mod ansible;
 pub mod blame;
+mod libvirt;
 pub mod nodes;
 pub mod output;
 pub mod provision;
@@ -14,7 +16,7 @@ pub mod spot;
 mod virtualbox;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +40,8 @@ pub enum Provider {
     /// Systemd containers in a lab: in seconds, everywhere.
     #[default]
     Docker,
+    /// Virtual machines in a lab.
+    Libvirt,
     /// As the submission was written, on the user's own machine: nothing contains it.
     VirtualBox,
 }
@@ -52,6 +56,8 @@ pub struct Request {
     pub up: Duration,
     /// One run of all provisioners.
     pub provision: Duration,
+    /// Where it is kept what was found of this host.
+    pub state: PathBuf,
     /// Told of each step as it begins.
     pub told: getting::Told,
 }
@@ -101,7 +107,11 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
             let machines = virtualbox::up(site, file, defs, request, &mut log).await?;
             return Ok(up_with(machines, log));
         }
-        (Provider::Docker, Some(_)) => {
+        (Provider::Libvirt, None) => {
+            let machines = libvirt::up(site, &Ground::of(site, file), defs, request, &mut log).await?;
+            return Ok(up_with(machines, log));
+        }
+        (Provider::Docker | Provider::Libvirt, Some(_)) => {
             let text = Text::new(
                 "machines are brought up in a lab, and this run has none: leave `--place host` and `--attach` out",
                 "las máquinas se levantan en un laboratorio, y esta ejecución no tiene: quite `--place host` y `--attach`",
@@ -147,8 +157,8 @@ pub(crate) struct Prepared {
     nonce: String,
 }
 
-/// A fresh copy of the submission, the nodes' image, the disks, and what the home Vagrantfile gives each machine.
-pub(crate) async fn prepare(ground: &Ground<'_>, defs: &[MachineDef], image: &str) -> Result<Prepared, BackendError> {
+/// A copy of the submission for Vagrant to work in.
+pub(super) async fn fresh_copy(ground: &Ground<'_>) -> Result<(), BackendError> {
     let site = ground.site;
     let minute = Duration::from_secs(60);
     site.shell.must(&Cmd::new(["rm", "-rf", "--one-file-system", FOLDER]).timeout(minute)).await?;
@@ -156,6 +166,14 @@ pub(crate) async fn prepare(ground: &Ground<'_>, defs: &[MachineDef], image: &st
     // Of another machine: its locks, and the machines that it knows.
     let stale = format!("{}/.vagrant", ground.dir);
     site.shell.must(&Cmd::new(["rm", "-rf", "--", &stale]).timeout(minute)).await?;
+    Ok(())
+}
+
+/// A fresh copy of the submission, the nodes' image, the disks, and what the home Vagrantfile gives each machine.
+pub(crate) async fn prepare(ground: &Ground<'_>, defs: &[MachineDef], image: &str) -> Result<Prepared, BackendError> {
+    let site = ground.site;
+    let minute = Duration::from_secs(60);
+    fresh_copy(ground).await?;
     run::pull(site, image).await?;
     let disks = nodes::disks(site, defs).await?;
     // What the services of the same engine cannot know: no container of theirs is taken for a machine.

@@ -45,7 +45,7 @@ struct Made {
 }
 
 /// The declared disks of a machine with the names that VirtualBox gives them; those that are attached and have a size.
-fn declared(def: &MachineDef) -> impl Iterator<Item = (String, u64)> + '_ {
+pub(super) fn declared(def: &MachineDef) -> impl Iterator<Item = (String, u64)> + '_ {
     let sized = def.disks.iter().filter(|disk| disk.attached).filter_map(|disk| disk.bytes);
     LETTERS.chars().zip(sized).map(|(letter, bytes)| (format!("sd{letter}"), bytes))
 }
@@ -81,23 +81,8 @@ pub(super) async fn disks(site: &Site, defs: &[MachineDef]) -> Result<Disks, Bac
 pub fn plan(defs: &[MachineDef], image: &str, nonce: &str, disks: &Disks, cores: f64) -> Planned {
     let mut planned = Planned::default();
     for def in defs {
-        let mut node = Node { def: def.clone(), ..Node::default() };
+        let mut node = node(defs, def);
         let mut args = vec![format!("--label={MACHINE}={nonce}{}", def.name)];
-        match boxes::of_machine(def) {
-            Served::Node(known) => {
-                node.other_family = known.other_family;
-                node.stand_in = Some(StandIn {
-                    reference: def.boxed.clone().unwrap_or_default(),
-                    name: "node".to_owned(),
-                    version: known.version.clone(),
-                });
-            }
-            Served::NoContainer => node.left_out = Some(no_container(def)),
-            Served::NoSuchBox => node.left_out = Some(no_box(def)),
-        }
-        if let Some(other) = twin(defs, def) {
-            node.left_out = node.left_out.or(Some(other));
-        }
         for (device, bytes) in declared(def) {
             match disks.made.get(&(def.name.clone(), device.clone())) {
                 Some(Ok(behind)) => {
@@ -113,7 +98,7 @@ pub fn plan(defs: &[MachineDef], image: &str, nonce: &str, disks: &Disks, cores:
             // Their partitions: the kernel gives them numbers of a common range, here of nobody else's.
             args.push("--device-cgroup-rule=b 259:* rw".to_owned());
         }
-        let memory = def.memory_bytes.unwrap_or(MEMORY).max(LEAST_MEMORY);
+        let memory = memory(def, LEAST_MEMORY);
         args.extend([format!("--memory={memory}"), format!("--memory-swap={memory}")]);
         if let Some(cpus) = def.cpus {
             args.push(format!("--cpus={}", cpus.clamp(0.01, cores)));
@@ -122,6 +107,32 @@ pub fn plan(defs: &[MachineDef], image: &str, nonce: &str, disks: &Disks, cores:
         planned.nodes.push(node);
     }
     planned
+}
+
+/// What a machine is given, in bytes.
+pub(super) fn memory(def: &MachineDef, least: u64) -> u64 {
+    def.memory_bytes.unwrap_or(MEMORY).max(least)
+}
+
+/// A machine with what serves for its box, or why there is none.
+pub(super) fn node(defs: &[MachineDef], def: &MachineDef) -> Node {
+    let mut node = Node { def: def.clone(), ..Node::default() };
+    match boxes::of_machine(def) {
+        Served::Node(known) => {
+            node.other_family = known.other_family;
+            node.stand_in = Some(StandIn {
+                reference: def.boxed.clone().unwrap_or_default(),
+                name: "node".to_owned(),
+                version: known.version.clone(),
+            });
+        }
+        Served::NoContainer => node.left_out = Some(no_container(def)),
+        Served::NoSuchBox => node.left_out = Some(no_box(def)),
+    }
+    if let Some(other) = twin(defs, def) {
+        node.left_out = node.left_out.or(Some(other));
+    }
+    node
 }
 
 fn no_container(def: &MachineDef) -> LeftOut {

@@ -52,15 +52,15 @@ pub(super) async fn run(
 }
 
 /// Machines that are their own controllers.
-fn controllers(nodes: &[Node]) -> impl Iterator<Item = (&Node, &str)> {
+fn controllers(nodes: &[Node]) -> impl Iterator<Item = &Node> {
     let local = |node: &&Node| node.def.provisioners.iter().any(|it| it.kind == "ansible_local");
-    nodes.iter().filter(local).filter_map(|node| Some((node, node.container.as_deref()?)))
+    nodes.iter().filter(local).filter(|node| node.container.is_some() || node.guest.is_some())
 }
 
 async fn forget(ground: &Ground<'_>, nodes: &[Node]) -> Result<(), BackendError> {
     ground.site.shell.must(&Cmd::new(["rm", "-f", LOG]).timeout(SOON)).await?;
-    for (_, container) in controllers(nodes) {
-        in_node(ground, container, &["rm", "-f", LOG_OF_NODE]).await?;
+    for node in controllers(nodes) {
+        in_node(ground, node, &["rm", "-f", LOG_OF_NODE]).await?;
     }
     Ok(())
 }
@@ -72,15 +72,20 @@ async fn plays(ground: &Ground<'_>, nodes: &[Node]) -> Result<Vec<Playbook>, Bac
     let own = ground.site.shell.run(&read).await.unwrap_or_default();
     let roots = [ground.dir.as_str(), FOLDER, "/vagrant"];
     let mut plays = ansible::read(&Log { bytes: &own.stdout, on_node: None, roots: &roots });
-    for (node, container) in controllers(nodes) {
-        let bytes = in_node(ground, container, &["head", "-c", &most, LOG_OF_NODE]).await?;
+    for node in controllers(nodes) {
+        let bytes = in_node(ground, node, &["head", "-c", &most, LOG_OF_NODE]).await?;
         plays.extend(ansible::read(&Log { bytes: &bytes, on_node: Some(node.name()), roots: &roots }));
     }
     Ok(plays)
 }
 
 /// What a command prints in a node; nothing where it could not be started.
-async fn in_node(ground: &Ground<'_>, container: &str, argv: &[&str]) -> Result<Vec<u8>, BackendError> {
+async fn in_node(ground: &Ground<'_>, node: &Node, argv: &[&str]) -> Result<Vec<u8>, BackendError> {
+    if let Some(guest) = &node.guest {
+        let said = guest.shell.run(&Cmd::new(argv.iter().copied()).timeout(SOON)).await;
+        return Ok(said.map(|said| said.stdout).unwrap_or_default());
+    }
+    let Some(container) = &node.container else { return Ok(Vec::new()) };
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     let spec = ExecSpec { argv, user: Some("root".to_owned()), ..ExecSpec::default() };
     let Ok(mut exec) = ground.site.engine.exec(container, &spec).await? else { return Ok(Vec::new()) };

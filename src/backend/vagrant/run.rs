@@ -116,13 +116,19 @@ pub(super) async fn mark(
         }
         let said = output::error_of(&up.text, node.name(), alone && node.container.is_none());
         // Of one that was ended, who was ready by then is known by Vagrant's own words.
-        if up.status.is_none() && !up.text.contains(&format!("==> {}: Machine booted and ready!", node.name())) {
+        if up.status.is_none() && !was_ready(&up.text, node.name()) {
             node.left_out = Some(late(node.name(), budget));
         } else if said.is_some() || node.container.is_none() {
             node.left_out = Some(nodes::blame(&node.def, said.as_deref()));
         }
     }
     Ok(())
+}
+
+/// By Vagrant's own words.
+pub(super) fn was_ready(said: &str, machine: &str) -> bool {
+    // What it says last, after the name and the networks: of one that only answers, nothing is known yet.
+    said.contains(&format!("==> {machine}: Machine not provisioned because"))
 }
 
 async fn listed(site: &Site) -> Result<Vec<ContainerSummary>, BackendError> {
@@ -137,7 +143,7 @@ pub(super) async fn containers(site: &Site) -> Result<Vec<String>, BackendError>
     Ok(listed(site).await?.into_iter().filter_map(|container| container.id).collect())
 }
 
-fn late(machine: &str, budget: Duration) -> LeftOut {
+pub(super) fn late(machine: &str, budget: Duration) -> LeftOut {
     let s = budget.as_secs();
     LeftOut {
         reason: Some(Reason::Host),

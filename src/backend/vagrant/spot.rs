@@ -15,10 +15,15 @@ use crate::text::Text;
 
 /// An engine that a play has just started answers within seconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+/// A submission of a hundred MB, by way of an emulated processor.
+const CARRIED_WITHIN: Duration = Duration::from_secs(120);
 
 /// The machine, where it is up and its engine answers; else why it is none.
 pub async fn spot(ground: &Spot, node: &Node) -> Result<Spot, BackendError> {
     let name = node.name();
+    if let Some(guest) = node.guest.as_ref().filter(|_| node.is_up()) {
+        return with_engine(node, guest.shell.clone(), guest.agents.clone()).await;
+    }
     let Some(container) = node.container.as_ref().filter(|_| node.is_up()) else {
         return Err(none(format!("machine {name} is not up"), format!("la máquina {name} no está en marcha")));
     };
@@ -26,6 +31,11 @@ pub async fn spot(ground: &Spot, node: &Node) -> Result<Spot, BackendError> {
     let under: Arc<dyn Shell> = Arc::new(Container::new(ground.shell.clone(), container.clone()));
     let agents = Agents::new(under.clone(), BINARY);
     let shell: Arc<dyn Shell> = Arc::new(AgentShell::new(agents.clone(), under));
+    with_engine(node, shell, agents).await
+}
+
+async fn with_engine(node: &Node, shell: Arc<dyn Shell>, agents: Agents) -> Result<Spot, BackendError> {
+    let name = node.name();
     // Asked of the service manager first: a client's message does not tell an engine that was never started from a slow one.
     let ask = Cmd::new(["systemctl", "is-active", "docker.service"]).timeout(ANSWERS_WITHIN);
     let state = shell.run(&ask).await?.out().trim().to_owned();
@@ -43,6 +53,18 @@ pub async fn spot(ground: &Spot, node: &Node) -> Result<Spot, BackendError> {
         None => own_address(shell.as_ref()).await?,
     };
     Ok(Spot { node: Some(name.to_owned()), engine, shell, agents, address })
+}
+
+/// Gives a virtual machine a copy of a folder of the lab: it has none of its lab's files.
+pub async fn carry(ground: &Spot, node: &Node, folder: &str) -> Result<(), BackendError> {
+    let Some(guest) = &node.guest else { return Ok(()) };
+    guest.shell.must(&Cmd::new(["mkdir", "-p", folder]).timeout(ANSWERS_WITHIN)).await?;
+    let client = crate::exec::ssh::Ssh::client().join(" ");
+    let to = format!("vagrant@{}:{folder}/", guest.address);
+    let rsync =
+        Cmd::new(["rsync", "-a", "--delete", "--rsync-path=sudo rsync", "-e", &client, &format!("{folder}/"), &to]);
+    ground.shell.must(&rsync.timeout(CARRIED_WITHIN)).await?;
+    Ok(())
 }
 
 /// That what the machine has under our executable's name is the lab's own: who is root there can mount something else over it.

@@ -52,6 +52,7 @@ pub async fn machines(plan: &Plan, rounds: usize, cancel: &CancellationToken) ->
 async fn measure(plan: &Plan, rounds: usize, site: &Site) -> Result<Machines, Text> {
     let said = |e: BackendError| e.text();
     let request = Request {
+        state: crate::lab::setup::state(),
         provider: plan.options.provider,
         submission: Arc::new(without_provisioners(&plan.submission)),
         image: NODE.to_owned(),

@@ -5,14 +5,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::xml::{self, Said, Volume};
-use crate::docker::Container;
 use crate::notice::Reason;
 use crate::probe::ProbeError;
 use crate::probe::command::asked;
 use crate::probe::common::Found;
 use crate::probe::machines::{On, chosen, up};
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 /// Between two questions where another one is being answered.
@@ -21,7 +20,7 @@ const BUSY: Duration = Duration::from_millis(200);
 /// A machine whose `gluster` answers, and the volumes that it knows.
 pub(super) struct Teller<'a> {
     pub(super) node: &'a Node,
-    pub(super) container: Container,
+    pub(super) body: Body,
     pub(super) volumes: Vec<Volume>,
 }
 
@@ -49,19 +48,19 @@ pub(super) async fn teller<'a>(stack: &'a Stack, on: &On, timeout: Duration) -> 
 }
 
 async fn ask_one<'a>(stack: &Stack, node: &'a Node, timeout: Duration) -> Result<Found<Teller<'a>>, ProbeError> {
-    let container = match up(stack, node).await? {
-        Found::Here(container) => container,
+    let body = match up(stack, node).await? {
+        Found::Here(body) => body,
         Found::Absent(why) => return Ok(Found::Absent(why)),
     };
-    let told = tell(stack, node, &container, &["volume", "info"], xml::volumes, timeout).await?;
-    Ok(told.map(|volumes| Teller { node, container, volumes }))
+    let told = tell(stack, node, &body, &["volume", "info"], xml::volumes, timeout).await?;
+    Ok(told.map(|volumes| Teller { node, body, volumes }))
 }
 
 /// One question, read by `read`. That the tool is not there, or that its daemon does not run, is a fact.
 pub(super) async fn tell<T>(
     stack: &Stack,
     node: &Node,
-    container: &Container,
+    body: &Body,
     question: &[&str],
     read: fn(&str) -> Option<Said<T>>,
     timeout: Duration,
@@ -70,7 +69,7 @@ pub(super) async fn tell<T>(
     let argv = [&["gluster", "--mode=script", "--xml"], question].concat();
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let ran = match asked(stack, node, container, &argv, left).await? {
+        let ran = match asked(stack, node, body, &argv, left).await? {
             Found::Here(ran) => ran,
             Found::Absent(why) => return Ok(Found::Absent(why)),
         };

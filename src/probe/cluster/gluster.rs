@@ -147,8 +147,8 @@ impl Gluster {
         picture: &mut Picture,
         timeout: Duration,
     ) -> Result<Option<Text>, ProbeError> {
-        let (node, container) = (told.node, &told.container);
-        match tell(stack, node, container, &["peer", "status"], xml::peers, timeout).await? {
+        let (node, body) = (told.node, &told.body);
+        match tell(stack, node, body, &["peer", "status"], xml::peers, timeout).await? {
             Found::Here(peers) => picture.peers = peers,
             Found::Absent(why) => return Ok(Some(why)),
         }
@@ -156,13 +156,13 @@ impl Gluster {
             return Ok(None);
         }
         let name = picture.volume.name.clone();
-        match tell(stack, node, container, &["volume", "status", &name], xml::running, timeout).await? {
+        match tell(stack, node, body, &["volume", "status", &name], xml::running, timeout).await? {
             Found::Here(running) => picture.running = running,
             Found::Absent(why) => return Ok(Some(why)),
         }
         if self.heal && copies::shape(&picture.volume) != copies::Shape::Single {
             let question = ["volume", "heal", &name, "info", "summary"];
-            match tell(stack, node, container, &question, xml::heals, timeout).await? {
+            match tell(stack, node, body, &question, xml::heals, timeout).await? {
                 Found::Here(heals) => picture.heals = Some(heals),
                 Found::Absent(why) => return Ok(Some(why)),
             }

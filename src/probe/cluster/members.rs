@@ -7,16 +7,14 @@ use futures_util::future::try_join_all;
 
 use super::mounts;
 use super::xml::{Brick, Running};
-use crate::docker::Container;
-use crate::exec::container::Container as InContainer;
-use crate::exec::{Cmd, Shell};
+use crate::exec::Cmd;
 use crate::probe::ProbeError;
 use crate::probe::common::Found;
 use crate::probe::machines::from_outside::{Disk, disks, path, tables};
 use crate::probe::machines::kernel::{self, Mount};
 use crate::probe::machines::up;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 
 /// Where a machine's Gluster keeps its number.
 const INFO: &str = "/var/lib/glusterd/glusterd.info";
@@ -31,7 +29,7 @@ const WANTS: [&str; 3] = ["remote-fs.target.wants", "multi-user.target.wants", "
 /// A machine that is up.
 pub(super) struct Member<'a> {
     pub(super) node: &'a Node,
-    pub(super) container: Container,
+    pub(super) body: Body,
     /// None where it has no Gluster, or never started it.
     uuid: Option<String>,
     pub(super) mounts: Vec<Mount>,
@@ -58,7 +56,7 @@ pub(super) async fn members<'a>(
             return Ok(Err(crate::sanitize::line(node.name(), 60)));
         }
         Ok::<_, ProbeError>(match up(stack, node).await? {
-            Found::Here(container) => Ok(member(stack, node, container, timeout).await?),
+            Found::Here(body) => Ok(member(stack, node, body, timeout).await?),
             Found::Absent(_) => Err(crate::sanitize::line(node.name(), 60)),
         })
     });
@@ -72,19 +70,14 @@ pub(super) async fn members<'a>(
     Ok((all, away))
 }
 
-async fn member<'a>(
-    stack: &Stack,
-    node: &'a Node,
-    container: Container,
-    timeout: Duration,
-) -> Result<Member<'a>, ProbeError> {
+async fn member<'a>(stack: &Stack, node: &'a Node, body: Body, timeout: Duration) -> Result<Member<'a>, ProbeError> {
     let text = |seen: crate::agent::PathSeen| String::from_utf8_lossy(&seen.content).into_owned();
-    let info = path(stack, &container, INFO, MAX_INFO, timeout).await?.map(text).unwrap_or_default();
-    let fstab = path(stack, &container, FSTAB, MAX_FSTAB, timeout).await?.map(text).unwrap_or_default();
-    let [table, four, six] = tables(stack, &container, ["mountinfo", "net/tcp", "net/tcp6"], timeout).await?;
-    let mounts = come(stack, node, &container, kernel::mounts(&table), timeout).await?;
+    let info = path(stack, &body, INFO, MAX_INFO, timeout).await?.map(text).unwrap_or_default();
+    let fstab = path(stack, &body, FSTAB, MAX_FSTAB, timeout).await?.map(text).unwrap_or_default();
+    let [table, four, six] = tables(stack, &body, ["mountinfo", "net/tcp", "net/tcp6"], timeout).await?;
+    let mounts = come(stack, node, &body, kernel::mounts(&table), timeout).await?;
     let sockets = [four, six].map(|text| kernel::sockets(&text, kernel::TCP_LISTENS)).concat();
-    let disks = disks(stack, node, &container, timeout).await?;
+    let disks = disks(stack, node, &body, timeout).await?;
     Ok(Member {
         node,
         uuid: number(&info),
@@ -92,7 +85,7 @@ async fn member<'a>(
         disks,
         fstab,
         ports: sockets.into_iter().map(|(_, port)| port).collect(),
-        container,
+        body,
     })
 }
 
@@ -101,7 +94,7 @@ async fn member<'a>(
 async fn come(
     stack: &Stack,
     node: &Node,
-    container: &Container,
+    body: &Body,
     mounts: Vec<Mount>,
     timeout: Duration,
 ) -> Result<Vec<Mount>, ProbeError> {
@@ -109,7 +102,7 @@ async fn come(
     if waiting.is_empty() {
         return Ok(mounts);
     }
-    let shell = InContainer::new(stack.ground.shell.clone(), &container.id);
+    let shell = body.shell(&stack.ground);
     for at in waiting {
         // Whether it came is told by the table.
         let look = Cmd::new(["ls", "-d", "--", &format!("{at}/.")]).timeout(timeout);
@@ -122,7 +115,7 @@ async fn come(
             )
         })?;
     }
-    let [table] = tables(stack, container, ["mountinfo"], timeout).await?;
+    let [table] = tables(stack, body, ["mountinfo"], timeout).await?;
     Ok(kernel::mounts(&table))
 }
 
@@ -191,7 +184,7 @@ pub(super) async fn brick(
         let name = crate::sanitize::line(&brick.name(), 160);
         return Ok(BrickSeen { name, ..BrickSeen::default() });
     };
-    let folder = path(stack, &member.container, &brick.path, 0, timeout).await?.filter(|seen| seen.kind == "folder");
+    let folder = path(stack, &member.body, &brick.path, 0, timeout).await?.filter(|seen| seen.kind == "folder");
     let on = folder.as_ref().and_then(|seen| mounts::lies_on(&member.mounts, &brick.path, &seen.device));
     let of = running.iter().find(|of| of.uuid == brick.uuid && of.path == brick.path);
     let listens = of.is_some_and(|of| of.online && of.port.is_some_and(|port| member.ports.contains(&port)));
@@ -225,7 +218,7 @@ pub(super) async fn mount(
         if !at_start {
             for kind in ["mount", "automount"] {
                 let unit = format!("/etc/systemd/system/{target}/{}.{kind}", mounts::unit(&mount.at));
-                at_start |= path(stack, &member.container, &unit, 0, timeout).await?.is_some();
+                at_start |= path(stack, &member.body, &unit, 0, timeout).await?.is_some();
             }
         }
     }

@@ -15,8 +15,7 @@ use super::members::{Member, machine_of};
 use super::reached::reached;
 use super::xml::Volume;
 use crate::backend::disk;
-use crate::exec::container::Container as InContainer;
-use crate::exec::{Cmd, Output, Shell};
+use crate::exec::{Cmd, Output};
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::notice::Reason;
 use crate::probe::common::Found;
@@ -168,7 +167,7 @@ async fn write(stack: &Stack, at: &Place<'_, '_>, content: &str) -> Result<Outpu
 }
 
 async fn in_machine(stack: &Stack, at: &Place<'_, '_>, cmd: Cmd) -> Result<Output, ProbeError> {
-    let shell = InContainer::new(stack.ground.shell.clone(), &at.member.container.id);
+    let shell = at.member.body.shell(&stack.ground);
     shell.run(&cmd).await.map_err(|error| {
         let (name, error) = (at.member.name(), crate::sanitize::line(&error.to_string(), 200));
         ProbeError::ours(
@@ -237,7 +236,7 @@ fn distinct(bricks: &[Place<'_, '_>], found: &[bool]) -> Vec<String> {
 }
 
 async fn holds(stack: &Stack, at: &Place<'_, '_>, content: &str) -> Result<bool, ProbeError> {
-    let seen = path(stack, &at.member.container, &at.path, content.len() + 1, STEP).await?;
+    let seen = path(stack, &at.member.body, &at.path, content.len() + 1, STEP).await?;
     Ok(seen.is_some_and(|seen| seen.content == content.as_bytes()))
 }
 

@@ -221,7 +221,7 @@ async fn data_folder(store: &Store) -> Result<String, ProbeError> {
 async fn own_mounts(stack: &Stack, host: &Member<'_>, container: &Container) -> Result<Vec<Mount>, ProbeError> {
     let read = |name: &str| {
         let file = format!("/proc/{}/{name}", container.pid);
-        async move { path(stack, &host.container, &file, MAX_TABLES, STEP).await }
+        async move { path(stack, &host.body, &file, MAX_TABLES, STEP).await }
     };
     let table = read("mountinfo").await?;
     // Read last: a process id that was given away before is another container's by then.
@@ -354,7 +354,7 @@ async fn find(
                 continue;
             }
             let at = format!("{}/{file}", place.folder);
-            let seen = path(stack, &place.member.container, &at, MAX_TABLE, STEP).await?;
+            let seen = path(stack, &place.member.body, &at, MAX_TABLE, STEP).await?;
             if seen.is_some_and(|seen| holds(&seen.content, value)) {
                 found.push(name);
             }

@@ -90,9 +90,8 @@ impl Live {
     /// Machines that do not run now are not asked for their containers.
     async fn note_machines(&self) {
         let mut off = BTreeSet::new();
-        for (node, container) in fault::machines(self.victims()) {
-            let now = self.stack.ground.engine.container(&container.id).await;
-            if now.is_ok_and(|now| !now.running()) {
+        for (node, body) in fault::machines(self.victims()) {
+            if fault::is_off(&self.stack, body).await {
                 off.insert(node.name().to_owned());
             }
         }

@@ -9,13 +9,12 @@ use serde_json::json;
 use super::from_outside::{Disk, disks, mounted, only, or_ended};
 use super::kernel::Mount;
 use super::{Looks, On, OnMachines, Seen};
-use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::Found;
 use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::submission::machines::{DiskDef, MachineDef};
 use crate::text::Text;
 
@@ -92,13 +91,7 @@ impl OnMachines for ExtraDisk {
 
 #[async_trait]
 impl Looks for ExtraDisk {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError> {
+    async fn at(&self, stack: &Stack, node: &Node, body: &Body, timeout: Duration) -> Result<Seen, ProbeError> {
         let (declared, given) = (attached(&node.def), node.disks.len());
         if given < declared {
             return Err(ProbeError::ours(
@@ -107,10 +100,10 @@ impl Looks for ExtraDisk {
             ));
         }
         let looked = async {
-            let disks = disks(stack, node, container, timeout).await?;
-            Ok((disks, mounted(stack, container, timeout).await?))
+            let disks = disks(stack, node, body, timeout).await?;
+            Ok((disks, mounted(stack, body, timeout).await?))
         };
-        Ok(match or_ended(looked.await, stack, node, container).await? {
+        Ok(match or_ended(looked.await, stack, node, body).await? {
             Found::Here((disks, mounts)) => judge(&node.def, &disks, &mounts, self.min),
             Found::Absent(why) => only(why, self.without(Some(node))),
         })

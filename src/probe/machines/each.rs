@@ -7,23 +7,16 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use super::{Found, On, Seen, chosen, up};
-use crate::docker::Container;
 use crate::expect::Facts;
 use crate::probe::{Attempt, MACHINES, Observation, Probe, ProbeError, SETTLED};
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 /// A look at one machine.
 #[async_trait]
 pub(in crate::probe) trait Looks: Sync {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError>;
+    async fn at(&self, stack: &Stack, node: &Node, body: &Body, timeout: Duration) -> Result<Seen, ProbeError>;
 
     /// Whether what was seen stays as it is: bringing up and provisioning are over before anybody looks.
     fn stays(&self, _seen: &Facts) -> bool {
@@ -53,7 +46,7 @@ pub(in crate::probe) async fn each(
         let node = node.clone();
         async move {
             match up(stack, &node).await? {
-                Found::Here(container) => looks.at(stack, &node, &container, attempt.timeout).await,
+                Found::Here(body) => looks.at(stack, &node, &body, attempt.timeout).await,
                 Found::Absent(why) => Ok(Seen { facts: looks.without(Some(&node)), why: Some(why), ..Seen::default() }),
             }
         }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::kernel::{Mount, mounts};
 use super::{Found, ended};
-use crate::agent::{BlockSeen, Look, PathSeen, Root, Sight};
-use crate::docker::Container;
+use crate::agent::{BlockSeen, Look, PathSeen, Sight};
 use crate::probe::ProbeError;
 use crate::probe::common::look;
-use crate::stack::Stack;
 use crate::stack::machines::{Node, NodeDisk};
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub(in crate::probe) fn unexpected(sight: &Sight) -> ProbeError {
@@ -21,11 +20,11 @@ pub(in crate::probe) async fn or_ended<T>(
     looked: Result<T, ProbeError>,
     stack: &Stack,
     node: &Node,
-    container: &Container,
+    body: &Body,
 ) -> Result<Found<T>, ProbeError> {
     match looked {
         Ok(seen) => Ok(Found::Here(seen)),
-        Err(error) => match ended(stack, node, container).await? {
+        Err(error) => match ended(stack, node, body).await? {
             Some(why) => Ok(Found::Absent(why)),
             None => Err(error),
         },
@@ -35,18 +34,18 @@ pub(in crate::probe) async fn or_ended<T>(
 /// The kernel's tables of a machine's first process, by their names below `/proc/PID`; one that there is not is empty.
 pub(in crate::probe) async fn tables<const N: usize>(
     stack: &Stack,
-    container: &Container,
+    body: &Body,
     names: [&str; N],
     timeout: Duration,
 ) -> Result<[String; N], ProbeError> {
-    let path = |name: &str| format!("/proc/{}/{name}", container.pid);
+    let (pid, container) = body.first();
+    let path = |name: &str| format!("/proc/{pid}/{name}");
     let mut paths: Vec<String> = names.iter().map(|name| path(name)).collect();
     // Read last: a process id that was given away before is another container's by then.
     paths.push(path("cgroup"));
-    match look(&stack.ground.agents.lab().await?, Look::Files { paths }, timeout).await? {
+    match look(&body.seen_by(&stack.ground).lab().await?, Look::Files { paths }, timeout).await? {
         Sight::Files { mut contents } => {
-            if !contents.get(&path("cgroup")).is_some_and(|groups| groups.contains(&container.id)) {
-                let pid = container.pid;
+            if !contents.get(&path("cgroup")).is_some_and(|groups| groups.contains(container)) {
                 return Err(ProbeError::ours(
                     format!("process {pid} is no longer the first of its machine"),
                     format!("el proceso {pid} ya no es el primero de su máquina"),
@@ -61,15 +60,13 @@ pub(in crate::probe) async fn tables<const N: usize>(
 /// What is at a path of a machine, as its first process sees it.
 pub(in crate::probe) async fn path(
     stack: &Stack,
-    container: &Container,
+    body: &Body,
     path: &str,
     max_bytes: usize,
     timeout: Duration,
 ) -> Result<Option<PathSeen>, ProbeError> {
-    let root = Root::Process { pid: container.pid, container: container.id.clone() };
-    match look(&stack.ground.agents.lab().await?, Look::Path { root, path: path.to_owned(), max_bytes }, timeout)
-        .await?
-    {
+    let seen_by = body.seen_by(&stack.ground).lab().await?;
+    match look(&seen_by, Look::Path { root: body.root(), path: path.to_owned(), max_bytes }, timeout).await? {
         Sight::Path { seen } => Ok(seen),
         Sight::No { message, .. } => Err(ProbeError::ours(
             format!("could not read {path}: {message}"),
@@ -119,10 +116,10 @@ impl Disk {
 pub(in crate::probe) async fn disks(
     stack: &Stack,
     node: &Node,
-    container: &Container,
+    body: &Body,
     timeout: Duration,
 ) -> Result<Vec<Disk>, ProbeError> {
-    let lab = stack.ground.agents.lab().await?;
+    let lab = body.seen_by(&stack.ground).lab().await?;
     let mut all = Vec::new();
     for given in &node.disks {
         let (device, behind) = (&given.device, &given.behind);
@@ -136,7 +133,7 @@ pub(in crate::probe) async fn disks(
             }
             other => return Err(unexpected(&other)),
         };
-        let there = path(stack, container, device, 0, timeout).await?.and_then(|seen| seen.block);
+        let there = path(stack, body, device, 0, timeout).await?.and_then(|seen| seen.block);
         match seen {
             Some(seen) if there.as_ref() == Some(&seen.number) => all.push(Disk { given: given.clone(), seen }),
             _ => {
@@ -151,12 +148,8 @@ pub(in crate::probe) async fn disks(
 }
 
 /// The machine's mounts, as the kernel has them.
-pub(in crate::probe) async fn mounted(
-    stack: &Stack,
-    container: &Container,
-    timeout: Duration,
-) -> Result<Vec<Mount>, ProbeError> {
-    let [table] = tables(stack, container, ["mountinfo"], timeout).await?;
+pub(in crate::probe) async fn mounted(stack: &Stack, body: &Body, timeout: Duration) -> Result<Vec<Mount>, ProbeError> {
+    let [table] = tables(stack, body, ["mountinfo"], timeout).await?;
     let all = mounts(&table);
     if all.is_empty() {
         return Err(ProbeError::ours("the table of mounts is empty", "la tabla de montajes está vacía"));

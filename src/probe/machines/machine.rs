@@ -9,13 +9,12 @@ use serde_json::{Value, json};
 use super::from_outside::{only, or_ended, tables, unexpected};
 use super::{Looks, On, OnMachines, Seen, kernel};
 use crate::agent::{Look, Sight};
-use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::{Found, look};
 use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::submission::machines::MachineDef;
 use crate::submission::machines::boxes::{self, Served};
 use crate::text::Text;
@@ -96,20 +95,14 @@ impl OnMachines for Machine {
 
 #[async_trait]
 impl Looks for Machine {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError> {
-        let looked = from_outside(stack, container, timeout).await;
-        let outside = match or_ended(looked, stack, node, container).await? {
+    async fn at(&self, stack: &Stack, node: &Node, body: &Body, timeout: Duration) -> Result<Seen, ProbeError> {
+        let looked = from_outside(stack, body, timeout).await;
+        let outside = match or_ended(looked, stack, node, body).await? {
             Found::Here(outside) => outside,
             Found::Absent(why) => return Ok(only(why, self.without(Some(node)))),
         };
-        limited(&node.def, container)?;
-        Ok(judge(&node.def, container, &outside))
+        limited(&node.def, body.memory_bytes())?;
+        Ok(judge(&node.def, body, &outside))
     }
 
     /// A machine that is up and answers has its name, its addresses and its limits.
@@ -133,16 +126,17 @@ struct Outside {
     no_ssh: Option<String>,
 }
 
-async fn from_outside(stack: &Stack, container: &Container, timeout: Duration) -> Result<Outside, ProbeError> {
+async fn from_outside(stack: &Stack, body: &Body, timeout: Duration) -> Result<Outside, ProbeError> {
     let lab = stack.ground.agents.lab().await?;
-    let named = Look::Hostname { pid: container.pid, container: container.id.clone() };
-    let hostname = match look(&lab, named, timeout).await? {
+    let (pid, container) = body.first();
+    let named = Look::Hostname { pid, container: container.to_owned() };
+    let hostname = match look(&body.seen_by(&stack.ground).lab().await?, named, timeout).await? {
         Sight::Hostname { name } => name,
         other => return Err(unexpected(&other)),
     };
-    let [trie] = tables(stack, container, ["net/fib_trie"], timeout).await?;
+    let [trie] = tables(stack, body, ["net/fib_trie"], timeout).await?;
     let mut no_ssh = Some("it has no address".to_owned());
-    for address in container.addresses.values() {
+    for address in body.addresses().values() {
         let dial = Look::Tcp { host: address.clone(), port: SSH, greet_ms: GREET_MS };
         no_ssh = match look(&lab, dial, timeout).await? {
             Sight::Tcp { greeting, .. } if greeting.starts_with(b"SSH-") => None,
@@ -186,8 +180,7 @@ fn family(def: &MachineDef) -> Option<String> {
 
 /// A machine is given what it declares by us, and more where it could not start with that: where the engine has less, or no
 /// limit at all, that is ours.
-fn limited(def: &MachineDef, container: &Container) -> Result<(), ProbeError> {
-    let limit = container.memory_bytes;
+fn limited(def: &MachineDef, limit: u64) -> Result<(), ProbeError> {
     match def.memory_bytes.filter(|bytes| bytes.saturating_sub(limit) > PAGE) {
         None => Ok(()),
         Some(bytes) => Err(ProbeError::ours(
@@ -197,7 +190,7 @@ fn limited(def: &MachineDef, container: &Container) -> Result<(), ProbeError> {
     }
 }
 
-fn judge(def: &MachineDef, container: &Container, outside: &Outside) -> Seen {
+fn judge(def: &MachineDef, body: &Body, outside: &Outside) -> Seen {
     let mut whys: Vec<(String, String)> = Vec::new();
     let clean = |text: &str| crate::sanitize::line(text, 120);
     if let Some(why) = &outside.no_ssh {
@@ -239,9 +232,9 @@ fn judge(def: &MachineDef, container: &Container, outside: &Outside) -> Seen {
         ("ssh".to_owned(), json!(outside.no_ssh.is_none())),
         ("hostname_as_declared".to_owned(), json!(hostname)),
         ("address_as_declared".to_owned(), json!(address)),
-        ("memory_bytes".to_owned(), json!(container.memory_bytes)),
+        ("memory_bytes".to_owned(), json!(body.memory_bytes())),
         ("memory_as_declared".to_owned(), json!(def.memory_bytes.is_some())),
-        ("cpus".to_owned(), json!(container.cpus())),
+        ("cpus".to_owned(), json!(body.cpus())),
     ]);
     let said = |pick: fn(&(String, String)) -> &String| whys.iter().map(pick).cloned().collect::<Vec<_>>().join("; ");
     let why = (!whys.is_empty()).then(|| Text::new(said(|w| &w.0), said(|w| &w.1)));
@@ -263,6 +256,7 @@ fn has(outside: &Outside, declared: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::Container;
 
     fn def() -> MachineDef {
         MachineDef {
@@ -282,13 +276,14 @@ mod tests {
         Outside { hostname: "master".into(), addresses: vec![Ipv4Addr::new(192, 168, 56, 10)], no_ssh: None }
     }
 
-    fn container() -> Container {
-        Container { memory_bytes: 512 << 20, nano_cpus: 1_000_000_000, ..Container::default() }
+    fn body() -> Body {
+        let container = Container { memory_bytes: 512 << 20, nano_cpus: 1_000_000_000, ..Container::default() };
+        Body::Container(Box::new(container))
     }
 
     #[test]
     fn a_machine_as_declared_has_nothing_to_explain() {
-        let seen = judge(&def(), &container(), &outside());
+        let seen = judge(&def(), &body(), &outside());
         for fact in ["running", "ssh", "hostname_as_declared", "address_as_declared", "memory_as_declared"] {
             assert_eq!(seen.facts[fact], json!(true), "{fact}");
         }
@@ -299,7 +294,7 @@ mod tests {
     #[test]
     fn each_difference_is_named() {
         let outside = Outside { hostname: "f00d".into(), addresses: vec![], no_ssh: Some("connection refused".into()) };
-        let seen = judge(&def(), &container(), &outside);
+        let seen = judge(&def(), &body(), &outside);
         assert_eq!(
             seen.why.unwrap().en,
             "no SSH server greets on port 22: connection refused; it is called f00d, and master is declared; \
@@ -311,24 +306,23 @@ mod tests {
     #[test]
     fn what_is_not_declared_is_not_as_declared() {
         let bare = MachineDef { name: "x".into(), ..MachineDef::default() };
-        let seen = judge(&bare, &container(), &outside());
+        let seen = judge(&bare, &body(), &outside());
         for fact in ["hostname_as_declared", "address_as_declared", "memory_as_declared"] {
             assert_eq!(seen.facts[fact], json!(false), "{fact}");
         }
         assert!(!seen.facts.contains_key("memory_declared_bytes") && !seen.facts.contains_key("box_family"));
         let dhcp = MachineDef { private_networks: 1, ..bare };
-        assert_eq!(judge(&dhcp, &container(), &outside()).facts["address_as_declared"], json!(true));
+        assert_eq!(judge(&dhcp, &body(), &outside()).facts["address_as_declared"], json!(true));
     }
 
     #[test]
     fn another_limit_than_declared_is_ours() {
-        assert!(limited(&def(), &container()).is_ok());
-        let rounded = Container { memory_bytes: (512 << 20) - 4095, ..container() };
-        assert!(limited(&def(), &rounded).is_ok());
-        assert!(limited(&MachineDef { memory_bytes: Some(64 << 20), ..def() }, &container()).is_ok());
-        let error = limited(&def(), &Container::default()).unwrap_err();
+        assert!(limited(&def(), 512 << 20).is_ok());
+        assert!(limited(&def(), (512 << 20) - 4095).is_ok(), "an engine rounds");
+        assert!(limited(&MachineDef { memory_bytes: Some(64 << 20), ..def() }, 512 << 20).is_ok());
+        let error = limited(&def(), 0).unwrap_err();
         assert_eq!(error.reason, crate::notice::Reason::Imparcial);
-        assert!(limited(&MachineDef::default(), &Container::default()).is_ok());
+        assert!(limited(&MachineDef::default(), 0).is_ok());
     }
 
     #[test]

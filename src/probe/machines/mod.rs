@@ -21,11 +21,10 @@ use serde_json::json;
 use super::common::Found;
 use super::{MACHINES, Observation, ProbeError, SERVICES};
 use crate::agent::client::{Agent, AgentError};
-use crate::docker::Container;
 use crate::expect::Facts;
 use crate::scenario::tree::Decoder;
 use crate::stack::machines::Node;
-use crate::stack::{Stack, found};
+use crate::stack::{Body, Stack, found};
 use crate::submission::machines::{Loaded, Vagrantfile};
 use crate::text::Text;
 use each::OnMachines;
@@ -196,7 +195,7 @@ fn declared(file: Option<&Vagrantfile>) -> Result<Declared, ProbeError> {
 }
 
 /// See [`Stack::machine`].
-pub(super) async fn up(stack: &Stack, node: &Node) -> Result<Found<Container>, ProbeError> {
+pub(super) async fn up(stack: &Stack, node: &Node) -> Result<Found<Body>, ProbeError> {
     Ok(stack.machine(node).await?)
 }
 
@@ -208,14 +207,16 @@ pub(super) async fn inside(stack: &Stack, name: &str) -> Result<Found<Agent>, Pr
         Found::Absent(why) => return Ok(Found::Absent(why)),
     };
     let Some(node) = node else { return Ok(Found::Absent(no_vagrantfile())) };
-    let container = match up(stack, node).await? {
-        Found::Here(container) => container,
+    let body = match up(stack, node).await? {
+        Found::Here(body) => body,
         Found::Absent(why) => return Ok(Found::Absent(why)),
     };
-    match stack.ground.agents.inside(&container).await {
-        Ok(agent) => Ok(Found::Here(agent)),
-        Err(AgentError::NotRunning { .. }) => Ok(Found::Absent(found::ended(node, &container))),
-        Err(error) => match ended(stack, node, &container).await? {
+    match (body.stand(&stack.ground).await, &body) {
+        (Ok(agent), _) => Ok(Found::Here(agent)),
+        (Err(AgentError::NotRunning { .. }), Body::Container(container)) => {
+            Ok(Found::Absent(found::ended(node, container)))
+        }
+        (Err(error), _) => match ended(stack, node, &body).await? {
             Some(why) => Ok(Found::Absent(why)),
             None => Err(error.into()),
         },
@@ -223,13 +224,20 @@ pub(super) async fn inside(stack: &Stack, name: &str) -> Result<Found<Agent>, Pr
 }
 
 /// That a machine ended, or started anew, while it was looked at.
-pub(super) async fn ended(stack: &Stack, node: &Node, container: &Container) -> Result<Option<Text>, ProbeError> {
-    let now = stack.ground.engine.container(&container.id).await?;
-    if !now.running() {
-        return Ok(Some(found::ended(node, &now)));
-    }
+pub(super) async fn ended(stack: &Stack, node: &Node, body: &Body) -> Result<Option<Text>, ProbeError> {
+    let anew = match body {
+        Body::Container(container) => {
+            let now = stack.ground.engine.container(&container.id).await?;
+            if !now.running() {
+                return Ok(Some(found::ended(node, &now)));
+            }
+            now.started_at != container.started_at
+        }
+        // One that does not answer may be down or busy: nobody knows.
+        Body::Guest(before) => before.guest.boot().await? != before.boot,
+    };
     let name = crate::sanitize::line(node.name(), 60);
-    Ok((now.started_at != container.started_at).then(|| {
+    Ok(anew.then(|| {
         Text::new(
             format!("machine {name} started anew while it was looked at"),
             format!("la máquina {name} se reinició mientras se miraba"),

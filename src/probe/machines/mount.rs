@@ -9,13 +9,12 @@ use super::from_outside::{Disk, disks, mounted, only, or_ended, path};
 use super::kernel::{self, Mount};
 use super::{Looks, On, OnMachines, Seen};
 use crate::agent::PathSeen;
-use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::Found;
 use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -97,27 +96,21 @@ struct Looked {
 
 #[async_trait]
 impl Looks for MountAt {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError> {
+    async fn at(&self, stack: &Stack, node: &Node, body: &Body, timeout: Duration) -> Result<Seen, ProbeError> {
         let looked = async {
-            let fstab = path(stack, container, FSTAB, MAX_FSTAB, timeout).await?;
+            let fstab = path(stack, body, FSTAB, MAX_FSTAB, timeout).await?;
             let there = match &self.path {
-                Some(at) => path(stack, container, at, 0, timeout).await?,
+                Some(at) => path(stack, body, at, 0, timeout).await?,
                 None => None,
             };
             Ok(Looked {
-                mounts: mounted(stack, container, timeout).await?,
-                disks: disks(stack, node, container, timeout).await?,
+                mounts: mounted(stack, body, timeout).await?,
+                disks: disks(stack, node, body, timeout).await?,
                 fstab: fstab.map(|seen| String::from_utf8_lossy(&seen.content).into_owned()).unwrap_or_default(),
                 there,
             })
         };
-        Ok(match or_ended(looked.await, stack, node, container).await? {
+        Ok(match or_ended(looked.await, stack, node, body).await? {
             Found::Here(looked) => judge(self.path.as_deref(), &looked),
             Found::Absent(why) => only(why, self.without(Some(node))),
         })

@@ -9,13 +9,12 @@ use serde_json::json;
 use super::from_outside::{only, or_ended, tables};
 use super::kernel::{TCP_LISTENS, UDP_BOUND, sockets};
 use super::{Looks, On, OnMachines, Seen};
-use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::Found;
 use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -61,16 +60,10 @@ impl OnMachines for Port {
 
 #[async_trait]
 impl Looks for Port {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError> {
+    async fn at(&self, stack: &Stack, node: &Node, body: &Body, timeout: Duration) -> Result<Seen, ProbeError> {
         let names = if self.udp { ["net/udp", "net/udp6"] } else { ["net/tcp", "net/tcp6"] };
-        let looked = tables(stack, container, names, timeout).await;
-        Ok(match or_ended(looked, stack, node, container).await? {
+        let looked = tables(stack, body, names, timeout).await;
+        Ok(match or_ended(looked, stack, node, body).await? {
             Found::Here(tables) => judge(self.port, self.udp, &tables),
             Found::Absent(why) => only(why, self.without(Some(node))),
         })

@@ -8,13 +8,12 @@ use serde_json::json;
 use super::from_outside::{only, or_ended, unexpected};
 use super::{Looks, On, OnMachines, Seen};
 use crate::agent::{Look, ProcessSeen, Sight};
-use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::common::{Found, look};
 use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -55,21 +54,16 @@ impl OnMachines for Process {
 
 #[async_trait]
 impl Looks for Process {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError> {
+    async fn at(&self, stack: &Stack, node: &Node, body: &Body, timeout: Duration) -> Result<Seen, ProbeError> {
         let looked = async {
-            let ask = Look::Processes { pid: container.pid, container: container.id.clone() };
-            match look(&stack.ground.agents.lab().await?, ask, timeout).await? {
+            let (pid, container) = body.first();
+            let ask = Look::Processes { pid, container: container.to_owned() };
+            match look(&body.seen_by(&stack.ground).lab().await?, ask, timeout).await? {
                 Sight::Processes { all } => Ok(all),
                 other => Err(unexpected(&other)),
             }
         };
-        Ok(match or_ended(looked.await, stack, node, container).await? {
+        Ok(match or_ended(looked.await, stack, node, body).await? {
             Found::Here(all) => judge(&self.name, &all),
             Found::Absent(why) => only(why, self.without(Some(node))),
         })

@@ -6,14 +6,13 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{Looks, On, OnMachines, Seen};
-use crate::docker::Container;
 use crate::expect::{FactSpec, Facts, Unit};
 use crate::probe::command::asked;
 use crate::probe::common::Found;
 use crate::probe::{Probe, ProbeError, ProbeKind};
 use crate::scenario::tree::Decoder;
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static KIND: ProbeKind = ProbeKind {
@@ -61,15 +60,9 @@ impl OnMachines for Service {
 
 #[async_trait]
 impl Looks for Service {
-    async fn at(
-        &self,
-        stack: &Stack,
-        node: &Node,
-        container: &Container,
-        timeout: Duration,
-    ) -> Result<Seen, ProbeError> {
+    async fn at(&self, stack: &Stack, node: &Node, body: &Body, timeout: Duration) -> Result<Seen, ProbeError> {
         let argv = ["systemctl", "show", "--property=LoadState,ActiveState,SubState,UnitFileState", "--", &self.name];
-        let ran = match asked(stack, node, container, &argv, timeout).await? {
+        let ran = match asked(stack, node, body, &argv, timeout).await? {
             Found::Here(ran) => ran,
             Found::Absent(why) => {
                 return Ok(Seen { facts: self.without(Some(node)), why: Some(why), ..Seen::default() });

@@ -98,7 +98,7 @@ mod tests {
         let state = if node.is_empty() { "inactive" } else { "active" };
         Machine {
             name: name.to_owned(),
-            container: None,
+            body: None,
             engine: None,
             membership: Membership { state: state.into(), node: node.into(), ..Membership::default() },
             why: None,

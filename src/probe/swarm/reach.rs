@@ -1,25 +1,21 @@
 //! Which machines have an engine, what each says of its part in a swarm, and the swarm as its managers know it.
 
-use std::sync::Arc;
-
 use futures_util::future::join_all;
 
+use crate::docker::Engine;
 use crate::docker::swarm::{Membership, Swarm};
-use crate::docker::{Container, Engine};
-use crate::exec::Shell;
-use crate::exec::container::Container as InContainer;
 use crate::probe::ProbeError;
 use crate::probe::common::Found;
 use crate::probe::machines::{On, chosen, up};
-use crate::stack::Stack;
 use crate::stack::machines::Node;
+use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 /// A machine, and what its engine says.
 pub(super) struct Machine {
     pub(super) name: String,
-    /// The container that it is; none where it is not up.
-    pub(super) container: Option<Container>,
+    /// What it is; none where it is not up.
+    pub(super) body: Option<Body>,
     pub(super) engine: Option<Engine>,
     pub(super) membership: Membership,
     /// Why nothing is known of its engine: the submission's doing.
@@ -69,35 +65,35 @@ pub(super) async fn reach(stack: &Stack) -> Result<Found<Reached>, ProbeError> {
 
 async fn ask(stack: &Stack, node: &Node) -> Result<Machine, ProbeError> {
     let name = crate::sanitize::line(node.name(), 60);
-    let mut machine = Machine { name, container: None, engine: None, membership: Membership::default(), why: None };
+    let mut machine = Machine { name, body: None, engine: None, membership: Membership::default(), why: None };
     match up(stack, node).await? {
         Found::Absent(why) => machine.why = Some(why),
-        Found::Here(container) => {
-            match engine(stack, node, &container).await? {
+        Found::Here(body) => {
+            match engine(stack, node, &body).await? {
                 Found::Here(engine) => {
                     machine.membership = engine.membership().await?;
                     machine.engine = Some(engine);
                 }
                 Found::Absent(why) => machine.why = Some(why),
             }
-            machine.container = Some(container);
+            machine.body = Some(body);
         }
     }
     Ok(machine)
 }
 
 /// The engine of a machine: as the stack has it, else asked for.
-async fn engine(stack: &Stack, node: &Node, container: &Container) -> Result<Found<Engine>, ProbeError> {
+async fn engine(stack: &Stack, node: &Node, body: &Body) -> Result<Found<Engine>, ProbeError> {
     let known =
         std::iter::once(&stack.home).chain(&stack.others).find(|spot| spot.node.as_deref() == Some(node.name()));
     if let Some(spot) = known {
         return Ok(Found::Here(spot.engine.clone()));
     }
-    match Engine::over(shell(stack, container)).await {
+    match Engine::over(body.shell(&stack.ground)).await {
         Ok(engine) => Ok(Found::Here(engine)),
         Err(error) => {
             tracing::debug!(%error, "no engine in a machine");
-            match crate::probe::machines::ended(stack, node, container).await? {
+            match crate::probe::machines::ended(stack, node, body).await? {
                 Some(why) => Ok(Found::Absent(why)),
                 None => {
                     let name = crate::sanitize::line(node.name(), 60);
@@ -109,9 +105,4 @@ async fn engine(stack: &Stack, node: &Node, container: &Container) -> Result<Fou
             }
         }
     }
-}
-
-/// Runs commands in a machine.
-pub(super) fn shell(stack: &Stack, container: &Container) -> Arc<dyn Shell> {
-    Arc::new(InContainer::new(stack.ground.shell.clone(), container.id.clone()))
 }

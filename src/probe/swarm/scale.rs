@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::answers::answers;
-use super::reach::{Reached, shell};
+use super::reach::Reached;
 use super::service::{meshed_room, room, short_of};
 use crate::docker::Engine;
 use crate::docker::swarm::{Swarm, SwarmService};
@@ -39,10 +39,10 @@ pub(super) async fn exercise(stack: &Stack, reached: &Reached, how: &How) -> Res
     let How { service, port, timeout, .. } = how;
     let Some((_, swarm)) = &reached.swarm else { return Ok(Observation::default()) };
     let Some(manager) = reached.machines.get(how.manager) else { return Ok(Observation::default()) };
-    let (Some(engine), Some(container)) = (&manager.engine, &manager.container) else {
+    let (Some(engine), Some(body)) = (&manager.engine, &manager.body) else {
         return Ok(Observation::default());
     };
-    let shell = shell(stack, container);
+    let shell = body.shell(&stack.ground);
     let order = |replicas: u64| {
         let count = format!("{}={replicas}", service.name);
         let cmd = Cmd::new(["docker", "service", "scale", "--detach"]).arg(count).timeout(ORDER);

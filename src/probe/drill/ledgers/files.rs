@@ -9,8 +9,7 @@ use tokio::sync::Mutex;
 
 use super::super::world::{There, Written};
 use super::{READ, WRITE, here};
-use crate::exec::container::Container as InContainer;
-use crate::exec::{Cmd, Output, Shell};
+use crate::exec::{Cmd, Output};
 use crate::notice::Reason;
 use crate::probe::ProbeError;
 use crate::probe::cluster::reached::{Mounted, Part, part, places};
@@ -166,12 +165,12 @@ impl Files {
     ) -> Result<Vec<(u64, Result<bool, ProbeError>)>, ProbeError> {
         let node = stack.machines.node(&reader.node);
         let node = node.ok_or_else(|| ProbeError::ours("a machine is not known", "no se conoce una máquina"))?;
-        let container = &here(up(stack, node).await?)?;
+        let body = &here(up(stack, node).await?)?;
         let folder = self.folder(reader);
         let looks = numbers.into_iter().map(|number| {
             let (at, wanted) = (format!("{folder}/{number}"), self.entry(number));
             async move {
-                let seen = path(stack, container, &at, wanted.len() + 1, READ).await;
+                let seen = path(stack, body, &at, wanted.len() + 1, READ).await;
                 (number, seen.map(|seen| seen.is_some_and(|seen| seen.content == wanted.as_bytes())))
             }
         });
@@ -242,12 +241,11 @@ impl Shown {
 async fn run(stack: &Stack, at: &Mounted, cmd: Cmd) -> Result<Output, Ran> {
     let none = || Ran::NotStarted(format!("there is no machine {}", at.node));
     let node = stack.machines.node(&at.node).ok_or_else(none)?;
-    let container = match up(stack, node).await.map_err(|error| Ran::NotStarted(error.text.en))? {
-        Found::Here(container) => container,
+    let body = match up(stack, node).await.map_err(|error| Ran::NotStarted(error.text.en))? {
+        Found::Here(body) => body,
         Found::Absent(why) => return Err(Ran::NotStarted(why.en)),
     };
-    let shell = InContainer::new(stack.ground.shell.clone(), &container.id);
-    shell.run(&cmd.timeout(WRITE)).await.map_err(|error| Ran::Broke(error.to_string()))
+    body.shell(&stack.ground).run(&cmd.timeout(WRITE)).await.map_err(|error| Ran::Broke(error.to_string()))
 }
 
 fn not_made(node: &str, why: &str) -> ProbeError {

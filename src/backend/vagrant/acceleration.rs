@@ -1,0 +1,148 @@
+//! Whether this host's processor helps with virtual machines, tried and not assumed: a `/dev/kvm` can be there, run a tiny guest,
+//! and hang every ordinary kernel. So the machines' own kernel is started with it, and by emulation, until it complains that it
+//! has no root; what the second takes longer than a processor would is by how much budgets are stretched.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::BackendError;
+use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell};
+use crate::text::Text;
+
+/// With the processor's help this takes less than a second; emulated, some.
+const WITHIN: Duration = Duration::from_secs(25);
+/// What a kernel says last that finds no root to go on from.
+const LAST_WORDS: &str = "Unable to mount root fs";
+/// What the same start is taken to need on a processor, in seconds: a guess, since no machine of ours has KVM that works.
+const NATIVE_S: f64 = 0.8;
+/// Beyond this, budgets are no budgets any more.
+const MOST: f64 = 8.0;
+/// Several machines share the processors that emulate them, which one alone does not show.
+const SHARED: f64 = 1.5;
+const FILE: &str = "acceleration.json";
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// What was found of this host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Acceleration {
+    /// The host's start of which this is known.
+    boot: String,
+    pub(super) kvm: bool,
+    /// Why not; empty where it is.
+    why: String,
+    /// How long the kernel took by emulation, in seconds.
+    kernel_s: f64,
+}
+
+impl Acceleration {
+    /// By how much budgets are to be stretched, that patience means the same on both.
+    pub(super) fn slowness(&self) -> f64 {
+        if self.kvm { 1.0 } else { (SHARED * self.kernel_s / NATIVE_S).clamp(1.0, MOST) }
+    }
+
+    /// What a report says of it.
+    pub(super) fn told(&self) -> Text {
+        if self.kvm {
+            return Text::new(
+                "virtual machines run on the processor (KVM)",
+                "las máquinas virtuales corren sobre el procesador (KVM)",
+            );
+        }
+        let (why, slow, s) = (crate::sanitize::line(&self.why, 160), self.slowness(), self.kernel_s);
+        Text::new(
+            format!(
+                "virtual machines are emulated ({why}): a kernel took {s:.1} s to start, so every budget is {slow:.1} times as long"
+            ),
+            format!(
+                "las máquinas virtuales se emulan ({why}): un kernel tardó {s:.1} s en arrancar, así que cada plazo es {slow:.1} veces más largo"
+            ),
+        )
+    }
+}
+
+/// As it is known of this start of the host, else tried in the lab and kept in `folder`.
+///
+/// # Errors
+/// A kernel does not start by emulation either.
+pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration, BackendError> {
+    let boot = std::fs::read_to_string(BOOT).unwrap_or_default().trim().to_owned();
+    if let Some(known) = read(folder).filter(|known| !boot.is_empty() && known.boot == boot) {
+        return Ok(known);
+    }
+    let by_processor = start(shell, &["-accel", "kvm", "-cpu", "host"]).await?;
+    let (kvm, why) = match &by_processor {
+        Ok(_) => (true, String::new()),
+        Err(why) => (false, why.clone()),
+    };
+    let kernel_s = match start(shell, &["-accel", "tcg", "-cpu", "max"]).await? {
+        Ok(took) => took.as_secs_f64(),
+        Err(_) if kvm => NATIVE_S,
+        Err(why) => {
+            return Err(BackendError::Other(Text::new(
+                format!("no kernel starts in a virtual machine here: {why}"),
+                format!("aquí ningún kernel arranca en una máquina virtual: {why}"),
+            )));
+        }
+    };
+    let found = Acceleration { boot, kvm, why, kernel_s };
+    // The next run tries again where it cannot be kept.
+    if let Ok(text) = serde_json::to_vec_pretty(&found) {
+        let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(folder.join(FILE), text));
+    }
+    Ok(found)
+}
+
+fn read(folder: &Path) -> Option<Acceleration> {
+    serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()
+}
+
+/// Starts a kernel, and says how long it took to look for its root; else what was seen.
+async fn start(shell: &dyn Shell, with: &[&str]) -> Result<Result<Duration, String>, BackendError> {
+    let cmd = Cmd::new(["qemu-system-x86_64", "-m", "256", "-no-reboot", "-nodefaults", "-display", "none"])
+        .args(["-serial", "stdio", "-kernel", "/box/vmlinuz", "-append", "console=ttyS0 panic=-1"])
+        .args(with.iter().copied());
+    match shell.run(&cmd.timeout(WITHIN)).await {
+        Ok(said) if said.out().contains(LAST_WORDS) => Ok(Ok(said.elapsed)),
+        Ok(said) => Ok(Err(last_line(&said))),
+        Err(RunError { kind: RunErrorKind::Timeout(after, _), .. }) => {
+            Ok(Err(format!("a kernel was started and had not come to its root after {} s", after.as_secs())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn last_line(said: &Output) -> String {
+    let text = if said.stderr.is_empty() { said.out() } else { said.err() };
+    crate::sanitize::line(text.trim().lines().next_back().unwrap_or("it said nothing"), 160)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::scripted::{Reply, Scripted};
+
+    const PANIC: &str = "[    1.7] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n";
+
+    #[tokio::test]
+    async fn a_kernel_that_hangs_with_the_processors_help_is_emulated_and_that_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let replies = vec![Reply::fail(1, "qemu-system-x86_64: failed to set MSR 0x345"), Reply::out(PANIC)];
+        let script = Scripted::default().on(["qemu-system-x86_64"], replies);
+        let found = of(&script, folder.path()).await.unwrap();
+        assert!(!found.kvm && found.why.contains("MSR"), "{found:?}");
+        assert_eq!(of(&script, folder.path()).await.unwrap(), found);
+        assert_eq!(script.asked().len(), 2, "the second time nothing is started");
+    }
+
+    #[test]
+    fn budgets_are_stretched_by_what_was_measured() {
+        let of = |kvm, kernel_s| {
+            (Acceleration { boot: "b".into(), kvm, why: "no".into(), kernel_s }.slowness() * 10.0).round()
+        };
+        assert_eq!([of(true, 9.0), of(false, 0.1), of(false, 1.6), of(false, 60.0)], [10.0, 10.0, 30.0, MOST * 10.0]);
+        let told = Acceleration { boot: "b".into(), kvm: false, why: "no KVM".into(), kernel_s: 1.6 }.told();
+        assert!(told.en.contains("a kernel took 1.6 s to start, so every budget is 3.0 times as long"), "{}", told.en);
+    }
+}
