@@ -96,10 +96,7 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
         _ => machines.nodes.first(),
     };
     let home = match node {
-        Some(node) => match spot(&site.ground, node).await {
-            Ok(home) => vagrant::spot::carry(&site.ground, node, &site.workdir).await.map(|()| home),
-            Err(error) => Err(error),
-        },
+        Some(node) => with_copy(site, node).await,
         None => Err(BackendError::Other(Text::new("there is no such machine", "no hay tal máquina"))),
     };
     let beside = |notice, unable| Home::beside(site, notice, unable);
@@ -107,7 +104,7 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
         Ok(home) => {
             let rest = machines.nodes.iter().filter(|other| Some(other.name()) != home.node.as_deref());
             let mut others = Vec::new();
-            for other in join_all(rest.map(|other| spot(&site.ground, other))).await {
+            for other in join_all(rest.map(|other| with_copy(site, other))).await {
                 match other {
                     Ok(other) => others.push(other),
                     // That it is down, or has no engine, is for the checks to say.
@@ -138,6 +135,13 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
         }
         Err(error) => beside(None, Some(host_trouble(&error))),
     }
+}
+
+/// The same, with a copy of the submission.
+async fn with_copy(site: &Site, node: &Node) -> Result<Spot, BackendError> {
+    let spot = spot(&site.ground, node).await?;
+    vagrant::spot::carry(&site.ground, node, &site.workdir).await?;
+    Ok(spot)
 }
 
 /// A machine as a place for services; what does not answer in time is asked once more.

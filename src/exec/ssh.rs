@@ -44,6 +44,9 @@ impl Ssh {
             "BatchMode=yes",
             "ControlMaster=auto",
             "ControlPersist=600",
+            // One that was turned off says nothing: it is given up after a quarter of a minute.
+            "ServerAliveInterval=5",
+            "ServerAliveCountMax=3",
             &connects,
         ];
         let mut all: Vec<String> = ["ssh", "-F", "/dev/null", "-i", KEY].map(str::to_owned).to_vec();

@@ -45,7 +45,7 @@ pub(crate) async fn is_off(stack: &Stack, body: &Body) -> bool {
 
 /// Drops these packets at every machine that is hit.
 pub(super) async fn cut(stack: &Stack, victims: &[Victim], drops: &[Drop]) -> Result<(), FaultError> {
-    for (_, body) in machines(victims) {
+    for (_, body) in machines(victims).filter(|(_, body)| !silenced_from_inside(drops, body)) {
         netns::set(body.seen_from(&stack.ground).as_ref(), &Net::of_machine(body), drops).await?;
     }
     Ok(())
@@ -54,8 +54,15 @@ pub(super) async fn cut(stack: &Stack, victims: &[Victim], drops: &[Drop]) -> Re
 /// What undoes that.
 pub(super) fn joined(victims: &[Victim], drops: &[Drop]) -> Vec<Undo> {
     machines(victims)
+        .filter(|(_, body)| !silenced_from_inside(drops, body))
         .flat_map(|(node, body)| netns::unset(&at(node, body), &shown(node.name()), &Net::of_machine(body), drops))
         .collect()
+}
+
+/// Rules in a virtual machine that drop everything would cut off whoever sets them. Its power is cut at once, and it says nothing
+/// any more by itself.
+fn silenced_from_inside(drops: &[Drop], body: &Body) -> bool {
+    matches!(body, Body::Guest(_)) && drops.contains(&Drop::Everything)
 }
 
 /// Where commands run that change something about a machine.

@@ -62,8 +62,8 @@ impl LabError {
         match self {
             Self::Engine(error) => error.text(),
             Self::NotSetUp { what } => Text::new(
-                format!("{what} is not there: run `imparcial setup`"),
-                format!("falta {what}: ejecute `imparcial setup`"),
+                format!("{what} is not there: run `{}`", setup_of(what)),
+                format!("falta {what}: ejecute `{}`", setup_of(what)),
             ),
             Self::Registry { tried, seen } => Text::new(
                 format!(
@@ -125,6 +125,11 @@ impl LabError {
             ),
         }
     }
+}
+
+/// What makes it.
+fn setup_of(what: &str) -> &'static str {
+    if what.ends_with("imparcial/vms") { "imparcial setup --vms" } else { "imparcial setup" }
 }
 
 #[cfg(test)]

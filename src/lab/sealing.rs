@@ -70,7 +70,7 @@ impl Sealer<'_> {
             }),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptionsBuilder::new().name(&format!("imparcial-{run}")).build();
+        let options = CreateContainerOptionsBuilder::new().name(&format!("imparcial-sealed-{run}")).build();
         let removal = Removal::armed(&run, self.binary, None).await;
         let created = self.host.docker().create_container(Some(options), body).await;
         let id = created.map_err(|e| self.host.explain("create what looks at the layers", &e))?.id;

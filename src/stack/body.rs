@@ -63,8 +63,8 @@ impl Guest {
     pub async fn boot(&self) -> Result<String, AgentError> {
         let look = Look::Files { paths: vec![BOOT.to_owned()] };
         match self.agents.lab().await?.look(look, ANSWERS_WITHIN).await? {
-            Sight::Files { mut contents } => {
-                Ok(contents.remove(BOOT).map(|boot| boot.trim().to_owned()).unwrap_or_default())
+            Sight::Files { mut contents } if contents.contains_key(BOOT) => {
+                Ok(contents.remove(BOOT).unwrap_or_default().trim().to_owned())
             }
             other => Err(AgentError::Ended { place: self.domain.clone(), message: format!("{other:?}") }),
         }

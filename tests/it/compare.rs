@@ -87,7 +87,7 @@ fn what_differs_is_said_with_what_both_saw() {
         "run 1 20261124-204305-ab12 · seed · team-07 ·",
         "container nodes, not virtual machines (0 machines declared) · 10 of 60 points earned, 32 lost, 18 undecided (not final) · 41.2 s",
         "run 2 20261125-010203-cd34 · seed · team-07 ·",
-        "libvirt (0 machines declared) · 19 of 60 points earned, 17 lost, 24 undecided (not final) · 3 min 46 s",
+        "virtual machines (0 machines declared) · 19 of 60 points earned, 17 lost, 24 undecided (not final) · 3 min 46 s",
     ] {
         assert!(words.contains(head), "no `{head}` in\n{}", shown.out);
     }

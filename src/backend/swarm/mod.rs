@@ -200,7 +200,9 @@ fn together(known: &mut ImageState, state: ImageState) {
 /// Whether the kernel has what spreads a service's one address, and a port of every node, over its tasks.
 pub async fn has_ingress(site: &Site) -> bool {
     let look = Cmd::new(["test", "-e", "/proc/net/ip_vs"]).timeout(Duration::from_secs(10));
-    site.shell.run(&look).await.is_ok_and(|output| output.ok())
+    // A node's kernel is the lab's; a virtual machine has its own.
+    let has = async |shell: &dyn crate::exec::Shell| shell.run(&look).await.is_ok_and(|output| output.ok());
+    has(site.ground.shell.as_ref()).await || has(site.shell.as_ref()).await
 }
 
 async fn deploy(site: &Site, tool: &Tool, budget: Duration) -> Result<Output, crate::exec::RunError> {

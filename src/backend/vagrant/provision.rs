@@ -82,8 +82,7 @@ async fn plays(ground: &Ground<'_>, nodes: &[Node]) -> Result<Vec<Playbook>, Bac
 /// What a command prints in a node; nothing where it could not be started.
 async fn in_node(ground: &Ground<'_>, node: &Node, argv: &[&str]) -> Result<Vec<u8>, BackendError> {
     if let Some(guest) = &node.guest {
-        let said = guest.shell.run(&Cmd::new(argv.iter().copied()).timeout(SOON)).await;
-        return Ok(said.map(|said| said.stdout).unwrap_or_default());
+        return Ok(guest.shell.run(&Cmd::new(argv.iter().copied()).timeout(SOON)).await?.stdout);
     }
     let Some(container) = &node.container else { return Ok(Vec::new()) };
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();

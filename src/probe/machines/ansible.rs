@@ -126,8 +126,7 @@ fn nothing(machines: &Machines, why: Text) -> Observation {
 /// The machines are known, and no provisioner was run.
 fn without_a_run(machines: &Machines) -> Result<Observation, ProbeError> {
     // Those of a machine that was not started are nobody's to run.
-    let declared =
-        machines.nodes.iter().filter(|node| node.container.is_some()).any(|node| !node.def.provisioners.is_empty());
+    let declared = machines.nodes.iter().filter(|node| node.is_up()).any(|node| !node.def.provisioners.is_empty());
     let left_out = machines.left_out.iter().chain(machines.nodes.iter().filter_map(|node| node.left_out.as_ref()));
     match left_out.into_iter().next() {
         Some(LeftOut { reason: Some(reason), text }) => Err(ProbeError { reason: *reason, text: text.clone() }),

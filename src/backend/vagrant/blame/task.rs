@@ -46,13 +46,35 @@ pub(super) fn of(task: &Task, seen: &Seen<'_>) -> Verdict {
     if task.status == "unreachable" {
         return unreachable(task, seen);
     }
-    written(task, seen)
+    let verdict = written(task, seen)
         .or_else(|| on_another_system(task, seen))
         .or_else(|| stood_in(task))
         .or_else(|| disk(&all, task, seen))
         .or_else(|| network(task, &all))
         .or_else(|| system(task, &all, seen))
-        .unwrap_or_else(|| own(task))
+        .unwrap_or_else(|| own(task));
+    if verdict.reason.is_some() || verdict.certain { verdict } else { not_as_declared(seen).unwrap_or(verdict) }
+}
+
+/// Machines that are not what a task counts on, for no fault of the submission's: one is not there, or all are virtual machines
+/// that may be emulated, with a copy of each synced folder of their own.
+fn not_as_declared(seen: &Seen<'_>) -> Option<Verdict> {
+    let away = seen.nodes.iter().find_map(|node| Some((node, node.left_out.as_ref()?.reason?)));
+    if let Some((node, reason)) = away {
+        let name = super::shown(node.name());
+        let why = Text::new(
+            format!("machine {name} was not there, and the task may have needed it"),
+            format!("la máquina {name} no estaba, y la tarea pudo necesitarla"),
+        );
+        return Some(Verdict::undecided(reason, why));
+    }
+    seen.nodes.iter().any(|node| node.guest.is_some()).then(|| {
+        let why = Text::new(
+            "virtual machines in the lab may be slower than what it was written for, and have copies of their synced folders",
+            "las máquinas virtuales del laboratorio pueden ser más lentas que aquellas para las que se escribió, y tienen copias de sus carpetas sincronizadas",
+        );
+        Verdict::undecided(Reason::StandIn, why)
+    })
 }
 
 /// Nothing that is not the submission's explains it.
