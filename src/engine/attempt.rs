@@ -99,7 +99,7 @@ impl Attempt<'_> {
             plan.checks.iter().for_each(|c| c.probe.begin(&stack));
             (options.progress)(Event::Phase("checks"));
             let started = clock.ms();
-            let items = items::items(plan, &stack.machines);
+            let items = items::items(plan, &stack);
             let looker = live::Live::new(plan, stack.clone(), options.progress.as_ref(), trial, clock);
             let order = plan.order();
             let looking = schedule::run(&items, &order, &looker, clock, &stop);

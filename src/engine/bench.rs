@@ -238,7 +238,7 @@ async fn until_page(shell: &dyn Shell, url: &str) -> Result<f64, Text> {
 async fn look(plan: &Plan, stack: &Arc<Stack>, options: &RunOptions, phase: Phase) -> u32 {
     let exercise = phase == Phase::Exercise;
     let mut kept: Vec<usize> = Vec::new();
-    let mut all = items::items(plan, &stack.machines);
+    let mut all = items::items(plan, stack);
     for i in plan.order() {
         if all[i].phase < Phase::Drill && (all[i].phase == Phase::Exercise) == exercise {
             kept.push(i);

@@ -2,11 +2,12 @@
 
 use super::{conclude, schedule, settle};
 use crate::plan::Plan;
+use crate::probe::MACHINES;
 use crate::scenario::Patience;
-use crate::stack::machines::Machines;
+use crate::stack::Stack;
 
-/// `machines` are those that were brought up: slow ones are given the time that fast ones would be.
-pub(super) fn items(plan: &Plan, machines: &Machines) -> Vec<schedule::Item> {
+/// What is looked for on slow machines is given the time that fast ones would need.
+pub(super) fn items(plan: &Plan, stack: &Stack) -> Vec<schedule::Item> {
     let ties = conclude::ties(plan);
     let first: Vec<usize> = (0..ties.len()).filter(|&i| before_visits(plan, &ties, i)).collect();
     ties.into_iter()
@@ -15,7 +16,7 @@ pub(super) fn items(plan: &Plan, machines: &Machines) -> Vec<schedule::Item> {
             ties,
             after: if check.probe.visits() { first.clone() } else { Vec::new() },
             phase: check.probe.phase(),
-            patience: stretched(&check.spec.eventually, machines),
+            patience: stretched(&check.spec.eventually, stack, check.probe.layer()),
             never: check.spec.never,
             longest: check.probe.longest(),
             expect: check.expect.clone(),
@@ -23,7 +24,12 @@ pub(super) fn items(plan: &Plan, machines: &Machines) -> Vec<schedule::Item> {
         .collect()
 }
 
-fn stretched(patience: &Patience, machines: &Machines) -> Patience {
+fn stretched(patience: &Patience, stack: &Stack, layer: &str) -> Patience {
+    let machines = &stack.machines;
+    // Services beside the machines are as fast as ever.
+    if layer != MACHINES && stack.home.node.is_none() {
+        return patience.clone();
+    }
     let (within, attempt_timeout) = (machines.stretched(patience.within), machines.stretched(patience.attempt_timeout));
     Patience { within, attempt_timeout, ..patience.clone() }
 }

@@ -104,6 +104,9 @@ impl Looker for Live<'_> {
         if let Some(text) = by_our_edit(&self.stack, probe.as_ref(), waited) {
             return Some((Reason::NotHere, text));
         }
+        if let Some(text) = by_slow_machines(&self.stack, probe.as_ref(), waited) {
+            return Some((Reason::Host, text));
+        }
         let services = || probe.roles().into_iter().filter_map(|role| self.stack.playing(&role).map(str::to_owned));
         if let Some((service, path)) = services().find_map(|s| self.lacks(&s).map(|path| (s, path))) {
             let path = crate::sanitize::line(&path.to_string_lossy(), 200);
@@ -251,6 +254,23 @@ impl Live<'_> {
         self.stack.spot_of(container).engine.logs(&container.id, since, Some(400)).await.unwrap_or_default()
     }
 }
+
+/// Of a drill on machines that are slower than any that it was written for: what came late, or had not come yet.
+fn by_slow_machines(stack: &Stack, probe: &dyn Probe, waited: &Waited) -> Option<Text> {
+    probe.breaks()?;
+    let late = |finding: &Finding| {
+        !finding.holds && (TIMES.contains(&finding.fact.as_str()) || COMES_BACK.contains(&finding.fact.as_str()))
+    };
+    (stack.machines.slowness > 1.0 && waited.findings.iter().any(late)).then(|| {
+        Text::new(
+            "undecided: the machines are emulated here, and what a drill gives time for is for machines that are not",
+            "sin decidir: aquí las máquinas se emulan, y los plazos de un simulacro son para máquinas que no lo son",
+        )
+    })
+}
+
+/// What machines do after a start, in their own time.
+const COMES_BACK: [&str; 4] = ["heal_pending", "bricks_offline", "not_mounted_on", "moved"];
 
 /// Of a drill in a swarm whose services we left without addresses of their own: whoever keeps an address that it was once told
 /// does not come back for that, and would with one address a service.

@@ -13,9 +13,9 @@ use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::ssh::Ssh;
 use crate::exec::{Cmd, Shell, ShellExt};
-use crate::notice::{Level, Notice};
-use crate::stack::Guest;
+use crate::notice::{Level, Notice, Reason};
 use crate::stack::machines::{Machines, Node, NodeDisk};
+use crate::stack::{Guest, LeftOut};
 use crate::submission::machines::MachineDef;
 use crate::text::Text;
 
@@ -30,7 +30,7 @@ const SHARED: [(&str, &str); 2] = [("tools.img", "vdb"), ("layers.img", "vdc")];
 /// Its root has no partition, and its kernel no use for what guards against other guests. No profiles of AppArmor: the boxes of the
 /// catalogue have none either, and an engine refuses to start a container where the tool that loads them is missing.
 const COMMAND_LINE: &str =
-    "root=/dev/sda rw net.ifnames=0 biosdevname=0 console=ttyS0 quiet mitigations=off apparmor=0";
+    "root=LABEL=root rw net.ifnames=0 biosdevname=0 console=ttyS0 quiet mitigations=off apparmor=0";
 /// Its daemons start within seconds.
 const HYPERVISOR: Duration = Duration::from_secs(60);
 /// What a machine's process takes besides the machine's memory, in bytes: seen were 1.3 GiB where the code of the guest is
@@ -72,6 +72,8 @@ pub(super) async fn up(
     let mut machines = Machines { provider: NAME.to_owned(), slowness: found.slowness(), nodes, ..Machines::default() };
     let up = run::up(ground, NAME, &machines.nodes, within).await?;
     log.keep("vagrant-up.txt", up.text.clone());
+    // Nothing of the submission has run in them yet.
+    site.shell.must(&Cmd::new(["lab-hypervisor", "guard"]).timeout(ASKED)).await?;
     mark(site, &mut machines.nodes, &up, within).await?;
     let asked = defs.iter().any(|def| !def.provisioners.is_empty());
     if asked && machines.nodes.iter().any(Node::is_up) {
@@ -122,6 +124,10 @@ fn plan(defs: &[MachineDef], cores: f64, kvm: bool, within: Duration) -> (Vec<No
     let (mut all, mut given) = (Vec::new(), Vec::new());
     for def in defs {
         let mut node = nodes::node(defs, def);
+        if let Some(stand_in) = &mut node.stand_in {
+            // The catalogue's words are for a container of the same content.
+            stand_in.version = stand_in.version.replace("container", "virtual machine");
+        }
         let mut disks = Vec::new();
         for (device, bytes) in nodes::declared(def) {
             let size = format!("{}K", bytes.div_ceil(1024));
@@ -172,18 +178,59 @@ async fn mark(site: &Site, nodes: &mut [Node], up: &run::Ran, budget: Duration) 
     let alone = nodes.len() == 1 || up.status != Some(0);
     let cores = run::cores(site).await;
     for node in nodes.iter_mut().filter(|node| node.left_out.is_none()) {
-        let address = address(site, &format!("{PREFIX}{}", node.name())).await;
+        let address = address(site, &domain(node.name())).await;
         let said = output::error_of(&up.text, node.name(), alone && address.is_none());
         let ready = run::was_ready(&up.text, node.name());
         if up.status.is_none() && !ready {
             node.left_out = Some(run::late(node.name(), budget));
         } else if let (true, None, Some(address)) = (ready, &said, address) {
-            node.guest = Some(Arc::new(guest(site, node, address, cores)));
+            let guest = guest(site, node, address, cores);
+            node.left_out = other_disks(node, &guest).await;
+            node.guest = Some(Arc::new(guest));
         } else {
             node.left_out = Some(nodes::blame(&node.def, said.as_deref()));
         }
     }
     Ok(())
+}
+
+/// A machine as the hypervisor calls it: the plugin leaves out what a name may not have there.
+fn domain(machine: &str) -> String {
+    let kept = machine.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c));
+    format!("{PREFIX}{}", kept.collect::<String>())
+}
+
+/// Why a machine cannot be used whose disks are not those that it was given, or do not have their names: a kernel may find them in
+/// another order.
+async fn other_disks(node: &Node, guest: &Guest) -> Option<LeftOut> {
+    let ask = Cmd::new(["lsblk", "--bytes", "--nodeps", "--noheadings", "--output", "NAME,SIZE"]).timeout(ASKED);
+    let said = guest.shell.must(&ask).await;
+    let why = match &said {
+        Ok(said) if disks_as_given(&said.out(), &node.disks) => return None,
+        Ok(said) => crate::sanitize::line(&said.out().split_whitespace().collect::<Vec<_>>().join(" "), 160),
+        Err(error) => crate::sanitize::line(&error.to_string(), 160),
+    };
+    let name = node.name();
+    Some(LeftOut {
+        reason: Some(Reason::Host),
+        text: Text::new(
+            format!("machine {name} does not have its disks under the names that they were given: {why}"),
+            format!("la máquina {name} no tiene sus discos con los nombres que se les dieron: {why}"),
+        ),
+    })
+}
+
+fn disks_as_given(said: &str, given: &[NodeDisk]) -> bool {
+    let there: BTreeMap<&str, u64> = said
+        .lines()
+        .filter_map(|line| line.trim().split_once(char::is_whitespace))
+        .filter_map(|(name, size)| Some((name, size.trim().parse().ok()?)))
+        .collect();
+    given.iter().all(|disk| {
+        let name = disk.device.trim_start_matches("/dev/");
+        // Its file was made of whole KiB.
+        there.get(name).is_some_and(|size| size.abs_diff(disk.bytes) < 1024)
+    })
 }
 
 /// The address by which a machine that runs is managed, as the hypervisor's own DHCP server gave it.
@@ -209,7 +256,7 @@ fn guest(site: &Site, node: &Node, address: String, cores: f64) -> Guest {
         declared.enumerate().map(|(number, at)| (format!("private{number}"), at)).collect();
     addresses.insert("bridge".to_owned(), address.clone());
     Guest {
-        domain: format!("{PREFIX}{}", node.name()),
+        domain: domain(node.name()),
         address,
         addresses,
         memory_bytes: mib(nodes::memory(&node.def, LEAST_MEMORY)) << 20,
@@ -229,6 +276,16 @@ mod tests {
                     vnet0      52:54:00:a8:95:26    ipv4         192.168.121.252/24\n";
         assert_eq!(managed(said).as_deref(), Some("192.168.121.252"));
         assert_eq!(managed(" Name       MAC address          Protocol     Address\n"), None);
+    }
+
+    #[test]
+    fn disks_are_told_by_their_names_and_sizes() {
+        let disk = |device: &str, bytes| NodeDisk { device: device.into(), behind: device.into(), bytes };
+        let said = "sda  12884901888\nsdb   5368709120\nvda    327155712\n";
+        assert!(disks_as_given(said, &[disk("/dev/sdb", 5 << 30)]) && disks_as_given(said, &[]));
+        assert!(!disks_as_given(said, &[disk("/dev/sdb", 12 << 30)]), "the machine's own took its name");
+        assert!(!disks_as_given(said, &[disk("/dev/sdc", 5 << 30)]));
+        assert_eq!(domain("nodo ñ-1"), "imparcial_nodo-1");
     }
 
     #[test]

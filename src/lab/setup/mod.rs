@@ -118,14 +118,23 @@ fn steps(world: &World) -> impl Iterator<Item = &'static Step> {
 /// With the first step that could not be made; the ones before it stay.
 pub async fn set_up(world: &World, progress: &dyn Progress) -> Result<(), SetupError> {
     let _alone = alone(world, progress).await?;
-    for step in steps(world) {
-        let began = Instant::now();
-        let text = match step.look(world).await? {
-            Seen::There(text) => text,
-            Seen::Missing(_) => step.make(world, progress).await?,
-        };
-        progress.done(step.name, &text, began.elapsed());
+    for step in &STEPS {
+        see_to(step, world, progress).await?;
     }
+    // What is there is kept as it would be made now: it stands on the others.
+    if world.vms || vms::is_there(world).await? {
+        see_to(&VMS, world, progress).await?;
+    }
+    Ok(())
+}
+
+async fn see_to(step: &Step, world: &World, progress: &dyn Progress) -> Result<(), SetupError> {
+    let began = Instant::now();
+    let text = match step.look(world).await? {
+        Seen::There(text) => text,
+        Seen::Missing(_) => step.make(world, progress).await?,
+    };
+    progress.done(step.name, &text, began.elapsed());
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use crate::stack::{Body, Stack};
 use crate::submission::machines::MachineDef;
 use crate::submission::machines::boxes::{self, Served};
 use crate::text::Text;
+use crate::time::whole_ms;
 
 pub static KIND: ProbeKind = ProbeKind {
     name: "machine",
@@ -73,7 +74,7 @@ pub static KIND: ProbeKind = ProbeKind {
 /// The engine rounds a limit to its page.
 const PAGE: u64 = 4096;
 const SSH: u16 = 22;
-const GREET_MS: u64 = 3000;
+const GREET: Duration = Duration::from_secs(3);
 
 struct Machine {
     on: On,
@@ -137,7 +138,8 @@ async fn from_outside(stack: &Stack, body: &Body, timeout: Duration) -> Result<O
     let [trie] = tables(stack, body, ["net/fib_trie"], timeout).await?;
     let mut no_ssh = Some("it has no address".to_owned());
     for address in body.addresses().values() {
-        let dial = Look::Tcp { host: address.clone(), port: SSH, greet_ms: GREET_MS };
+        let greet_ms = whole_ms(stack.machines.stretched(GREET));
+        let dial = Look::Tcp { host: address.clone(), port: SSH, greet_ms };
         no_ssh = match look(&lab, dial, timeout).await? {
             Sight::Tcp { greeting, .. } if greeting.starts_with(b"SSH-") => None,
             Sight::Tcp { connected: true, closed, .. } => Some(closed.unwrap_or_else(|| "no greeting".to_owned())),
