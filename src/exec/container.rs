@@ -1,18 +1,16 @@
 //! Runs commands in a container, by `docker exec` on the machine of its engine.
 //!
-//! A time limit is kept inside the container (`timeout`, of coreutils or busybox), since ending the client ends nothing
-//! there. Giving up waiting leaves the command to its container: what must end exactly is run by the agent of a lab.
+//! A time limit is kept inside the container. Giving up waiting leaves the command to its container: what must end exactly is run by the agent of a lab.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::within::{self, PATH};
 use super::{Cmd, Output, Piped, RunError, RunErrorKind, Shell};
 
-/// Inside: between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(3);
-/// Outside, on top of the limit and its grace: an engine that does not even start the command.
+/// Outside, on top of that: an engine that does not even start the command.
 const SLACK: Duration = Duration::from_secs(10);
 
 /// A container, reached through the docker client of `shell`.
@@ -39,10 +37,7 @@ impl Container {
         for (name, value) in &cmd.env {
             exec = exec.arg("-e").arg(format!("{name}={value}"));
         }
-        exec = exec.arg(&self.container);
-        if let Some(after) = cmd.timeout {
-            exec = exec.args(["timeout", "-k", &seconds(GRACE), &seconds(after)]);
-        }
+        exec = exec.arg(&self.container).args(within::limit(cmd));
         if cmd.clean_env {
             exec = exec.args(["env", "-i"]).arg(format!("PATH={PATH}"));
             exec = exec.args(cmd.env.iter().map(|(name, value)| format!("{name}={value}")));
@@ -63,9 +58,6 @@ impl Container {
     }
 }
 
-/// What a clean environment starts with inside a container.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 #[async_trait]
 impl Shell for Container {
     fn place(&self) -> String {
@@ -74,23 +66,8 @@ impl Shell for Container {
 
     async fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
         let error = |kind| RunError { cmd: cmd.clone(), place: self.place(), kind };
-        let mut exec = self.exec(cmd, cmd.stdin.is_some());
-        exec.stdin = cmd.stdin.clone();
-        exec.timeout = cmd.timeout.map(|after| after + GRACE + SLACK);
-        let output = match self.shell.run(&exec).await {
-            Ok(output) => output,
-            Err(RunError { kind: RunErrorKind::Timeout(_, last), .. }) => {
-                return Err(error(RunErrorKind::Timeout(cmd.timeout.unwrap_or_default(), last)));
-            }
-            Err(RunError { kind, .. }) => return Err(error(kind)),
-        };
-        if let Some(after) = cmd.timeout
-            && ran_out(&output, after)
-        {
-            let both = output.both();
-            let from = both.char_indices().rev().nth(1999).map_or(0, |(i, _)| i);
-            return Err(error(RunErrorKind::Timeout(after, both[from..].trim().to_owned())));
-        }
+        let exec = self.exec(cmd, cmd.stdin.is_some());
+        let output = within::run(self.shell.as_ref(), cmd, exec, SLACK).await.map_err(error)?;
         if doubtful(&output)
             && let Err(why) = self.running().await
         {
@@ -109,15 +86,6 @@ impl Shell for Container {
             kind: e.kind,
         })
     }
-}
-
-fn seconds(time: Duration) -> String {
-    time.as_secs_f64().to_string()
-}
-
-/// `timeout` ends with 124 after TERM and 137 after KILL.
-fn ran_out(output: &Output, after: Duration) -> bool {
-    matches!(output.status, 124 | 137) && output.elapsed >= after
 }
 
 /// Statuses and words of a docker client that could not reach its container; a command may print the same of another

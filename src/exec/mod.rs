@@ -8,6 +8,7 @@ mod follow;
 pub mod local;
 pub mod scripted;
 pub mod ssh;
+mod within;
 
 use std::fmt;
 use std::time::Duration;

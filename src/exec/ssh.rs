@@ -1,20 +1,20 @@
 //! Runs commands in a virtual machine, as root, by `ssh` from the lab that has it. One connection is kept open and shared: on an
 //! emulated processor a new one takes seconds.
 //!
-//! What goes through an SSH server is read by a shell there, so every word is quoted. A time limit is kept inside (`timeout`).
+//! What goes through an SSH server is read by a shell there, so every word is quoted.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::within::{self, PATH};
 use super::{Cmd, Output, Piped, RunError, RunErrorKind, Shell};
 
 /// Vagrant's own key, which every box trusts until another one is made: the home Vagrantfile says that none is.
 const KEY: &str = "/root/.vagrant.d/insecure_private_key";
 /// In the lab, by host.
 const CONTROL: &str = "/run/imparcial/ssh-%h";
-const GRACE: Duration = Duration::from_secs(3);
 /// Until a connection is there, on an emulated processor that does other things besides.
 const CONNECTS: Duration = Duration::from_secs(30);
 /// The client's own word for a connection that it did not get, or lost.
@@ -64,18 +64,13 @@ impl Ssh {
             words.extend(["-i".to_owned(), format!("PATH={PATH}")]);
         }
         words.extend(cmd.env.iter().map(|(name, value)| format!("{name}={value}")));
-        if let Some(after) = cmd.timeout {
-            let seconds = |time: Duration| time.as_secs_f64().to_string();
-            words.extend(["timeout".to_owned(), "-k".to_owned(), seconds(GRACE), seconds(after)]);
-        }
+        words.extend(within::limit(cmd));
         words.extend(cmd.argv.iter().cloned());
         // As it is printed to be pasted into a shell.
         let line = Cmd::new(words).to_string();
         Cmd::new(Self::client()).arg(format!("vagrant@{}", self.address)).arg("--").arg(line)
     }
 }
-
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 #[async_trait]
 impl Shell for Ssh {
@@ -85,22 +80,10 @@ impl Shell for Ssh {
 
     async fn run(&self, cmd: &Cmd) -> Result<Output, RunError> {
         let error = |kind| RunError { cmd: cmd.clone(), place: self.place(), kind };
-        let mut over = self.over(cmd);
-        over.stdin.clone_from(&cmd.stdin);
-        over.timeout = cmd.timeout.map(|after| after + GRACE + CONNECTS);
-        let output = match self.ground.run(&over).await {
-            Ok(output) => output,
-            Err(RunError { kind: RunErrorKind::Timeout(_, last), .. }) => {
-                return Err(error(RunErrorKind::Timeout(cmd.timeout.unwrap_or_default(), last)));
-            }
-            Err(RunError { kind, .. }) => return Err(error(kind)),
-        };
-        match (output.status, cmd.timeout) {
-            (NO_CONNECTION, _) => Err(error(RunErrorKind::Gone(output.err().trim().to_owned()))),
-            (124 | 137, Some(after)) if output.elapsed >= after => {
-                Err(error(RunErrorKind::Timeout(after, output.both().trim().to_owned())))
-            }
-            (127, _) => Err(error(std::io::Error::new(std::io::ErrorKind::NotFound, output.both()).into())),
+        let output = within::run(self.ground.as_ref(), cmd, self.over(cmd), CONNECTS).await.map_err(error)?;
+        match output.status {
+            NO_CONNECTION => Err(error(RunErrorKind::Gone(output.err().trim().to_owned()))),
+            127 => Err(error(std::io::Error::new(std::io::ErrorKind::NotFound, output.both()).into())),
             _ => Ok(output),
         }
     }

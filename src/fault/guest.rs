@@ -6,19 +6,13 @@ use tokio::time::{Instant, sleep};
 
 use super::{At, FaultError, Proof, Undo};
 use crate::exec::{Cmd, ShellExt};
-use crate::stack::{Guest, Stack};
+use crate::stack::{Guest, Stack, virsh};
 use crate::text::Text;
 
-/// The hypervisor's client, in the lab.
-pub(super) const VIRSH: [&str; 3] = ["virsh", "--connect", "qemu:///system"];
 /// A domain is defined before it starts: that takes seconds where the processor is emulated and busy.
 const STARTS: Duration = Duration::from_secs(60);
 /// Between two looks at a machine that is ending: each is a process.
 const AGAIN: Duration = Duration::from_secs(1);
-
-fn virsh(words: &[&str]) -> Cmd {
-    Cmd::new(VIRSH).args(words.iter().copied())
-}
 
 fn state(domain: &str) -> Cmd {
     virsh(&["domstate", domain]).timeout(super::ASKED)

@@ -1,8 +1,8 @@
 //! What the faults of machines share: how one is turned off and started again.
 //!
-//! A virtual machine's power is the hypervisor's (`guest.rs`). An engine writes some files of a container anew at each start. On a machine they are files like any other: what a play wrote
-//! into them is there after a start. So they are noted before, where the node itself finds them at its start
-//! (`vagrant/images/node/node-start`), and put back besides.
+//! A virtual machine's power is the hypervisor's (`guest.rs`). An engine writes some files of a container anew at each start. On a
+//! machine they are files like any other: what a play wrote into them is there after a start. So they are noted before, where the
+//! node itself finds them at its start (`vagrant/images/node/node-start`), and put back besides.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

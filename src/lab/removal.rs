@@ -1,13 +1,16 @@
-//! Sees to it that a run goes, whether it is a lab or one container: by being told to, or, where that never came, when it is dropped, or by the reaper.
+//! Sees to it that a run goes, whether it is a lab or one container: by being told to, or, where that never came, when it is
+//! dropped, or by the reaper.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::reaper::Reaper;
 use super::{LabError, sweep};
 use crate::docker::Engine;
+use crate::owner::Owner;
 
 /// A run's removal, from before anything of it is made.
 pub(super) struct Removal {
@@ -15,6 +18,24 @@ pub(super) struct Removal {
     armed: AtomicBool,
     /// For the end of this process that nothing here can see to.
     reaper: Mutex<Option<Reaper>>,
+}
+
+/// A container that is a run of its own: it is removed as a lab is.
+pub(super) struct Alone {
+    pub(super) name: String,
+    pub(super) labels: HashMap<String, String>,
+    pub(super) removal: Removal,
+}
+
+impl Alone {
+    /// Before it is made. `what` is a word for what it does; `binary` as for [`Removal::armed`].
+    pub(super) async fn armed(what: &str, binary: &Path) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let owner = Owner::this();
+        let run = format!("{what}-{}-{}-{}", owner.pid, owner.started, NEXT.fetch_add(1, Ordering::Relaxed));
+        let removal = Removal::armed(&run, binary, None).await;
+        Self { name: format!("imparcial-sealed-{run}"), labels: owner.labels(&run), removal }
+    }
 }
 
 impl Removal {

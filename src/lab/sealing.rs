@@ -4,7 +4,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
@@ -14,12 +13,11 @@ use tokio::time::timeout;
 
 use super::LabError;
 use super::layers::{SHELF, mount};
-use super::removal::Removal;
+use super::removal::Alone;
 use super::seal::Seal;
 use super::send::send_binary;
 use crate::agent::BINARY;
 use crate::docker::Engine;
-use crate::owner::Owner;
 use crate::text::Text;
 
 /// The name of the hidden subcommand.
@@ -51,14 +49,12 @@ impl Sealer<'_> {
 
     /// By a container of the labs' image: it is there wherever a lab can be.
     pub(super) async fn in_container(&self, volume: &str) -> Result<Seal, LabError> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let owner = Owner::this();
-        let run = format!("seal-{}-{}-{}", owner.pid, owner.started, NEXT.fetch_add(1, Ordering::Relaxed));
+        let Alone { name, labels, removal } = Alone::armed("seal", self.binary).await;
         let body = ContainerCreateBody {
             image: Some(self.image.to_owned()),
             entrypoint: Some([BINARY, NAME, SHELF].map(String::from).into()),
             cmd: Some(Vec::new()),
-            labels: Some(owner.labels(&run)),
+            labels: Some(labels),
             host_config: Some(HostConfig {
                 mounts: Some(vec![mount(volume.to_owned(), Default::default(), true)]),
                 network_mode: Some("none".into()),
@@ -70,8 +66,7 @@ impl Sealer<'_> {
             }),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptionsBuilder::new().name(&format!("imparcial-sealed-{run}")).build();
-        let removal = Removal::armed(&run, self.binary, None).await;
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let created = self.host.docker().create_container(Some(options), body).await;
         let id = created.map_err(|e| self.host.explain("create what looks at the layers", &e))?.id;
         // What is late is removed too: it holds the volume.

@@ -10,8 +10,8 @@ use super::Spot;
 use crate::agent::client::{Agent, AgentError, Agents};
 use crate::agent::{Look, Root, Sight};
 use crate::docker::Container;
-use crate::exec::Shell;
 use crate::exec::container::Container as InContainer;
+use crate::exec::{Cmd, Shell};
 
 /// Another one after each start.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
@@ -47,6 +47,11 @@ pub struct Guest {
     pub shell: Arc<dyn Shell>,
     /// Our executable in it.
     pub agents: Agents,
+}
+
+/// Asks the hypervisor, in the lab.
+pub fn virsh(words: &[&str]) -> Cmd {
+    Cmd::new(["virsh", "--connect", "qemu:///system"]).args(words.iter().copied())
 }
 
 impl fmt::Debug for Guest {

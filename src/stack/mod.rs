@@ -25,7 +25,7 @@ use crate::text::Text;
 
 pub use crate::submission::bind::Binding;
 pub use attached::Doubt;
-pub use body::{Body, Guest, Started};
+pub use body::{Body, Guest, Started, virsh};
 pub use found::{Found, Unknown};
 pub use spot::Spot;
 

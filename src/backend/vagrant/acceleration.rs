@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::BackendError;
 use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell};
+use crate::owner::Owner;
 use crate::text::Text;
 
 /// With the processor's help this takes less than a second; emulated, some.
@@ -21,9 +22,7 @@ const NATIVE_S: f64 = 0.8;
 const MOST: f64 = 8.0;
 /// Several machines share the processors that emulate them, which one alone does not show.
 const SHARED: f64 = 1.5;
-const LATE: &str = "a kernel was started and had not come to its root";
 const FILE: &str = "acceleration.json";
-const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What was found of this host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,19 +67,21 @@ impl Acceleration {
 /// # Errors
 /// A kernel does not start by emulation either.
 pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration, BackendError> {
-    let boot = std::fs::read_to_string(BOOT).unwrap_or_default().trim().to_owned();
+    let boot = Owner::this().boot;
     if let Some(known) = read(folder).filter(|known| !boot.is_empty() && known.boot == boot) {
         return Ok(known);
     }
     let by_processor = start(shell, &["-accel", "kvm", "-cpu", "host"]).await?;
-    let (kvm, why) = match &by_processor {
-        Ok(_) => (true, String::new()),
-        Err(why) => (false, why.clone()),
+    // A busy host may be to blame for that: the next run tries again.
+    let sure = !matches!(by_processor, Began::Late(_));
+    let (kvm, why) = match by_processor {
+        Began::Came(_) => (true, String::new()),
+        Began::Late(why) | Began::Ended(why) => (false, why),
     };
     let kernel_s = match start(shell, &["-accel", "tcg", "-cpu", "max"]).await? {
-        Ok(took) => took.as_secs_f64(),
-        Err(_) if kvm => NATIVE_S,
-        Err(why) => {
+        Began::Came(took) => took.as_secs_f64(),
+        Began::Late(_) | Began::Ended(_) if kvm => NATIVE_S,
+        Began::Late(why) | Began::Ended(why) => {
             return Err(BackendError::Other(Text::new(
                 format!("no kernel starts in a virtual machine here: {why}"),
                 format!("aquí ningún kernel arranca en una máquina virtual: {why}"),
@@ -88,34 +89,33 @@ pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration,
         }
     };
     let found = Acceleration { boot, kvm, why, kernel_s };
-    // The next run tries again where it cannot be kept; and where a kernel was late, which a busy host may have been to blame for.
-    if late(&found) {
-        return Ok(found);
-    }
-    if let Ok(text) = serde_json::to_vec_pretty(&found) {
+    // So it does where it cannot be kept.
+    if let Some(text) = serde_json::to_vec_pretty(&found).ok().filter(|_| sure) {
         let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(folder.join(FILE), text));
     }
     Ok(found)
-}
-
-fn late(found: &Acceleration) -> bool {
-    found.why.contains(LATE)
 }
 
 fn read(folder: &Path) -> Option<Acceleration> {
     serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()
 }
 
-/// Starts a kernel, and says how long it took to look for its root; else what was seen.
-async fn start(shell: &dyn Shell, with: &[&str]) -> Result<Result<Duration, String>, BackendError> {
+/// How the start of a kernel went; what was seen where it did not come to look for its root.
+enum Began {
+    Came(Duration),
+    Late(String),
+    Ended(String),
+}
+
+async fn start(shell: &dyn Shell, with: &[&str]) -> Result<Began, BackendError> {
     let cmd = Cmd::new(["qemu-system-x86_64", "-m", "256", "-no-reboot", "-nodefaults", "-display", "none"])
         .args(["-serial", "stdio", "-kernel", "/box/vmlinuz", "-append", "console=ttyS0 panic=-1"])
         .args(with.iter().copied());
     match shell.run(&cmd.timeout(WITHIN)).await {
-        Ok(said) if said.out().contains(LAST_WORDS) => Ok(Ok(said.elapsed)),
-        Ok(said) => Ok(Err(last_line(&said))),
+        Ok(said) if said.out().contains(LAST_WORDS) => Ok(Began::Came(said.elapsed)),
+        Ok(said) => Ok(Began::Ended(last_line(&said))),
         Err(RunError { kind: RunErrorKind::Timeout(after, _), .. }) => {
-            Ok(Err(format!("{LATE} after {} s", after.as_secs())))
+            Ok(Began::Late(format!("a kernel was started and had not come to its root after {} s", after.as_secs())))
         }
         Err(error) => Err(error.into()),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Ground, Request, acceleration, nodes, output, provision, run};
+use super::{Ground, Request, acceleration, nodes, output, run};
 use crate::agent::{AgentShell, Agents, BINARY};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
@@ -15,7 +15,7 @@ use crate::exec::ssh::Ssh;
 use crate::exec::{Cmd, Shell, ShellExt};
 use crate::notice::{Level, Notice, Reason};
 use crate::stack::machines::{Machines, Node, NodeDisk};
-use crate::stack::{Guest, LeftOut};
+use crate::stack::{Guest, LeftOut, virsh};
 use crate::submission::machines::MachineDef;
 use crate::text::Text;
 
@@ -52,7 +52,7 @@ pub(super) async fn up(
     super::fresh_copy(ground).await?;
     let found = acceleration::of(site.shell.as_ref(), &request.state).await?;
     let stretched = |budget: Duration| budget.mul_f64(found.slowness());
-    let (within, provisioned_within) = (stretched(request.up), stretched(request.provision));
+    let within = stretched(request.up);
     log.notices().push(Notice {
         id: "machines.acceleration".to_owned(),
         level: Level::Info,
@@ -75,13 +75,7 @@ pub(super) async fn up(
     // Nothing of the submission has run in them yet.
     site.shell.must(&Cmd::new(["lab-hypervisor", "guard"]).timeout(ASKED)).await?;
     mark(site, &mut machines.nodes, &up, within).await?;
-    let asked = defs.iter().any(|def| !def.provisioners.is_empty());
-    if asked && machines.nodes.iter().any(Node::is_up) {
-        log.phase("provision");
-        let done = provision::run(ground, &request.submission, &machines.nodes, false, provisioned_within).await?;
-        log.keep("vagrant-provision.txt", done.output.clone());
-        machines.provisioned = Some(done);
-    }
+    super::provisioned(ground, &request.submission, &mut machines, stretched(request.provision), log).await?;
     Ok(machines)
 }
 
@@ -235,7 +229,7 @@ fn disks_as_given(said: &str, given: &[NodeDisk]) -> bool {
 
 /// The address by which a machine that runs is managed, as the hypervisor's own DHCP server gave it.
 async fn address(site: &Site, domain: &str) -> Option<String> {
-    let ask = Cmd::new(["virsh", "--connect", "qemu:///system", "domifaddr", domain, "--source", "lease"]);
+    let ask = virsh(&["domifaddr", domain, "--source", "lease"]);
     let said = site.shell.run(&ask.timeout(ASKED)).await.ok().filter(crate::exec::Output::ok)?;
     managed(&said.out())
 }

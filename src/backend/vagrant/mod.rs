@@ -137,14 +137,26 @@ pub async fn up(site: &Site, request: &Request) -> Result<Up, BackendError> {
     log.keep("vagrant-up.txt", up.text.clone());
     run::mark(site, &mut machines.nodes, &prepared.nonce, &up, request.up).await?;
 
-    let asked = defs.iter().any(|def| !def.provisioners.is_empty());
+    provisioned(&ground, &request.submission, &mut machines, request.provision, &mut log).await?;
+    Ok(up_with(machines, log))
+}
+
+/// Provisions the machines that are up, where anything is asked of any.
+async fn provisioned(
+    ground: &Ground<'_>,
+    submission: &Submission,
+    machines: &mut Machines,
+    within: Duration,
+    log: &mut Log,
+) -> Result<(), BackendError> {
+    let asked = machines.nodes.iter().any(|node| !node.def.provisioners.is_empty());
     if asked && machines.nodes.iter().any(Node::is_up) {
         log.phase("provision");
-        let done = provision::run(&ground, &request.submission, &machines.nodes, false, request.provision).await?;
+        let done = provision::run(ground, submission, &machines.nodes, false, within).await?;
         log.keep("vagrant-provision.txt", done.output.clone());
         machines.provisioned = Some(done);
     }
-    Ok(up_with(machines, log))
+    Ok(())
 }
 
 /// What is ready for Vagrant to bring up.

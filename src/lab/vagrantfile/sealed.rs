@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -17,11 +16,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::super::removal::Removal;
+use super::super::removal::{Alone, Removal};
 use super::{Outcome, Undecided};
 use crate::docker::{Engine, EngineError};
 use crate::notice::Reason;
-use crate::owner::Owner;
 
 /// What reads, and before it what makes up for what is not here.
 const READ: &str = include_str!("../../../vagrant/read.rb");
@@ -75,13 +73,9 @@ struct Sealed {
 
 impl Sealed {
     async fn create(engine: &Engine, binary: &Path, image: &str, vagrantfile: &Path) -> Result<Self, Undecided> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let owner = Owner::this();
-        let run = format!("vagrantfile-{}-{}-{}", owner.pid, owner.started, NEXT.fetch_add(1, Ordering::Relaxed));
-        let removal = Removal::armed(&run, binary, None).await;
-        let options = CreateContainerOptionsBuilder::new().name(&format!("imparcial-sealed-{run}")).build();
-        let created =
-            engine.docker().create_container(Some(options), body(image, vagrantfile, owner.labels(&run))).await;
+        let Alone { name, labels, removal } = Alone::armed("vagrantfile", binary).await;
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        let created = engine.docker().create_container(Some(options), body(image, vagrantfile, labels)).await;
         let created = created.map_err(|e| engine.explain("create a sealed container for the Vagrantfile", &e))?;
         Ok(Self { engine: engine.clone(), id: created.id, removal })
     }
