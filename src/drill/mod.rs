@@ -15,6 +15,9 @@ use crate::text::Text;
 /// The facts that samples tell: how long it was down, and whether it stayed up.
 pub const TIMES: [&str; 4] = ["recovery_time_s", "longest_downtime_s", "availability", "held_s"];
 
+/// Those of them that are longer on a machine that is slower.
+pub const LASTS: [&str; 2] = ["recovery_time_s", "longest_downtime_s"];
+
 /// What a drill came to: its record, and the facts that its objectives are judged by.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {

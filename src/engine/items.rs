@@ -1,7 +1,9 @@
 //! A plan's checks as the schedule takes them: what each hangs on, and what has to be asked before a page is visited.
 
 use super::{conclude, schedule, settle};
-use crate::plan::Plan;
+use crate::drill::LASTS;
+use crate::expect::Expectation;
+use crate::plan::{Plan, PlannedCheck};
 use crate::probe::MACHINES;
 use crate::scenario::Patience;
 use crate::stack::Stack;
@@ -18,20 +20,32 @@ pub(super) fn items(plan: &Plan, stack: &Stack) -> Vec<schedule::Item> {
             phase: check.probe.phase(),
             patience: stretched(&check.spec.eventually, stack, check.probe.layer()),
             never: check.spec.never,
-            longest: check.probe.longest(),
-            expect: check.expect.clone(),
+            longest: check.probe.longest().mul_f64(slowness(stack, check.probe.layer())),
+            expect: expected(check, stack),
         })
         .collect()
 }
 
 fn stretched(patience: &Patience, stack: &Stack, layer: &str) -> Patience {
-    let machines = &stack.machines;
-    // Services beside the machines are as fast as ever.
-    if layer != MACHINES && stack.home.node.is_none() {
-        return patience.clone();
-    }
-    let (within, attempt_timeout) = (machines.stretched(patience.within), machines.stretched(patience.attempt_timeout));
+    let by = slowness(stack, layer);
+    let (within, attempt_timeout) = (patience.within.mul_f64(by), patience.attempt_timeout.mul_f64(by));
     Patience { within, attempt_timeout, ..patience.clone() }
+}
+
+/// Services beside the machines are as fast as ever.
+fn slowness(stack: &Stack, layer: &str) -> f64 {
+    if layer == MACHINES { stack.machines.slowness.max(1.0) } else { stack.slowness() }
+}
+
+/// What is expected of a check: a drill's times at most are for machines that are not emulated.
+fn expected(check: &PlannedCheck, stack: &Stack) -> Vec<Expectation> {
+    let by = stack.slowness();
+    let lasts = |e: &Expectation| check.probe.breaks().is_some() && LASTS.contains(&e.fact.as_str());
+    let stretched = |e: &Expectation| match lasts(e) {
+        true => Expectation { matcher: e.matcher.scaled(by), ..e.clone() },
+        false => e.clone(),
+    };
+    check.expect.iter().map(stretched).collect()
 }
 
 /// Whether a check is asked before any page is visited: not where it hangs on a visit itself.

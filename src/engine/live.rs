@@ -255,22 +255,21 @@ impl Live<'_> {
     }
 }
 
-/// Of a drill on machines that are slower than any that it was written for: what came late, or had not come yet.
+/// Of a drill on machines that are slower than any that it was written for: what came, and came late. What never came in a time
+/// that was stretched for them would not have come on others.
 fn by_slow_machines(stack: &Stack, probe: &dyn Probe, waited: &Waited) -> Option<Text> {
     probe.breaks()?;
+    let (_, facts) = waited.observation.subjects.first()?;
     let late = |finding: &Finding| {
-        !finding.holds && (TIMES.contains(&finding.fact.as_str()) || COMES_BACK.contains(&finding.fact.as_str()))
+        !finding.holds && TIMES.contains(&finding.fact.as_str()) && facts.contains_key(&finding.fact)
     };
-    (stack.machines.slowness > 1.0 && waited.findings.iter().any(late)).then(|| {
+    (stack.slowness() > 1.0 && waited.findings.iter().any(late)).then(|| {
         Text::new(
-            "undecided: the machines are emulated here, and what a drill gives time for is for machines that are not",
-            "sin decidir: aquí las máquinas se emulan, y los plazos de un simulacro son para máquinas que no lo son",
+            "undecided: the machines are emulated here, and the times of a drill are for machines that are not",
+            "sin decidir: aquí las máquinas se emulan, y los tiempos de un simulacro son para máquinas que no lo son",
         )
     })
 }
-
-/// What machines do after a start, in their own time.
-const COMES_BACK: [&str; 4] = ["heal_pending", "bricks_offline", "not_mounted_on", "moved"];
 
 /// Of a drill in a swarm whose services we left without addresses of their own: whoever keeps an address that it was once told
 /// does not come back for that, and would with one address a service.

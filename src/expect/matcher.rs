@@ -46,6 +46,21 @@ impl Matcher {
         }
     }
 
+    /// Bounds of a time, for what takes `by` times as long; to the millisecond.
+    #[must_use]
+    pub fn scaled(&self, by: f64) -> Self {
+        let times = |n: f64| (n * by * 1000.0).round() / 1000.0;
+        match self {
+            Self::Gt(n) => Self::Gt(times(*n)),
+            Self::Ge(n) => Self::Ge(times(*n)),
+            Self::Lt(n) => Self::Lt(times(*n)),
+            Self::Le(n) => Self::Le(times(*n)),
+            Self::Not(inner) => Self::Not(Box::new(inner.scaled(by))),
+            Self::All(all) => Self::All(all.iter().map(|inner| inner.scaled(by)).collect()),
+            Self::Equal(_) | Self::Contains(_) | Self::Matches(_) | Self::OneOf(_) | Self::HaveLen(_) => self.clone(),
+        }
+    }
+
     /// As a person reads it: `≥ 6291456`, `contains "x"`.
     pub fn describe(&self) -> String {
         match self {

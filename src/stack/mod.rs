@@ -128,6 +128,11 @@ pub struct Healing {
 }
 
 impl Stack {
+    /// By how much whoever plays a role is slower than on a processor: 1, or more on machines that are emulated.
+    pub fn slowness(&self) -> f64 {
+        if self.home.node.is_some() { self.machines.slowness.max(1.0) } else { 1.0 }
+    }
+
     /// Whether what a policy found stops the layer: refused, in a service that points hang on, or in none of its own.
     pub fn is_stopped_by(&self, hit: &policy::Hit) -> bool {
         let plays = |service: &String| {
@@ -182,7 +187,7 @@ impl ImageState {
 }
 
 /// A stand-in in use: which image it serves for, and what it really is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandIn {
     pub reference: String,
     pub name: String,
@@ -190,7 +195,7 @@ pub struct StandIn {
 }
 
 /// Why something is not there: the submission's fault, or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// `None`: the submission's fault. Else why it is undecided.
     pub reason: Option<Reason>,

@@ -49,6 +49,20 @@ pub(super) struct Course {
     pub(super) ledger_every: Option<Duration>,
 }
 
+impl Course {
+    /// For machines on which everything takes `by` times as long. How long the fault lasts and what is watched afterwards are no
+    /// bounds, and stay.
+    pub(super) fn stretched(&self, by: f64) -> Self {
+        let times = |time: Duration| time.mul_f64(by);
+        Self {
+            timeout: times(self.timeout),
+            steady_within: times(self.steady_within),
+            within: times(self.within),
+            ..self.clone()
+        }
+    }
+}
+
 /// Before it is believed that nothing failed.
 const LEAST_WATCH: Duration = Duration::from_secs(3);
 /// For what a service does while nobody looks.

@@ -244,7 +244,7 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
             Err(error) => bricks_before = Some(error),
         }
     }
-    let went = course::run(world.clone(), &spec.course, stop).await;
+    let went = course::run(world.clone(), &spec.course.stretched(stack.slowness()), stop).await;
     let written_at = world.written_at().await;
     let mut known = Known {
         hit: world.victims().iter().map(Victim::name).collect(),
@@ -262,7 +262,7 @@ async fn make(stack: &Arc<Stack>, spec: &Arc<Spec>, stop: &CancellationToken) ->
             known.moved = elsewhere(stack, role, &known.hit).await;
         }
         if let Some(within) = spec.volume {
-            let whole = volume::whole(stack, within).await;
+            let whole = volume::whole(stack, stack.machines.stretched(within)).await;
             known.volume = Some(whole.map(|facts| volume::with_those(facts, &down_before)));
         }
     }

@@ -40,7 +40,8 @@ pub(super) async fn whole(stack: &Arc<Stack>, within: Duration) -> Result<Facts,
 async fn look(stack: &Arc<Stack>) -> Result<Facts, ProbeError> {
     let probe = asking()
         .ok_or_else(|| ProbeError::ours("the volume cannot be asked for", "no se puede preguntar por el volumen"))?;
-    let attempt = Attempt { timeout: ASK, waited: Duration::ZERO, within: ASK, last: false };
+    let ask = stack.machines.stretched(ASK);
+    let attempt = Attempt { timeout: ask, waited: Duration::ZERO, within: ask, last: false };
     let seen = probe.observe(stack, attempt).await?;
     Ok(seen.subjects.into_iter().next().map(|(_, facts)| facts).unwrap_or_default())
 }
@@ -48,7 +49,7 @@ async fn look(stack: &Arc<Stack>) -> Result<Facts, ProbeError> {
 /// The bricks that are not online before a drill, and stay so for a while: one of a machine that an earlier drill hit may be on
 /// its way.
 pub(super) async fn bricks_down(stack: &Arc<Stack>) -> Result<Vec<Value>, ProbeError> {
-    let until = Instant::now() + STAYS_DOWN;
+    let until = Instant::now() + stack.machines.stretched(STAYS_DOWN);
     loop {
         let round = Instant::now();
         let seen = look(stack).await;
