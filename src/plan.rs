@@ -43,6 +43,10 @@ pub struct Options {
     pub place: Place,
     /// `--provider`: what machines are made of.
     pub provider: Provider,
+    /// `--machine-memory-cap`: what a virtual machine in a lab is given at most, in bytes.
+    pub machine_memory_cap: Option<u64>,
+    /// `--fresh`: virtual machines are brought up and provisioned although there is a snapshot of them, and none is made.
+    pub fresh: bool,
     /// `--seed`: what random choices of drills are made from; another one each time where it is not said.
     pub seed: Option<u64>,
 }

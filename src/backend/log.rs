@@ -44,6 +44,11 @@ impl Log {
         self.gathered.evidence.push((name.into(), content.into()));
     }
 
+    /// The files that are kept until now.
+    pub fn kept(&self) -> &[(String, Vec<u8>)] {
+        &self.gathered.evidence
+    }
+
     /// Ends the last phase.
     pub fn end(mut self) -> Gathered {
         self.end_phase();

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::attach::{self, Clash};
-use super::planning::{PlaceArg, Planning};
+use super::planning::{PlaceArg, Planning, ProviderArg, Providing};
 use super::{AudienceArg, Ctx, exit, github, marks, screen};
-use crate::backend::vagrant::Provider;
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
 use crate::plan::{Place, Plan};
@@ -23,9 +22,11 @@ pub struct Args {
     /// for throwaway machines only.
     #[arg(long, value_enum)]
     place: Option<PlaceArg>,
-    /// What machines are made of. `libvirt` needs `imparcial setup --vms`; `virtualbox` is the user's own, with `--place host`.
-    #[arg(long, value_enum, default_value_t = ProviderArg::Docker)]
-    provider: ProviderArg,
+    #[command(flatten)]
+    providing: Providing,
+    /// Bring virtual machines up and provision them although an earlier run of the same submission left a snapshot of them.
+    #[arg(long)]
+    fresh: bool,
     /// Grade a compose project that is up already on this machine's own engine: found by the submission's folder, or by its
     /// name. Nothing of it is created, started, stopped or removed; what only a bring-up shows stays undecided.
     #[arg(long, value_name = "PROJECT", num_args = 0..=1, default_missing_value = "")]
@@ -50,17 +51,6 @@ pub struct Args {
     reports: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum ProviderArg {
-    /// Containers in a lab.
-    Docker,
-    /// Virtual machines in a lab, with kernels and disks of their own. Minutes where the processor has to be emulated.
-    Libvirt,
-    /// Virtual machines of this host, as the Vagrantfile has them. Not tried yet on any machine of ours.
-    #[value(name = "virtualbox")]
-    VirtualBox,
-}
-
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let hushed = github::Hushed::begin();
     if args.attach.is_some() && args.place == Some(PlaceArg::Lab) {
@@ -77,7 +67,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         eprintln!("error: {}", text.get(ctx.lang));
         return exit::USAGE;
     }
-    if args.provider == ProviderArg::VirtualBox && args.place != Some(PlaceArg::Host) {
+    if args.providing.provider == ProviderArg::VirtualBox && args.place != Some(PlaceArg::Host) {
         let text = Text::new(
             "`--provider virtualbox` needs `--place host`: its machines are this host's own",
             "`--provider virtualbox` necesita `--place host`: sus máquinas son de este anfitrión",
@@ -102,11 +92,8 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         Err(code) => return code,
     };
     plan.options.keep = args.keep;
-    plan.options.provider = match args.provider {
-        ProviderArg::Docker => Provider::Docker,
-        ProviderArg::Libvirt => Provider::Libvirt,
-        ProviderArg::VirtualBox => Provider::VirtualBox,
-    };
+    args.providing.into(&mut plan.options);
+    plan.options.fresh = args.fresh;
     plan.options.place = match (&args.attach, args.place) {
         (Some(named), _) => match attach::find(&plan, named, args.allow_exercises, ctx).await {
             Ok(attached) => Place::Attached(attached),

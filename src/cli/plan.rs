@@ -5,7 +5,7 @@ mod machines;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::planning::{PlaceArg, Planning};
+use super::planning::{PlaceArg, Planning, Providing};
 use super::{Ctx, exit};
 use crate::expect::Place;
 use crate::plan::{self, Plan, PlannedCheck};
@@ -25,11 +25,14 @@ pub struct Args {
     /// For which place: it is said what cannot be decided there.
     #[arg(long, value_enum)]
     place: Option<PlaceArg>,
+    #[command(flatten)]
+    providing: Providing,
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     match args.planning.plan_alone(ctx).await {
         Ok(mut plan) => {
+            args.providing.into(&mut plan.options);
             if args.place == Some(PlaceArg::Host) {
                 plan.options.place = plan::Place::Host;
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ctx, exit};
+use crate::backend::vagrant::Provider;
 use crate::lab::{Guard, reaper, vagrantfile};
 use crate::plan::{self, Images, Options, Place, Plan};
 use crate::probe::PROBES;
@@ -76,6 +77,43 @@ pub(super) enum PlaceArg {
     Lab,
     /// This machine's own engine.
     Host,
+}
+
+/// What machines are made of, and how much of it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Providing {
+    /// What machines are made of. `libvirt` needs `imparcial setup --vms`; `virtualbox` is the user's own, with `--place host`.
+    #[arg(long, value_enum, default_value_t = ProviderArg::Docker)]
+    pub(super) provider: ProviderArg,
+    /// No virtual machine in a lab gets more memory than that (`1GiB`): for those that declare more than this host has together.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) machine_memory_cap: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ProviderArg {
+    /// Containers in a lab.
+    Docker,
+    /// Virtual machines in a lab, with kernels and disks of their own. Minutes where the processor has to be emulated.
+    Libvirt,
+    /// Virtual machines of this host, as the Vagrantfile has them. Not tried yet on any machine of ours.
+    #[value(name = "virtualbox")]
+    VirtualBox,
+}
+
+impl Providing {
+    pub(super) fn into(self, options: &mut Options) {
+        options.provider = match self.provider {
+            ProviderArg::Docker => Provider::Docker,
+            ProviderArg::Libvirt => Provider::Libvirt,
+            ProviderArg::VirtualBox => Provider::VirtualBox,
+        };
+        options.machine_memory_cap = self.machine_memory_cap;
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    units::bytes(text).ok_or_else(|| "a size such as `512MiB` or `1GiB`".to_owned())
 }
 
 impl Planning {

@@ -36,7 +36,7 @@ pub(super) async fn bring_up(
     }
     let (machines, services) = if on_a_machine(plan) {
         let began = Instant::now();
-        let machines = machines(plan, options, site, before).await?;
+        let machines = machines(plan, options, lab, site, before).await?;
         // Machines can write into the copy; what is brought up is what was handed in.
         if nothing_to_serve(plan).is_none() {
             backend::compose::fresh_copy(site).await.map_err(|e| e.text())?;
@@ -50,7 +50,7 @@ pub(super) async fn bring_up(
         (machines, services)
     } else {
         tokio::try_join!(
-            machines(plan, options, site, before),
+            machines(plan, options, lab, site, before),
             services(plan, options, lab, Home::beside(site, None, None), as_of)
         )?
     };
@@ -159,6 +159,7 @@ fn host_trouble(error: &BackendError) -> LeftOut {
 async fn machines(
     plan: &Plan,
     options: &RunOptions,
+    lab: &Place,
     site: &Site,
     before: Option<Machines>,
 ) -> Result<vagrant::Up, Text> {
@@ -173,6 +174,8 @@ async fn machines(
         image: NODE.to_owned(),
         up: plan.scenario.budgets.machines,
         provision: provisioning(plan),
+        memory_cap: plan.options.machine_memory_cap,
+        snapshot: lab.snapshot().cloned(),
         state: crate::lab::setup::state(),
         told: Arc::new(move |step| progress(step.into())),
     };

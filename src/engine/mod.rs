@@ -23,6 +23,7 @@ pub mod proof;
 pub mod prove;
 pub mod schedule;
 pub mod settle;
+mod snapshot;
 mod sources;
 mod where_to_look;
 
@@ -122,6 +123,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
     };
     let spec = if plan.ground() == Ground::Guests { spec.with_machines() } else { spec };
     let started = clock.ms();
+    let spec = LabSpec { snapshot: snapshot::slot(plan).await, ..spec };
     let opened = tokio::select! {
         opened = Place::open(&plan.options.place, spec) => Some(opened),
         () = options.cancel.cancelled() => None,

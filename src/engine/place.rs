@@ -10,6 +10,7 @@ use crate::backend::{Hosting, Site};
 use crate::docker::Engine;
 use crate::exec::Shell;
 use crate::lab::left_out::NotCopied;
+use crate::lab::snapshots::Slot;
 use crate::lab::{self, Lab, LabError, LabSpec, OnHost};
 use crate::notice::Notice;
 use crate::plan;
@@ -69,6 +70,14 @@ impl Place {
         match self {
             Self::Lab(lab) => lab.left_out(),
             Self::Host(host) => host.left_out(),
+        }
+    }
+
+    /// Of its virtual machines.
+    pub(super) fn snapshot(&self) -> Option<&Slot> {
+        match self {
+            Self::Lab(lab) => lab.snapshot(),
+            Self::Host(_) => None,
         }
     }
 

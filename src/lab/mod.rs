@@ -18,6 +18,7 @@ mod seal;
 mod sealing;
 mod send;
 pub mod setup;
+pub mod snapshots;
 pub mod sweep;
 mod upload;
 pub mod vagrantfile;

@@ -21,6 +21,7 @@ use super::left_out::NotCopied;
 use super::removal::Removal;
 use super::sealing::Sealer;
 use super::send::{send_binary, send_submission};
+use super::snapshots::Slot;
 use super::{LabError, cgroups, setup, watch};
 use crate::agent::{AgentShell, Agents, BINARY};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
@@ -75,6 +76,8 @@ pub struct LabSpec {
     pub caps: Caps,
     /// The layers that are unpacked already.
     pub shelf: Shelf,
+    /// Of its virtual machines: where they begin, or where it is kept what they were.
+    pub snapshot: Option<Slot>,
 }
 
 impl LabSpec {
@@ -94,6 +97,7 @@ impl LabSpec {
             ready_within: Duration::from_secs(90),
             caps: Caps::default(),
             shelf: Shelf::of(&setup::state()),
+            snapshot: None,
         }
     }
 
@@ -237,6 +241,11 @@ impl Lab {
         &self.spec.shelf
     }
 
+    /// Of its virtual machines: where they begin, or where it is kept what they were.
+    pub fn snapshot(&self) -> Option<&Slot> {
+        self.spec.snapshot.as_ref()
+    }
+
     /// What is to be known of how it was started.
     pub fn notices(&self) -> impl Iterator<Item = &Notice> {
         self.layers.notice.iter()
@@ -325,10 +334,12 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine, layers: Option<&Seale
             env.push(format!("{variable}={}", values.join(" ")));
         }
     }
+    let mounts = layers.map(|layers| spec.shelf.given(layers)).into_iter();
+    let mounts = mounts.chain(spec.snapshot.iter().map(|slot| slot.mount(labels.clone())));
     let body = ContainerCreateBody {
         image: Some(spec.image.clone()),
         hostname: Some("lab".into()),
-        labels: Some(labels),
+        labels: Some(labels.clone()),
         env: Some(env),
         host_config: Some(HostConfig {
             cap_add: Some(CAPABILITIES.map(String::from).to_vec()),
@@ -337,7 +348,7 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine, layers: Option<&Seale
             cgroup_parent: Some(cgroups::parent(&spec.run, systemd)),
             network_mode: Some(spec.network.clone()),
             pids_limit: Some(PROCESSES),
-            mounts: layers.map(|layers| vec![spec.shelf.given(layers)]),
+            mounts: Some(mounts.collect()),
             device_cgroup_rules: Some(devices(spec.machines)),
             // Its readiness is read from its log, and a host's own choice of driver may keep none.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),

@@ -15,8 +15,8 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::setup;
 use super::{LabError, cgroups, loops};
+use super::{setup, snapshots};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
 use crate::fault::left;
 use crate::owner::{KEEP, Life, Owner, RUN};
@@ -284,7 +284,8 @@ async fn volumes(engine: &Engine, run: Option<&str>) -> Result<Vec<Labelled>, En
     let options = ListVolumesOptionsBuilder::new().filters(&labelled(run)).build();
     let listed = engine.docker().list_volumes(Some(options)).await;
     let listed = listed.map_err(|e| engine.explain("list the volumes of runs", &e))?;
-    Ok(listed.volumes.unwrap_or_default().into_iter().map(|v| (v.name, v.labels)).collect())
+    let listed = listed.volumes.unwrap_or_default().into_iter();
+    Ok(listed.filter(|v| !snapshots::stays(&v.labels)).map(|v| (v.name, v.labels)).collect())
 }
 
 #[cfg(test)]

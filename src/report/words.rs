@@ -331,6 +331,8 @@ pub fn phase(name: &str, lang: Lang) -> &str {
         "start-over" => "reinicio",
         "machines" => "máquinas",
         "provision" => "aprovisionar",
+        "snapshot" => "instantánea",
+        "restore" => "restaurar",
         "start again under the scenario's limits" => "nuevo arranque con los límites del escenario",
         "checks" => "comprobación",
         "drills" => "simulacros",

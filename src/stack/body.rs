@@ -42,6 +42,8 @@ pub struct Guest {
     /// By network: those that it declares, and the one by which it is managed, as `bridge`.
     pub addresses: BTreeMap<String, String>,
     pub memory_bytes: u64,
+    /// It was declared with more, and whoever runs this gives it no more.
+    pub capped: bool,
     pub cpus: f64,
     /// Into it, as root.
     pub shell: Arc<dyn Shell>,
@@ -141,6 +143,11 @@ impl Body {
             Self::Container(container) => container.memory_bytes,
             Self::Guest(started) => started.guest.memory_bytes,
         }
+    }
+
+    /// Whether that is less than declared because whoever runs this says so.
+    pub fn is_capped(&self) -> bool {
+        matches!(self, Self::Guest(started) if started.guest.capped)
     }
 
     /// What it was given; 0 is no limit.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Guest, LeftOut, StandIn};
 use crate::submission::machines::MachineDef;
 
 /// What came of a Vagrantfile.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Machines {
     /// `docker`: container nodes, not virtual machines; `libvirt`: virtual machines in the lab; `virtualbox`. Empty where none were asked for.
     pub provider: String,
@@ -33,12 +35,13 @@ impl Machines {
 }
 
 /// One machine.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Node {
     pub def: MachineDef,
     /// The container, where it was made.
     pub container: Option<String>,
     /// The virtual machine in the lab, where it was made.
+    #[serde(skip)]
     pub guest: Option<Arc<Guest>>,
     /// It is a virtual machine of this host, up, and not looked into.
     pub virtual_machine: bool,
@@ -64,7 +67,7 @@ impl Node {
 }
 
 /// An extra disk: a block device of the declared size, a file of the lab's behind it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeDisk {
     /// In the node: `/dev/sdb`.
     pub device: String,
@@ -74,7 +77,7 @@ pub struct NodeDisk {
 }
 
 /// A run of all provisioners.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Provisioned {
     /// Whether Vagrant ended without complaint.
     pub ok: bool,
@@ -91,7 +94,7 @@ pub struct Provisioned {
 }
 
 /// One run of `ansible-playbook`, as our callback plugin wrote it down: testimony, since a play can run on its controller.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Playbook {
     pub file: String,
     /// Its recap was written. Where not, it could not be parsed, or was ended.
@@ -106,7 +109,7 @@ pub struct Playbook {
 }
 
 /// A task on a host, with what came of it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     pub host: String,
     pub play: String,
@@ -148,7 +151,7 @@ impl Task {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostStats {
     pub host: String,
     pub ok: u64,

@@ -26,37 +26,43 @@ const FILE: &str = "acceleration.json";
 
 /// What was found of this host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Acceleration {
+pub struct Acceleration {
     /// The host's start of which this is known.
     boot: String,
-    pub(super) kvm: bool,
+    kvm: bool,
     /// Why not; empty where it is.
-    why: String,
+    why: Text,
     /// How long the kernel took by emulation, in seconds.
     kernel_s: f64,
 }
 
 impl Acceleration {
+    /// Whether machines run on the processor.
+    pub fn is_kvm(&self) -> bool {
+        self.kvm
+    }
+
     /// By how much budgets are to be stretched, that patience means the same on both.
     pub(super) fn slowness(&self) -> f64 {
         if self.kvm { 1.0 } else { (SHARED * self.kernel_s / NATIVE_S).clamp(1.0, MOST) }
     }
 
     /// What a report says of it.
-    pub(super) fn told(&self) -> Text {
+    pub fn told(&self) -> Text {
         if self.kvm {
             return Text::new(
                 "virtual machines run on the processor (KVM)",
                 "las máquinas virtuales corren sobre el procesador (KVM)",
             );
         }
-        let (why, slow, s) = (crate::sanitize::line(&self.why, 160), self.slowness(), self.kernel_s);
+        let [en, es] = [&self.why.en, &self.why.es].map(|why| crate::sanitize::line(why, 160));
+        let (slow, s) = (self.slowness(), self.kernel_s);
         Text::new(
             format!(
-                "virtual machines are emulated ({why}): a kernel took {s:.1} s to start, so every budget is {slow:.1} times as long"
+                "virtual machines are emulated ({en}): a kernel took {s:.1} s to start, so every budget is {slow:.1} times as long"
             ),
             format!(
-                "las máquinas virtuales se emulan ({why}): un kernel tardó {s:.1} s en arrancar, así que cada plazo es {slow:.1} veces más largo"
+                "las máquinas virtuales se emulan ({es}): un kernel tardó {s:.1} s en arrancar, así que cada plazo es {slow:.1} veces más largo"
             ),
         )
     }
@@ -67,15 +73,15 @@ impl Acceleration {
 /// # Errors
 /// A kernel does not start by emulation either.
 pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration, BackendError> {
-    let boot = Owner::this().boot;
-    if let Some(known) = read(folder).filter(|known| !boot.is_empty() && known.boot == boot) {
+    if let Some(known) = known(folder) {
         return Ok(known);
     }
+    let boot = Owner::this().boot;
     let by_processor = start(shell, &["-accel", "kvm", "-cpu", "host"]).await?;
     // A busy host may be to blame for that: the next run tries again.
     let sure = !matches!(by_processor, Began::Late(_));
     let (kvm, why) = match by_processor {
-        Began::Came(_) => (true, String::new()),
+        Began::Came(_) => (true, Text::default()),
         Began::Late(why) | Began::Ended(why) => (false, why),
     };
     let kernel_s = match start(shell, &["-accel", "tcg", "-cpu", "max"]).await? {
@@ -83,8 +89,8 @@ pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration,
         Began::Late(_) | Began::Ended(_) if kvm => NATIVE_S,
         Began::Late(why) | Began::Ended(why) => {
             return Err(BackendError::Other(Text::new(
-                format!("no kernel starts in a virtual machine here: {why}"),
-                format!("aquí ningún kernel arranca en una máquina virtual: {why}"),
+                format!("no kernel starts in a virtual machine here: {}", why.en),
+                format!("aquí ningún kernel arranca en una máquina virtual: {}", why.es),
             )));
         }
     };
@@ -96,15 +102,18 @@ pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration,
     Ok(found)
 }
 
-fn read(folder: &Path) -> Option<Acceleration> {
-    serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()
+/// What an earlier run found since the host's start.
+pub fn known(folder: &Path) -> Option<Acceleration> {
+    let boot = Owner::this().boot;
+    let kept: Acceleration = serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()?;
+    (!boot.is_empty() && kept.boot == boot).then_some(kept)
 }
 
 /// How the start of a kernel went; what was seen where it did not come to look for its root.
 enum Began {
     Came(Duration),
-    Late(String),
-    Ended(String),
+    Late(Text),
+    Ended(Text),
 }
 
 async fn start(shell: &dyn Shell, with: &[&str]) -> Result<Began, BackendError> {
@@ -115,15 +124,22 @@ async fn start(shell: &dyn Shell, with: &[&str]) -> Result<Began, BackendError> 
         Ok(said) if said.out().contains(LAST_WORDS) => Ok(Began::Came(said.elapsed)),
         Ok(said) => Ok(Began::Ended(last_line(&said))),
         Err(RunError { kind: RunErrorKind::Timeout(after, _), .. }) => {
-            Ok(Began::Late(format!("a kernel was started and had not come to its root after {} s", after.as_secs())))
+            let s = after.as_secs();
+            Ok(Began::Late(Text::new(
+                format!("a kernel was started and had not come to its root after {s} s"),
+                format!("se arrancó un kernel y no había llegado a su raíz en {s} s"),
+            )))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn last_line(said: &Output) -> String {
+fn last_line(said: &Output) -> Text {
     let text = if said.stderr.is_empty() { said.out() } else { said.err() };
-    crate::sanitize::line(text.trim().lines().next_back().unwrap_or("it said nothing"), 160)
+    match text.trim().lines().next_back() {
+        Some(line) => Text::same(crate::sanitize::line(line, 160)),
+        None => Text::new("it said nothing", "no dijo nada"),
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +155,7 @@ mod tests {
         let replies = vec![Reply::fail(1, "qemu-system-x86_64: failed to set MSR 0x345"), Reply::out(PANIC)];
         let script = Scripted::default().on(["qemu-system-x86_64"], replies);
         let found = of(&script, folder.path()).await.unwrap();
-        assert!(!found.kvm && found.why.contains("MSR"), "{found:?}");
+        assert!(!found.kvm && found.why.en.contains("MSR"), "{found:?}");
         assert_eq!(of(&script, folder.path()).await.unwrap(), found);
         assert_eq!(script.asked().len(), 2, "the second time nothing is started");
     }
@@ -147,10 +163,10 @@ mod tests {
     #[test]
     fn budgets_are_stretched_by_what_was_measured() {
         let of = |kvm, kernel_s| {
-            (Acceleration { boot: "b".into(), kvm, why: "no".into(), kernel_s }.slowness() * 10.0).round()
+            (Acceleration { boot: "b".into(), kvm, why: Text::same("no"), kernel_s }.slowness() * 10.0).round()
         };
         assert_eq!([of(true, 9.0), of(false, 0.1), of(false, 1.6), of(false, 60.0)], [10.0, 10.0, 30.0, MOST * 10.0]);
-        let told = Acceleration { boot: "b".into(), kvm: false, why: "no KVM".into(), kernel_s: 1.6 }.told();
+        let told = Acceleration { boot: "b".into(), kvm: false, why: Text::same("no KVM"), kernel_s: 1.6 }.told();
         assert!(told.en.contains("a kernel took 1.6 s to start, so every budget is 3.0 times as long"), "{}", told.en);
     }
 }

@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::time::Instant;
 
-use super::{Ground, Request, acceleration, nodes, output, run};
+use super::snapshot::{self, Kept};
+use super::{Ground, Request, acceleration, budget, nodes, output, run};
 use crate::agent::{AgentShell, Agents, BINARY};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::ssh::Ssh;
 use crate::exec::{Cmd, Shell, ShellExt};
+use crate::lab::snapshots::Slot;
 use crate::notice::{Level, Notice, Reason};
 use crate::stack::machines::{Machines, Node, NodeDisk};
 use crate::stack::{Guest, LeftOut, virsh};
@@ -22,8 +27,6 @@ use crate::text::Text;
 pub(super) const NAME: &str = "libvirt";
 /// Before a machine's name, as the hypervisor has it: whose it is.
 const PREFIX: &str = "imparcial_";
-/// Below this, in bytes, a kernel with its first programs does not start; VirtualBox gives its boxes more.
-const LEAST_MEMORY: u64 = 256 << 20;
 /// In the hypervisor's pool, for all machines: our executable, and the stand-ins' layers. The plugin takes a disk called `vda`
 /// for the machine's own.
 const SHARED: [(&str, &str); 2] = [("tools.img", "vdb"), ("layers.img", "vdc")];
@@ -33,11 +36,9 @@ const COMMAND_LINE: &str =
     "root=LABEL=root rw net.ifnames=0 biosdevname=0 console=ttyS0 quiet mitigations=off apparmor=0";
 /// Its daemons start within seconds.
 const HYPERVISOR: Duration = Duration::from_secs(60);
-/// What a machine's process takes besides the machine's memory, in bytes: seen were 1.3 GiB where the code of the guest is
-/// translated and kept.
-const EMULATOR_MEMORY: u64 = 1400 << 20;
-const HYPERVISOR_MEMORY: u64 = 200 << 20;
 const ASKED: Duration = Duration::from_secs(30);
+/// Machines that were asleep until now answer slowly at first.
+const CLOCKS: Duration = Duration::from_secs(60);
 
 /// Brings the machines up, and provisions them.
 pub(super) async fn up(
@@ -60,12 +61,25 @@ pub(super) async fn up(
         at: None,
         service: None,
     });
-    site.shell.must(&Cmd::new(["lab-tools", "/box/images"]).timeout(HYPERVISOR)).await?;
-    if let Some(text) = too_much(defs, found.kvm, available(site).await?) {
+    if let Some(text) = budget::of(defs, found.is_kvm(), request.memory_cap).refused(available(site).await?) {
         return Ok(Machines { left_out: Some(super::not_here(text)), ..Machines::default() });
     }
+    if let Some(text) = request.memory_cap.and_then(|cap| budget::capped(defs, cap)) {
+        log.notices().push(Notice {
+            id: "machines.memory-cap".to_owned(),
+            level: Level::Warning,
+            text,
+            at: None,
+            service: None,
+        });
+    }
+    if let Some((slot, kept)) = request.snapshot.as_ref().and_then(|slot| Some((slot, Kept::read(slot)?))) {
+        return restored(site, slot, kept, found.slowness(), request.memory_cap, log).await;
+    }
+    let began = Instant::now();
+    site.shell.must(&Cmd::new(["lab-tools", "/box/images"]).timeout(HYPERVISOR)).await?;
     let cores = run::cores(site).await;
-    let (nodes, given) = plan(defs, cores, found.kvm, within);
+    let (nodes, given) = plan(defs, cores, found.is_kvm(), within, request.memory_cap);
     let given = json!({ "machines": given }).to_string();
     site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(given.clone()).timeout(ASKED)).await?;
     log.keep("machines.json", given);
@@ -74,53 +88,66 @@ pub(super) async fn up(
     log.keep("vagrant-up.txt", up.text.clone());
     // Nothing of the submission has run in them yet.
     site.shell.must(&Cmd::new(["lab-hypervisor", "guard"]).timeout(ASKED)).await?;
-    mark(site, &mut machines.nodes, &up, within).await?;
+    mark(site, &mut machines.nodes, &up, within, request.memory_cap).await?;
     super::provisioned(ground, &request.submission, &mut machines, stretched(request.provision), log).await?;
+    if let Some(slot) = &request.snapshot {
+        snapshot::keep(site, slot, &machines, began.elapsed(), log).await?;
+        set_clocks(&machines).await;
+    }
     Ok(machines)
+}
+
+/// Machines that begin where an earlier run's were.
+async fn restored(
+    site: &Site,
+    slot: &Slot,
+    kept: Kept,
+    slowness: f64,
+    cap: Option<u64>,
+    log: &mut Log,
+) -> Result<Machines, BackendError> {
+    log.phase("restore");
+    // What does not come back once is not tried again.
+    snapshot::restore(site).await.inspect_err(|_| slot.forget())?;
+    site.shell.must(&Cmd::new(["lab-hypervisor", "guard"]).timeout(ASKED)).await?;
+    kept.tell(log);
+    let Kept { machines, addresses, .. } = kept;
+    let mut machines = Machines { slowness, ..machines };
+    for node in &mut machines.nodes {
+        let Some(address) = addresses.get(node.name()) else { continue };
+        let given = given(site, &domain(node.name())).await;
+        node.guest = Some(Arc::new(guest(site, node, address.clone(), given, cap)));
+    }
+    set_clocks(&machines).await;
+    Ok(machines)
+}
+
+/// They stood still for a while, and their clocks with them. One that cannot be set is off by what its machine stood still.
+async fn set_clocks(machines: &Machines) {
+    let guests = machines.nodes.iter().filter_map(|node| Some((node.name(), node.guest.as_ref()?)));
+    join_all(guests.map(|(name, guest)| async move {
+        let now = OffsetDateTime::now_utc().unix_timestamp().to_string();
+        let set = Cmd::new(["date", "--utc", "--set", &format!("@{now}")]).timeout(CLOCKS);
+        if let Err(error) = guest.shell.must(&set).await {
+            tracing::warn!(machine = name, %error, "its clock could not be set");
+        }
+    }))
+    .await;
 }
 
 /// Bytes of memory that the lab may still take.
 async fn available(site: &Site) -> Result<u64, BackendError> {
     let said = site.shell.must(&Cmd::new(["cat", "/proc/meminfo"]).timeout(ASKED)).await?.out();
-    Ok(available_in(&said).unwrap_or(u64::MAX))
-}
-
-fn available_in(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// Why the machines cannot all run here, with the numbers; none where they can.
-fn too_much(defs: &[MachineDef], kvm: bool, available: u64) -> Option<Text> {
-    let started: Vec<&MachineDef> = defs.iter().filter(|def| def.autostart).collect();
-    let beside = if kvm { HYPERVISOR_MEMORY } else { EMULATOR_MEMORY };
-    let declared = started.iter().fold(0_u64, |sum, def| sum.saturating_add(nodes::memory(def, LEAST_MEMORY)));
-    let needed = declared.saturating_add(beside.saturating_mul(started.len() as u64));
-    if needed <= available {
-        return None;
-    }
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
-    let (count, declared, needed, available) = (started.len(), gib(declared), gib(needed), gib(available));
-    Some(Text::new(
-        format!(
-            "{count} virtual machines with {declared} of memory need {needed} here, and {available} are free: \
-             run it on a larger host, or on container nodes (without `--provider libvirt`)"
-        ),
-        format!(
-            "{count} máquinas virtuales con {declared} de memoria necesitan aquí {needed}, y hay {available} libres: \
-             use un equipo mayor, o nodos en contenedores (sin `--provider libvirt`)"
-        ),
-    ))
+    Ok(budget::available(&said).unwrap_or(u64::MAX))
 }
 
 /// The machines as they will be, and what the home Vagrantfile is given for each.
-fn plan(defs: &[MachineDef], cores: f64, kvm: bool, within: Duration) -> (Vec<Node>, Vec<Value>) {
+fn plan(defs: &[MachineDef], cores: f64, kvm: bool, within: Duration, cap: Option<u64>) -> (Vec<Node>, Vec<Value>) {
     let (mut all, mut given) = (Vec::new(), Vec::new());
     for def in defs {
         let mut node = nodes::node(defs, def);
         if let Some(stand_in) = &mut node.stand_in {
-            // The catalogue's words are for a container of the same content.
-            stand_in.version = stand_in.version.replace("container", "virtual machine");
+            stand_in.version = super::in_a_guest(&stand_in.version);
         }
         let mut disks = Vec::new();
         for (device, bytes) in nodes::declared(def) {
@@ -148,7 +175,7 @@ fn plan(defs: &[MachineDef], cores: f64, kvm: bool, within: Duration) -> (Vec<No
             "disk_device": "sda",
             "disk_controller_model": "virtio-scsi",
             "graphics_type": "none",
-            "memory": mib(nodes::memory(def, LEAST_MEMORY)),
+            "memory": mib(budget::memory(def, cap)),
             "cpus": cpus(def, cores),
         });
         let boot = within.as_secs();
@@ -168,9 +195,14 @@ fn cpus(def: &MachineDef, cores: f64) -> f64 {
 }
 
 /// Notes which machines are there, and why the others are not.
-async fn mark(site: &Site, nodes: &mut [Node], up: &run::Ran, budget: Duration) -> Result<(), BackendError> {
+async fn mark(
+    site: &Site,
+    nodes: &mut [Node],
+    up: &run::Ran,
+    budget: Duration,
+    cap: Option<u64>,
+) -> Result<(), BackendError> {
     let alone = nodes.len() == 1 || up.status != Some(0);
-    let cores = run::cores(site).await;
     for node in nodes.iter_mut().filter(|node| node.left_out.is_none()) {
         let address = address(site, &domain(node.name())).await;
         let said = output::error_of(&up.text, node.name(), alone && address.is_none());
@@ -178,7 +210,8 @@ async fn mark(site: &Site, nodes: &mut [Node], up: &run::Ran, budget: Duration) 
         if up.status.is_none() && !ready {
             node.left_out = Some(run::late(node.name(), budget));
         } else if let (true, None, Some(address)) = (ready, &said, address) {
-            let guest = guest(site, node, address, cores);
+            let given = given(site, &domain(node.name())).await;
+            let guest = guest(site, node, address, given, cap);
             node.left_out = other_disks(node, &guest).await;
             node.guest = Some(Arc::new(guest));
         } else {
@@ -242,19 +275,35 @@ fn managed(said: &str) -> Option<String> {
     })
 }
 
-fn guest(site: &Site, node: &Node, address: String, cores: f64) -> Guest {
+/// What a machine has, in bytes and processors: a file may have settings of its own for this provider.
+async fn given(site: &Site, domain: &str) -> Option<(u64, f64)> {
+    let said = site.shell.run(&virsh(&["dominfo", domain]).timeout(ASKED)).await.ok()?;
+    given_in(&said.out())
+}
+
+/// Of lines such as `Max memory:     524288 KiB`.
+fn given_in(said: &str) -> Option<(u64, f64)> {
+    let of = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let kib: u64 = of("Max memory:")?.strip_suffix("KiB")?.trim().parse().ok()?;
+    Some((kib.checked_mul(1024)?, of("CPU(s):")?.parse().ok()?))
+}
+
+/// A machine of which nobody says what it was given has nothing, and is not judged by that.
+fn guest(site: &Site, node: &Node, address: String, given: Option<(u64, f64)>, cap: Option<u64>) -> Guest {
     let under: Arc<dyn Shell> = Arc::new(Ssh::new(site.shell.clone(), node.name(), &address));
     let agents = Agents::new(under.clone(), BINARY);
     let declared = node.def.addresses.iter().map(|at| at.trim().split('/').next().unwrap_or_default().to_owned());
     let mut addresses: BTreeMap<String, String> =
         declared.enumerate().map(|(number, at)| (format!("private{number}"), at)).collect();
     addresses.insert("bridge".to_owned(), address.clone());
+    let (memory_bytes, cpus) = given.unwrap_or_default();
     Guest {
         domain: domain(node.name()),
         address,
         addresses,
-        memory_bytes: mib(nodes::memory(&node.def, LEAST_MEMORY)) << 20,
-        cpus: cpus(&node.def, cores),
+        memory_bytes,
+        capped: budget::memory(&node.def, cap) < budget::memory(&node.def, None),
+        cpus,
         shell: Arc::new(AgentShell::new(agents.clone(), under)),
         agents,
     }
@@ -283,15 +332,11 @@ mod tests {
     }
 
     #[test]
-    fn machines_that_do_not_fit_are_refused_with_the_numbers() {
-        let of = |gib: u64| MachineDef { autostart: true, memory_bytes: Some(gib << 30), ..MachineDef::default() };
-        let four = [of(8), of(8), of(8), of(8)];
-        let text = too_much(&four, false, 22 << 30).unwrap();
-        assert!(text.en.starts_with("4 virtual machines with 32.0 GiB of memory need 37.5 GiB here, and 22.0 GiB are"));
-        assert_eq!(too_much(&four, true, 40 << 30), None);
-        assert_eq!(too_much(&[MachineDef { autostart: false, ..of(64) }], false, 1 << 30), None);
-        assert_eq!(available_in("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
-        assert_eq!(available_in(""), None);
+    fn what_a_machine_has_is_what_the_hypervisor_says() {
+        let said = "Id:             1\nName:           imparcial_w1\nCPU(s):         2\nCPU time:       1.2s\n\
+                    Max memory:     524288 KiB\nUsed memory:    524288 KiB\n";
+        assert_eq!(given_in(said), Some((512 << 20, 2.0)));
+        assert_eq!(given_in("error: failed to get domain"), None);
     }
 
     #[test]

@@ -3,15 +3,17 @@
 //! Vagrant itself does the work, with the submission's file unmodified: a home Vagrantfile (`vagrant/images/lab/vagrant`) adds
 //! the provider. What that file gives each machine is worked out in `nodes`.
 
-mod acceleration;
+pub mod acceleration;
 pub mod again;
 pub mod ansible;
 pub mod blame;
+pub mod budget;
 mod libvirt;
 pub mod nodes;
 pub mod output;
 pub mod provision;
 pub mod run;
+mod snapshot;
 pub mod spot;
 mod virtualbox;
 
@@ -23,6 +25,7 @@ use std::time::Duration;
 use super::log::{Gathered, Log};
 use super::{BackendError, Site, getting};
 use crate::exec::{Cmd, ShellExt};
+use crate::lab::snapshots::Slot;
 use crate::notice::{Notice, Reason};
 use crate::stack::LeftOut;
 use crate::stack::machines::{Machines, Node};
@@ -56,6 +59,10 @@ pub struct Request {
     pub up: Duration,
     /// One run of all provisioners.
     pub provision: Duration,
+    /// No virtual machine in a lab is given more bytes of memory than that.
+    pub memory_cap: Option<u64>,
+    /// Of virtual machines in a lab: where they begin, or where it is kept what they were when they were provisioned.
+    pub snapshot: Option<Slot>,
     /// Where it is kept what was found of this host.
     pub state: PathBuf,
     /// Told of each step as it begins.
@@ -232,6 +239,11 @@ pub(crate) fn declared(submission: &Submission) -> Result<(&Vagrantfile, &[Machi
             text: Text::new("the Vagrantfile was not read", "no se leyó el Vagrantfile"),
         }),
     }
+}
+
+/// What stands in for a box, in words: the catalogue's are for a container of the same content.
+pub fn in_a_guest(version: &str) -> String {
+    version.replace("container", "virtual machine")
 }
 
 fn not_here(text: Text) -> LeftOut {

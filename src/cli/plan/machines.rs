@@ -1,7 +1,8 @@
 //! The machines that a run of the plan would bring up: each box with what serves for it, and how much memory they have together.
 
 use crate::backend::swarm;
-use crate::backend::vagrant::Provider;
+use crate::backend::vagrant::{self, Provider, acceleration, budget};
+use crate::lab::setup;
 use crate::plan::{Place, Plan};
 use crate::probe::{MACHINES, SERVICES};
 use crate::scenario::On;
@@ -32,8 +33,13 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
         let text = Text::new("none: they are brought up in a lab only", "ninguna: solo se levantan en un laboratorio");
         return vec![row(text)];
     }
-    let mut all: Vec<_> = grouped(machines).into_iter().map(|(names, node)| row(served(&names, node))).collect();
-    all.extend(memory(machines).map(row));
+    let guests = plan.options.provider == Provider::Libvirt;
+    let mut all: Vec<_> =
+        grouped(machines).into_iter().map(|(names, node)| row(served(&names, node, guests))).collect();
+    all.extend(memory(machines, guests).map(row));
+    if guests {
+        all.extend(virtual_machines(plan, machines).into_iter().map(row));
+    }
     all.extend(ingress(plan).map(row));
     all
 }
@@ -70,10 +76,11 @@ fn grouped(machines: &[MachineDef]) -> Vec<(Vec<&str>, (String, Served))> {
     groups
 }
 
-fn served(names: &[&str], (boxed, served): (String, Served)) -> Text {
+fn served(names: &[&str], (boxed, served): (String, Served), guests: bool) -> Text {
     let names = names.join(", ");
     let boxed = if boxed.is_empty() { Text::new("no box", "sin box") } else { Text::same(boxed) };
     let node = match served {
+        Served::Node(entry) if guests => Text::same(vagrant::in_a_guest(&entry.version)),
         Served::Node(entry) => Text::same(entry.version),
         Served::NoContainer => Text::new("no container can be it", "ningún contenedor puede serlo"),
         Served::NoSuchBox => Text::new("no box is called that", "ningún box se llama así"),
@@ -82,7 +89,7 @@ fn served(names: &[&str], (boxed, served): (String, Served)) -> Text {
 }
 
 /// What they are declared to have together; those that declare nothing are said.
-fn memory(machines: &[MachineDef]) -> Option<Text> {
+fn memory(machines: &[MachineDef], guests: bool) -> Option<Text> {
     let started: Vec<&MachineDef> = machines.iter().filter(|machine| machine.autostart).collect();
     let declared: Vec<u64> = started.iter().filter_map(|machine| machine.memory_bytes).collect();
     if started.is_empty() {
@@ -95,10 +102,45 @@ fn memory(machines: &[MachineDef]) -> Option<Text> {
         _ => Text::new(format!(", and {open} that declare none"), format!(", y {open} que no declaran ninguna")),
     };
     let count = started.len();
+    if guests {
+        return Some(Text::new(
+            format!("virtual machines: {count}, with {sum} of memory{}", open.en),
+            format!("máquinas virtuales: {count}, con {sum} de memoria{}", open.es),
+        ));
+    }
     Some(Text::new(
         format!("container nodes, not virtual machines: {count}, with {sum} of memory{}", open.en),
         format!("nodos en contenedores, no máquinas virtuales: {count}, con {sum} de memoria{}", open.es),
     ))
+}
+
+/// What they take of this host's memory, whether it has that, and how much slower they are than what times were written for.
+fn virtual_machines(plan: &Plan, machines: &[MachineDef]) -> Vec<Text> {
+    let known = acceleration::known(&setup::state());
+    let kvm = known.as_ref().is_some_and(acceleration::Acceleration::is_kvm);
+    let budget = budget::of(machines, kvm, plan.options.machine_memory_cap);
+    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|said| budget::available(&said));
+    let mut all = Vec::new();
+    all.extend(available.map(|free| budget.refused(free).unwrap_or_else(|| fits(budget.needed, free))));
+    all.extend(plan.options.machine_memory_cap.and_then(|cap| budget::capped(machines, cap)));
+    all.push(known.map_or_else(
+        || {
+            Text::new(
+                "whether the processor helps is tried by the first run; where it does not, every time is given more, by what was measured",
+                "si el procesador ayuda lo prueba la primera ejecución; si no, se da más tiempo a todo, según lo medido",
+            )
+        },
+        |known| known.told(),
+    ));
+    all
+}
+
+fn fits(needed: u64, available: u64) -> Text {
+    let [needed, available] = [needed, available].map(budget::gib);
+    Text::new(
+        format!("they need {needed} of this host's memory, and {available} are free"),
+        format!("necesitan {needed} de la memoria de este anfitrión, y hay {available} libres"),
+    )
 }
 
 #[cfg(test)]
@@ -124,9 +166,9 @@ mod tests {
             machine("off", "centos/7", Some(8 << 30)),
         ];
         all[3].autostart = false;
-        let said: Vec<_> = grouped(&all).into_iter().map(|(names, node)| served(&names, node).en).collect();
+        let said: Vec<_> = grouped(&all).into_iter().map(|(names, node)| served(&names, node, false).en).collect();
         assert_eq!(said, ["m, w2: centos/7 → Debian 12 container", "w1: mi caja → no box is called that"]);
-        let memory = memory(&all).unwrap();
+        let memory = memory(&all, false).unwrap();
         assert!(memory.en.ends_with(": 3, with 1536MiB of memory, and 1 that declare none"), "{}", memory.en);
         assert!(memory.es.ends_with(": 3, con 1536MiB de memoria, y 1 que no declaran ninguna"), "{}", memory.es);
     }

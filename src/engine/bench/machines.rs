@@ -58,6 +58,8 @@ async fn measure(plan: &Plan, rounds: usize, site: &Site) -> Result<Machines, Te
         image: NODE.to_owned(),
         up: plan.scenario.budgets.machines,
         provision: plan.scenario.budgets.provision,
+        memory_cap: plan.options.machine_memory_cap,
+        snapshot: None,
         told: Arc::new(|_| ()),
     };
     let (file, defs) = vagrant::declared(&request.submission).map_err(|left| left.text)?;

@@ -8,6 +8,7 @@ use super::build::prune;
 use super::{NETWORK, SetupError, World, layers};
 use crate::docker::{EngineError, EngineErrorKind};
 use crate::lab::registry::NAME;
+use crate::lab::snapshots;
 use crate::text::Text;
 
 /// Removes registry, network, volumes and images, and says how many images there were.
@@ -15,6 +16,7 @@ pub async fn remove(world: &World) -> Result<Text, SetupError> {
     let engine = world.engine().await?;
     engine.remove(NAME).await?;
     layers::remove(world).await?;
+    snapshots::remove_all(engine).await?;
     let removed = engine.docker().remove_network(NETWORK).await;
     fine(removed.map_err(|e| engine.explain(format!("remove the network {NETWORK}"), &e))).map_err(|error| {
         let mut error = SetupError::from(error);

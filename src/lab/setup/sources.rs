@@ -102,6 +102,7 @@ const FILES: &[(&str, &str)] = files![
     "registry/serve",
     "vms/Dockerfile",
     "vms/lab-hypervisor",
+    "vms/lab-snapshot",
     "vms/lab-tools",
     "vms/make-disk",
     "vms/metadata.json",

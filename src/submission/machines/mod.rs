@@ -10,6 +10,8 @@ pub mod trouble;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::expect::Place;
 use crate::notice::Reason;
 use crate::text::Text;
@@ -49,7 +51,7 @@ pub enum Loaded {
 }
 
 /// One machine as declared.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MachineDef {
     pub name: String,
     /// Where it is defined, as far as that is known.
@@ -84,7 +86,7 @@ pub struct MachineDef {
 }
 
 /// A disk beside the box's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskDef {
     /// The medium's file, or the name of `vm.disk`.
     pub name: String,
@@ -96,7 +98,7 @@ pub struct DiskDef {
     pub spelling: String,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncedDef {
     pub host: String,
     pub guest: String,
@@ -104,7 +106,7 @@ pub struct SyncedDef {
     pub disabled: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvisionerDef {
     /// `ansible`, `ansible_local`, `shell`, `file`, or another.
     pub kind: String,
