@@ -7,6 +7,7 @@
 
 mod allocate;
 pub mod client;
+pub(crate) mod clock;
 mod connection;
 pub mod dials;
 pub(crate) mod exhaust;

@@ -68,6 +68,11 @@ impl Engine {
             .map_err(|e| self.explain(format!("inspect container {id}"), &e))
     }
 
+    /// Seconds of the epoch by the engine's own clock; none where it does not say them.
+    pub async fn clock(&self) -> Option<f64> {
+        epoch(&self.docker().info().await.ok()?.system_time?)
+    }
+
     /// Unpacks a tar archive into a folder of a container; it need not run, the folder has to be there.
     pub async fn upload(&self, container: &str, dir: &str, tar: impl Into<Bytes>) -> Result<(), EngineError> {
         let options = UploadToContainerOptionsBuilder::new().path(dir).build();

@@ -21,6 +21,9 @@ pub const RESTART_LOOP: u64 = 8;
 /// Seconds after its last start from which it is no loop any more: an engine forgets its pauses after ten.
 const SETTLES_AFTER: f64 = 10.0;
 
+/// Seconds that a machine's clock may be ahead of ours by itself.
+const AHEAD: f64 = 5.0;
+
 /// A container of a service as it is now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Container {
@@ -92,10 +95,16 @@ impl Container {
         if self.cpu_quota > 0 { self.cpu_quota as f64 / period as f64 } else { 0.0 }
     }
 
-    /// Seconds since its last start, by this host's wall clock, which is the engine's too. None where it never started.
+    /// Seconds since its last start, by this host's wall clock: the engine's too, but of a virtual machine, whose clock is
+    /// about right, and not what a start says that was made while it was wrong. None where it never started.
     pub fn age(&self) -> Option<f64> {
-        let now = time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9;
-        (self.started_at > 0.0).then_some((now - self.started_at).max(0.0))
+        (self.started_at > 0.0).then_some((now() - self.started_at).max(0.0))
+    }
+
+    /// From when on its log is that of its last start, by the engine's clock. None where that is still to come: a machine's
+    /// clock was ahead then, and what was printed since it is right would be left out.
+    pub fn log_from(&self) -> Option<f64> {
+        (self.started_at > 0.0 && self.started_at <= now() + AHEAD).then_some(self.started_at)
     }
 
     /// An exit that no restart policy answers.
@@ -295,6 +304,10 @@ fn link(text: &str) -> Option<(String, String)> {
     Some((target.trim_start_matches('/').to_owned(), alias.to_owned()))
 }
 
+fn now() -> f64 {
+    time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9
+}
+
 /// Seconds since the epoch of an engine's timestamp; `None` for "never" (year 1) and what is no timestamp.
 pub(crate) fn epoch(text: &str) -> Option<f64> {
     let time = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
@@ -324,6 +337,14 @@ mod tests {
                 "Ports": {"5000/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32000"}], "9/tcp": null},
                 "Networks": {"x_default": {"IPAddress": "172.28.1.2", "Gateway": "172.28.1.1", "Aliases": ["app", "web", "0123456789ab"]}}}
         }))
+    }
+
+    #[test]
+    fn a_start_that_is_still_to_come_begins_no_log() {
+        let started = |started_at| Container { started_at, ..Container::default() }.log_from();
+        let now = now();
+        assert_eq!((started(now - 60.0), started(now + 1.0)), (Some(now - 60.0), Some(now + 1.0)));
+        assert_eq!((started(now + 600.0), started(0.0)), (None, None));
     }
 
     #[test]

@@ -250,7 +250,7 @@ impl Live<'_> {
     }
 
     async fn log_since_start(&self, container: &Container) -> String {
-        let since = container.running().then_some(container.started_at);
+        let since = container.log_from().filter(|_| container.running());
         self.stack.spot_of(container).engine.logs(&container.id, since, Some(400)).await.unwrap_or_default()
     }
 }

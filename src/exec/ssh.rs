@@ -55,7 +55,8 @@ impl Ssh {
         all
     }
 
-    fn over(&self, cmd: &Cmd) -> Cmd {
+    /// The command as the ground runs it: for what talks with it there.
+    pub fn over(&self, cmd: &Cmd) -> Cmd {
         let mut words: Vec<String> = ["sudo", "-n", "env"].map(str::to_owned).to_vec();
         if let Some(dir) = &cmd.cwd {
             words.extend(["-C".to_owned(), dir.clone()]);

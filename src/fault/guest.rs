@@ -1,10 +1,12 @@
-//! The power and the disks of a virtual machine: the hypervisor's, in the lab.
+//! The power and the disks of a virtual machine: the hypervisor's, in the lab. Its clock is set from there.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::{At, FaultError, Proof, Undo};
+use crate::agent::clock;
+use crate::exec::ssh::Ssh;
 use crate::exec::{Cmd, ShellExt};
 use crate::stack::{Guest, Stack, virsh};
 use crate::text::Text;
@@ -94,9 +96,48 @@ pub(super) fn plugged_in(name: &str, domain: &str, target: &str, source: &str) -
     Undo::new(At::Ground, attach.timeout(STARTS), Proof::ok(there), what)
 }
 
+/// A connection takes half of that, and the start of our executable its time, on an emulated processor.
+const SETS: Duration = Duration::from_secs(60);
+
+/// A running machine's clock is set so far from the lab's, in milliseconds.
+pub(super) fn clock_set(machine: &Ssh, off: i64) -> Cmd {
+    clock::set(off, &machine.over(&clock::answering())).timeout(SETS)
+}
+
+/// It is that of the lab, at the moment at which that is done.
+pub(super) fn clock_right(name: &str, domain: &str, machine: &Ssh) -> Undo {
+    let what = Text::new(
+        format!("the clock of machine {name} is right"),
+        format!("el reloj de la máquina {name} está en hora"),
+    );
+    let proof = Proof::ok(clock::is_right(&machine.over(&clock::answering())).timeout(SETS));
+    // One that is off has no clock but its hardware's, which is the host's and which it starts with.
+    let off = Proof::says(state(domain), "shut off");
+    Undo::new(At::Ground, clock_set(machine, 0), proof, what).unless(off)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::exec::scripted::Scripted;
+
+    #[test]
+    fn its_clock_is_set_by_the_labs_whenever_that_is_done() {
+        let machine = Ssh::new(Arc::new(Scripted::default()), "w1", "192.168.121.5");
+        let undo = clock_right("w1", "imparcial_w1", &machine);
+        let over = " vagrant@192.168.121.5 -- 'sudo -n env /usr/local/bin/imparcial agent --clock answer'";
+        for (cmd, what) in [(&undo.run, "set 0"), (&undo.proof.run, "is-right"), (&clock_set(&machine, -5), "set -5")] {
+            let cmd = cmd.to_string();
+            let own = format!("/usr/local/bin/imparcial agent --clock {what} ssh -F /dev/null -i /root/.vagrant.d/");
+            assert!(cmd.starts_with(&own) && cmd.ends_with(over), "{cmd}");
+        }
+        assert_eq!((undo.at, undo.proof.status), (At::Ground, 0));
+        let off = undo.moot.unwrap();
+        assert_eq!(off.run.to_string(), "virsh --connect qemu:///system domstate imparcial_w1");
+        assert_eq!(off.says.as_deref(), Some("shut off"));
+    }
 
     #[test]
     fn its_power_is_the_hypervisors() {

@@ -3,6 +3,7 @@
 //! Adding a fault: one file with its `FAULT`, a `mod` line and a row in [`FAULTS`]. What undoes it is data ([`Undo`]): it is
 //! written down before anything is touched, so that another process can do it.
 
+pub mod clock_skew;
 pub mod crash;
 pub mod detach;
 pub mod error;
@@ -55,6 +56,7 @@ pub static FAULTS: &[&FaultKind] = &[
     &partition::FAULT,
     &fill::FAULT,
     &detach::FAULT,
+    &clock_skew::FAULT,
     &kill_brick::FAULT,
 ];
 

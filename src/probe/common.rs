@@ -146,9 +146,12 @@ pub async fn look(agent: &Agent, look: Look, timeout: Duration) -> Result<Sight,
     }
 }
 
-/// Seconds since the epoch by this host's clock, which is the engine's too.
-pub(super) fn now() -> f64 {
-    time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9
+/// Seconds of the epoch by the clock of the engine that a role's container is on; of home's where it has none.
+pub(super) async fn now_at(stack: &Stack, role: &str) -> f64 {
+    match player(stack, role).await {
+        Ok(Found::Here(container)) => stack.now_at(stack.spot_of(&container)).await,
+        _ => stack.now_at(&stack.home).await,
+    }
 }
 
 /// A TCP port of one of the stack's machines that leads to a container.

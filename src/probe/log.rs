@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use regex::{Regex, RegexBuilder};
 use serde_json::{Value, json};
 
-use super::common::{here, now, service_of};
+use super::common::{here, service_of};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind};
 use crate::docker::{Container, EngineErrorKind, Stream};
 use crate::expect::{FactSpec, Facts, Unit};
@@ -119,8 +119,11 @@ impl Log {
         if container.started_at <= 0.0 {
             return Ok(());
         }
-        let start = (!self.from_creation).then_some(container.started_at);
-        let young = self.within.map(|within| now() - within.as_secs_f64());
+        let start = container.log_from().filter(|_| !self.from_creation);
+        let young = match self.within {
+            Some(within) => Some(stack.now_at(stack.spot_of(container)).await - within.as_secs_f64()),
+            None => None,
+        };
         let since = start.into_iter().chain(young).reduce(f64::max);
         let read = stack.spot_of(container).engine.log_lines(&container.id, since, |stream, time, line| {
             if self.stream.is_none_or(|only| only == stream) {

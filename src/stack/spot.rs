@@ -2,11 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::Stack;
 use crate::agent::client::Agents;
 use crate::docker::{Container, Engine, EngineError};
 use crate::exec::Shell;
+
+/// An engine, on an emulated processor.
+const SAYS_ITS_TIME: Duration = Duration::from_secs(5);
 
 /// Where containers run.
 #[derive(Clone)]
@@ -52,6 +58,16 @@ impl Stack {
             all.extend(containers?.into_iter().map(|container| Container { spot: number, ..container }));
         }
         Ok(crate::docker::container::in_their_places(all))
+    }
+
+    /// Seconds of the epoch by the clock of an engine's machine: this host's, but of a virtual machine.
+    pub async fn now_at(&self, spot: &Spot) -> f64 {
+        let node = spot.node.as_deref().and_then(|name| self.machines.node(name));
+        let own = match node.and_then(|node| node.guest.as_ref()) {
+            Some(_) => timeout(SAYS_ITS_TIME, spot.engine.clock()).await.ok().flatten(),
+            None => None,
+        };
+        own.unwrap_or_else(|| time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9)
     }
 
     /// The machines that are off because of a drill: nothing of theirs runs, and nobody waits for their answers.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use imparcial::fault::Ground;
 use imparcial::plan::{self, Options, Plan};
 use imparcial::probe::{PROBES, ProbeKind};
 use imparcial::reference;
@@ -53,6 +54,21 @@ fn every_shipped_check_speaks_both_languages() {
             let hint = check.spec.hint.as_ref().unwrap_or_else(|| panic!("{id} has no hint"));
             assert!(title.en != title.es && hint.en != hint.es, "{id}: the same in both languages");
         }
+    }
+}
+
+/// It is for being seen on a real one: `tests/it/data/clock-skew/README.md`.
+#[test]
+fn the_scenario_of_a_skewed_clock_is_for_virtual_machines() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/clock-skew/scenario.yaml");
+    let plan = planned(scenario::read(&file, &plan::names(PROBES)));
+    assert_eq!(complaints(&std::fs::read_to_string(&file).unwrap()), [""; 0]);
+    let drills: Vec<_> = plan.checks.iter().filter(|check| check.probe.drill().is_some()).collect();
+    assert_eq!(drills.len(), 2);
+    for check in drills {
+        let cannot = |ground| check.probe.cannot(ground).map(|why| why.en).unwrap_or_default();
+        assert_eq!(cannot(Ground::Guests), "");
+        assert!(cannot(Ground::Lab).contains("`--provider libvirt`"), "{}", cannot(Ground::Lab));
     }
 }
 

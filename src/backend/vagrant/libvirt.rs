@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::snapshot::{self, Kept};
 use super::{Ground, Request, acceleration, budget, nodes, output, run};
-use crate::agent::{AgentShell, Agents, BINARY};
+use crate::agent::{AgentShell, Agents, BINARY, clock};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::ssh::Ssh;
@@ -89,10 +88,11 @@ pub(super) async fn up(
     // Nothing of the submission has run in them yet.
     site.shell.must(&Cmd::new(["lab-hypervisor", "guard"]).timeout(ASKED)).await?;
     mark(site, &mut machines.nodes, &up, within, request.memory_cap).await?;
+    set_clocks(site, &machines).await;
     super::provisioned(ground, &request.submission, &mut machines, stretched(request.provision), log).await?;
     if let Some(slot) = &request.snapshot {
         snapshot::keep(site, slot, &machines, began.elapsed(), log).await?;
-        set_clocks(&machines).await;
+        set_clocks(site, &machines).await;
     }
     Ok(machines)
 }
@@ -118,17 +118,17 @@ async fn restored(
         let given = given(site, &domain(node.name())).await;
         node.guest = Some(Arc::new(guest(site, node, address.clone(), given, cap)));
     }
-    set_clocks(&machines).await;
+    set_clocks(site, &machines).await;
     Ok(machines)
 }
 
-/// They stood still for a while, and their clocks with them. One that cannot be set is off by what its machine stood still.
-async fn set_clocks(machines: &Machines) {
+/// A machine's clock is not the lab's when it has stood still, and half a second off when it starts. One that cannot be set stays so.
+async fn set_clocks(site: &Site, machines: &Machines) {
     let guests = machines.nodes.iter().filter_map(|node| Some((node.name(), node.guest.as_ref()?)));
     join_all(guests.map(|(name, guest)| async move {
-        let now = OffsetDateTime::now_utc().unix_timestamp().to_string();
-        let set = Cmd::new(["date", "--utc", "--set", &format!("@{now}")]).timeout(CLOCKS);
-        if let Err(error) = guest.shell.must(&set).await {
+        let machine = Ssh::new(site.shell.clone(), name, &guest.address);
+        let set = clock::set(0, &machine.over(&clock::answering())).timeout(CLOCKS);
+        if let Err(error) = site.shell.must(&set).await {
             tracing::warn!(machine = name, %error, "its clock could not be set");
         }
     }))

@@ -111,11 +111,7 @@ impl Ask {
                         all.push('\n');
                     }
                 };
-                stack
-                    .spot_of(&container)
-                    .engine
-                    .log_lines(&container.id, since.or(Some(container.started_at)), keep)
-                    .await?;
+                stack.spot_of(&container).engine.log_lines(&container.id, since.or(container.log_from()), keep).await?;
                 Ok(Said::Answer(all))
             }
         }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::ask::{Ask, Said};
-use super::common::{Found, bound, doors, look, player};
+use super::common::{Found, bound, doors, look, now_at, player};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED};
 use crate::agent::{Look, Sight};
 use crate::expect::{FactSpec, Facts, Unit};
@@ -100,8 +100,9 @@ struct LogsCollected {
 /// The request, once it was answered.
 #[derive(Clone, Debug)]
 struct Sent {
-    /// By the clock of the engine.
+    /// By the clocks of the backend's engine and of the collector's.
     at: f64,
+    collector_at: f64,
     when: Instant,
     /// What the collector had before it.
     before: String,
@@ -175,12 +176,12 @@ impl Probe for LogsCollected {
                 Said::Answer(_) => String::new(),
                 Said::Nothing(why) => return Ok(said(&[("answered", json!(false)), ("collected", json!(false))], why)),
             };
-            let at = super::common::now();
+            let (at, collector_at) = (now_at(stack, &self.emitter).await, now_at(stack, &self.collector).await);
             if let Err(why) = self.request(stack, until).await? {
                 let facts = [("answered", json!(true)), ("emitted", json!(false)), ("collected", json!(false))];
                 return Ok(said(&facts, why));
             }
-            *sent = Some(Sent { at, when: Instant::now(), before });
+            *sent = Some(Sent { at, collector_at, when: Instant::now(), before });
         }
         let Some(sent) = sent.as_ref() else { return Ok(Observation::default()) };
         self.look_for(stack, sent, until).await
@@ -226,7 +227,7 @@ impl LogsCollected {
     }
 
     async fn look_for(&self, stack: &Stack, sent: &Sent, until: Instant) -> Result<Observation, ProbeError> {
-        let (role, since) = (&self.collector, Some(sent.at));
+        let (role, since) = (&self.collector, Some(sent.collector_at));
         if self.ask.names_it()
             && let Said::Answer(echo) = self.ask.ask(stack, role, &self.control, since, until).await?
             && echo.contains(&self.control)

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use self::text::PageText;
 use self::walk::{Page, Reach, Walk, Walked};
-use super::common::{Found, here, now, player};
+use super::common::{Found, here, player};
 use super::store::{self, schema};
 use super::{Attempt, Observation, Probe, ProbeError, ProbeKind, SETTLED, dials};
 use crate::docker::Container;
@@ -112,8 +112,8 @@ impl Probe for PageProbe {
 
     async fn observe(&self, stack: &Arc<Stack>, attempt: Attempt) -> Result<Observation, ProbeError> {
         let until = Instant::now() + attempt.timeout;
-        let since = now();
         let app: Container = here!(player(stack, &self.role).await?, absent);
+        let since = stack.now_at(stack.spot_of(&app)).await;
         // A database that cannot be looked into matters only if the page itself is as it should be.
         let before = held(stack, &self.rows_of, attempt).await;
         let tables = match &before {
