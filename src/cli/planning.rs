@@ -96,7 +96,7 @@ pub(super) enum ProviderArg {
     Docker,
     /// Virtual machines in a lab, with kernels and disks of their own. Minutes where the processor has to be emulated.
     Libvirt,
-    /// Virtual machines of this host, as the Vagrantfile has them. Not tried yet on any machine of ours.
+    /// Virtual machines of this host, as the Vagrantfile has them; they are not looked into.
     #[value(name = "virtualbox")]
     VirtualBox,
 }

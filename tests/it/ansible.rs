@@ -37,11 +37,11 @@ impl Drop for Pair {
     }
 }
 
-fn here(path: &str) -> String {
+pub(crate) fn here(path: &str) -> String {
     format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))
 }
 
-async fn docker<S: Into<String>>(args: impl IntoIterator<Item = S>) -> Output {
+pub(crate) async fn docker<S: Into<String>>(args: impl IntoIterator<Item = S>) -> Output {
     let cmd = Cmd::new(["docker"]).args(args).timeout(Duration::from_secs(120));
     Local.run(&cmd).await.unwrap()
 }

@@ -34,4 +34,5 @@ mod stores;
 mod tidy;
 mod up;
 mod vagrantfile;
+mod virtualbox;
 mod words;

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 3;
 /// How often one is read again that the host was too busy for.
 const ALONE: usize = 5;
 
-async fn load(root: &Path, kept: &Path) -> Submission {
+pub(crate) async fn load(root: &Path, kept: &Path) -> Submission {
     let mut submission = submission::read(root, &ReadOptions::default()).expect("a submission");
     let binary = Path::new(env!("CARGO_BIN_EXE_imparcial"));
     vagrantfile::load_with(&mut submission, kept, binary, &CancellationToken::new()).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
-use super::{Ground, nodes, output};
+use super::{Ground, nodes, output, virtualbox};
 use crate::backend::compose::pull::by_engine;
 use crate::backend::{BackendError, Site};
 use crate::exec::{Cmd, RunError, RunErrorKind, ShellExt};
@@ -44,7 +44,12 @@ pub(crate) async fn vagrant(
         .env("VAGRANT_VAGRANTFILE", &ground.file)
         .env("VAGRANT_CHECKPOINT_DISABLE", "1")
         .env("VAGRANT_NO_COLOR", "1");
-    if !ground.own {
+    if ground.own {
+        // Vagrant goes where these lead, whatever folder it is started in: to a project of the user's, with machines of its own.
+        cmd = cmd.env("VAGRANT_CWD", &ground.dir).env("VAGRANT_DOTFILE_PATH", virtualbox::KEPT);
+        // As the file was read: `vm.disk` makes nothing without it.
+        cmd = cmd.env("VAGRANT_EXPERIMENTAL", "disks");
+    } else {
         cmd = cmd.env("HOME", "/root").env("VAGRANT_HOME", "/root/.vagrant.d");
         cmd.clean_env = true;
     }
