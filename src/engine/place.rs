@@ -10,11 +10,11 @@ use crate::backend::{Hosting, Site};
 use crate::docker::Engine;
 use crate::exec::Shell;
 use crate::lab::left_out::NotCopied;
-use crate::lab::snapshots::Slot;
 use crate::lab::{self, Lab, LabError, LabSpec, OnHost};
 use crate::notice::Notice;
 use crate::plan;
 use crate::stack::Spot;
+use crate::stack::snapshot::Slot;
 use crate::text::Text;
 use crate::time::Clock;
 

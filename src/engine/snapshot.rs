@@ -1,11 +1,12 @@
 //! Which snapshot of its virtual machines a plan begins from: the one of all that leads to them, if there is any.
 
 use crate::docker::Engine;
-use crate::lab::snapshots::{self, Slot};
+use crate::lab::snapshots;
 use crate::owner::Owner;
 use crate::plan::Plan;
 use crate::probe::MACHINES;
 use crate::stack::Ground;
+use crate::stack::snapshot::Slot;
 
 const VMS: &str = "imparcial/vms";
 

@@ -21,7 +21,7 @@ use super::left_out::NotCopied;
 use super::removal::Removal;
 use super::sealing::Sealer;
 use super::send::{send_binary, send_submission};
-use super::snapshots::Slot;
+use super::snapshots;
 use super::{LabError, cgroups, setup, watch};
 use crate::agent::{AgentShell, Agents, BINARY};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
@@ -31,6 +31,7 @@ use crate::exec::{Cmd, Shell, ShellExt};
 use crate::notice::Notice;
 use crate::owner::{KEEP, Owner};
 use crate::stack::Spot;
+use crate::stack::snapshot::Slot;
 use crate::text::Text;
 
 /// Where a submission's copies lie in a lab.
@@ -181,7 +182,7 @@ impl Lab {
         let agents = Agents::new(under.clone(), BINARY);
         let shell: Arc<dyn Shell> = Arc::new(AgentShell::new(agents.clone(), under));
         let (engine, agent, address) =
-            tokio::join!(Engine::over(shell.clone()), agents.lab(), address(host, &id, &spec.network));
+            tokio::join!(Engine::over(shell.clone()), agents.lab(), watch::address(host, &id, &spec.network));
         agent?;
         Ok(Up { id, address: address?, left_out, engine: engine?, shell, agents })
     }
@@ -335,7 +336,7 @@ async fn create(spec: &LabSpec, name: &str, host: &Engine, layers: Option<&Seale
         }
     }
     let mounts = layers.map(|layers| spec.shelf.given(layers)).into_iter();
-    let mounts = mounts.chain(spec.snapshot.iter().map(|slot| slot.mount(labels.clone())));
+    let mounts = mounts.chain(spec.snapshot.iter().map(|slot| snapshots::mount(slot, labels.clone())));
     let body = ContainerCreateBody {
         image: Some(spec.image.clone()),
         hostname: Some("lab".into()),
@@ -395,10 +396,4 @@ async fn ready(host: &Engine, name: &str, within: Duration) -> Result<(), LabErr
         Ok(other) => other,
         Err(_) => Err(LabError::Late { lab: name.to_owned(), after: within, log: end }),
     }
-}
-
-async fn address(host: &Engine, id: &str, network: &str) -> Result<String, LabError> {
-    let lab = host.container(id).await?;
-    let own = lab.addresses.get(network).or_else(|| lab.addresses.values().next());
-    own.cloned().ok_or_else(|| LabError::NotSetUp { what: format!("the network {network}") })
 }

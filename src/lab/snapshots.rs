@@ -19,6 +19,7 @@ use super::copy::{self, Caps, CopyError};
 use super::upload::hex;
 use super::{layers, setup};
 use crate::docker::{Engine, EngineError, EngineErrorKind};
+use crate::stack::snapshot::{Slot, path};
 
 /// Of such a volume: its key.
 const LABEL: &str = "imparcial.snapshot";
@@ -29,15 +30,6 @@ const MOST: usize = 2;
 /// Raised where what is kept, or the way it is kept, is another.
 const FORMAT: &str = "snapshot 1\n";
 const LARGEST: u64 = 64 << 20;
-
-/// A snapshot that is there, or the place for one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slot {
-    pub key: String,
-    /// What was known of the machines; none where there is no snapshot yet.
-    pub kept: Option<Vec<u8>>,
-    folder: PathBuf,
-}
 
 /// All that goes in: the submission's files, when they were written and where it was handed in; and whatever else the machines
 /// hang on. Blocks.
@@ -86,29 +78,10 @@ pub async fn slot(host: &Engine, key: String) -> Result<Option<Slot>, EngineErro
     Ok(Some(Slot { key, kept, folder }))
 }
 
-impl Slot {
-    /// Its volume as a lab is given it, with the labels of the run that makes it.
-    pub(super) fn mount(&self, run: HashMap<String, String>) -> Mount {
-        let labels = run.into_iter().chain([(LABEL.to_owned(), self.key.clone())]).collect();
-        Mount { target: Some(AT.to_owned()), ..layers::mount(volume(&self.key), labels, false) }
-    }
-
-    /// It was made to its end, and this is what is known of the machines.
-    ///
-    /// # Errors
-    /// That cannot be written: then there is no snapshot.
-    pub fn keep(&self, known: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(known)?;
-        file.persist(path(&self.folder, &self.key)).map_err(|error| error.error)?;
-        Ok(())
-    }
-
-    /// What it turned out not to be good for: the next run makes it anew.
-    pub fn forget(&self) {
-        let _ = fs::remove_file(path(&self.folder, &self.key));
-    }
+/// Its volume as a lab is given it, with the labels of the run that makes it.
+pub(super) fn mount(slot: &Slot, run: HashMap<String, String>) -> Mount {
+    let labels = run.into_iter().chain([(LABEL.to_owned(), slot.key.clone())]).collect();
+    Mount { target: Some(AT.to_owned()), ..layers::mount(volume(&slot.key), labels, false) }
 }
 
 /// Whether a volume with these labels is a snapshot that stays after its run.
@@ -180,10 +153,6 @@ fn folder() -> PathBuf {
 
 fn volume(key: &str) -> String {
     format!("imparcial-snapshot-{}", key.get(..16).unwrap_or(key))
-}
-
-fn path(folder: &Path, key: &str) -> PathBuf {
-    folder.join(format!("{key}.json"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::StreamExt;
 use tokio::time::{Duration, Instant, sleep};
 
+use super::LabError;
 use crate::docker::Engine;
 
 /// Of these, each ends a lab or begins its end; `kill` comes with any signal, and nobody of ours sends one.
@@ -44,4 +45,11 @@ pub(super) async fn lost(host: &Engine, id: &str, since: i64) -> (String, Durati
         }
         sleep(AGAIN).await;
     }
+}
+
+/// By which a lab is reached on its network.
+pub(super) async fn address(host: &Engine, id: &str, network: &str) -> Result<String, LabError> {
+    let lab = host.container(id).await?;
+    let own = lab.addresses.get(network).or_else(|| lab.addresses.values().next());
+    own.cloned().ok_or_else(|| LabError::NotSetUp { what: format!("the network {network}") })
 }

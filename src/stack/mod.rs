@@ -8,6 +8,7 @@ pub mod declared;
 pub mod found;
 pub mod machines;
 pub mod memory;
+pub mod snapshot;
 mod spot;
 pub mod table;
 

@@ -11,9 +11,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::{Cmd, ShellExt};
-use crate::lab::snapshots::Slot;
 use crate::notice::{Level, Notice, Reason};
 use crate::stack::machines::{Machines, Node};
+use crate::stack::snapshot::Slot;
 use crate::text::Text;
 
 /// What each machine has of memory is written, or read, once; on a slow disk that takes its time.

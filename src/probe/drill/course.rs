@@ -5,6 +5,7 @@
 mod accuracy;
 mod ending;
 mod price;
+mod stretch;
 #[cfg(test)]
 mod tests;
 
@@ -47,20 +48,6 @@ pub(super) struct Course {
     pub(super) held: Duration,
     /// Between two writes of the ledger; none where there is no ledger.
     pub(super) ledger_every: Option<Duration>,
-}
-
-impl Course {
-    /// For machines on which everything takes `by` times as long. How long the fault lasts and what is watched afterwards are no
-    /// bounds, and stay.
-    pub(super) fn stretched(&self, by: f64) -> Self {
-        let times = |time: Duration| time.mul_f64(by);
-        Self {
-            timeout: times(self.timeout),
-            steady_within: times(self.steady_within),
-            within: times(self.within),
-            ..self.clone()
-        }
-    }
 }
 
 /// Before it is believed that nothing failed.
