@@ -122,7 +122,7 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
             let notice =
                 Notice { id: "services.on_machine".to_owned(), level: Level::Info, text, at: None, service: None };
             let site = Site::new(home, site.ground.clone(), site.workdir.clone(), None);
-            Home { site, others, notice: Some(notice), unable: None, slowness: machines.slowness.max(1.0) }
+            Home { site, others, notice: Some(notice), unable: None, slowness: machines.slower() }
         }
         Err(BackendError::Other(why)) => {
             let text = Text::new(

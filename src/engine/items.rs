@@ -34,7 +34,7 @@ fn stretched(patience: &Patience, stack: &Stack, layer: &str) -> Patience {
 
 /// Services beside the machines are as fast as ever.
 fn slowness(stack: &Stack, layer: &str) -> f64 {
-    if layer == MACHINES { stack.machines.slowness.max(1.0) } else { stack.slowness() }
+    if layer == MACHINES { stack.machines.slower() } else { stack.slowness() }
 }
 
 /// What is expected of a check: a drill's times at most are for machines that are not emulated.

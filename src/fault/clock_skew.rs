@@ -10,14 +10,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::machine::{machines, only_in_a_lab};
 use super::target::{Kinds, shown};
 use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim, guest};
 use crate::exec::ShellExt;
 use crate::exec::ssh::Ssh;
 use crate::scenario::tree::Decoder;
 use crate::scenario::units::show_duration;
-use crate::stack::{Body, Guest, Stack};
+use crate::stack::machines::Node;
+use crate::stack::{Guest, Stack, clock_set};
 use crate::text::Text;
 
 pub static FAULT: FaultKind = FaultKind {
@@ -83,7 +83,7 @@ impl Fault for ClockSkew {
     }
 
     fn cannot(&self, ground: Ground) -> Option<Text> {
-        only_in_a_lab(ground).or_else(|| (ground != Ground::Guests).then(why))
+        guest::only_guests(ground, why)
     }
 
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
@@ -93,7 +93,7 @@ impl Fault for ClockSkew {
 
     async fn inject(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Text>, FaultError> {
         let all = guests(stack, victims)?.into_iter().map(|(name, _, ssh)| async move {
-            stack.ground.shell.must(&guest::clock_set(&ssh, self.off())).await?;
+            stack.ground.shell.must(&clock_set(&ssh, self.off())).await?;
             Ok(self.told(&name))
         });
         // Together, as far as that goes: clocks that are wrong by the same are not wrong for each other.
@@ -103,25 +103,20 @@ impl Fault for ClockSkew {
 
 /// Those who are hit, for people, and the way into each.
 fn guests<'a>(stack: &Stack, victims: &'a [Victim]) -> Result<Vec<(String, &'a Guest, Ssh)>, FaultError> {
-    let guest = |(node, body): (&'a crate::stack::machines::Node, &'a Body)| match body {
-        Body::Guest(started) => {
-            let guest = &*started.guest;
-            let name = shown(node.name());
-            let ssh = Ssh::new(stack.ground.shell.clone(), &name, &guest.address);
-            Ok((name, guest, ssh))
-        }
-        Body::Container(_) => {
-            let Text { en, es } = why();
-            Err(FaultError::not_here(en, es))
-        }
+    let led = |(node, guest): (&Node, &'a Guest)| {
+        let name = shown(node.name());
+        let ssh = Ssh::new(stack.ground.shell.clone(), &name, &guest.address);
+        (name, guest, ssh)
     };
-    machines(victims).map(guest).collect()
+    Ok(guest::guests(victims, why)?.into_iter().map(led).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::machine::machines;
     use super::super::target::tests::decoded;
     use super::*;
+    use crate::stack::Body;
 
     fn skew(text: &str) -> Result<ClockSkew, Vec<String>> {
         decoded(text, ClockSkew::decode)

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::machine::{machines, only_in_a_lab};
 use super::target::{Kinds, shown};
 use super::{Fault, FaultError, FaultKind, Ground, Target, Undo, Victim, guest};
 use crate::exec::ShellExt;
+use crate::stack::Stack;
 use crate::stack::machines::Node;
-use crate::stack::{Body, Stack};
 use crate::text::Text;
 
 pub static FAULT: FaultKind = FaultKind {
@@ -38,7 +37,7 @@ impl Fault for Detach {
     }
 
     fn cannot(&self, ground: Ground) -> Option<Text> {
-        only_in_a_lab(ground).or_else(|| (ground != Ground::Guests).then(why))
+        guest::only_guests(ground, why)
     }
 
     async fn inverse(&self, stack: &Arc<Stack>, victims: &[Victim]) -> Result<Vec<Undo>, FaultError> {
@@ -61,13 +60,9 @@ impl Fault for Detach {
 /// The extra disks of those who are hit: machine, domain, `sdb`.
 fn disks(victims: &[Victim]) -> Result<Vec<(&Node, &str, String)>, FaultError> {
     let mut all = Vec::new();
-    for (node, body) in machines(victims) {
-        let Body::Guest(started) = body else {
-            let Text { en, es } = why();
-            return Err(FaultError::not_here(en, es));
-        };
+    for (node, hit) in guest::guests(victims, why)? {
         let names = node.disks.iter().map(|disk| disk.device.trim_start_matches("/dev/").to_owned());
-        all.extend(names.map(|disk| (node, started.guest.domain.as_str(), disk)));
+        all.extend(names.map(|disk| (node, hit.domain.as_str(), disk)));
     }
     if all.is_empty() {
         return Err(FaultError::not_here(

@@ -4,17 +4,39 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{At, FaultError, Proof, Undo};
+use super::machine::{machines, only_in_a_lab};
+use super::{At, FaultError, Ground, Proof, Undo, Victim};
 use crate::agent::clock;
 use crate::exec::ssh::Ssh;
 use crate::exec::{Cmd, ShellExt};
-use crate::stack::{Guest, Stack, virsh};
+use crate::stack::machines::Node;
+use crate::stack::{Body, CLOCK, Guest, Stack, clock_set, virsh};
 use crate::text::Text;
 
 /// A domain is defined before it starts: that takes seconds where the processor is emulated and busy.
 const STARTS: Duration = Duration::from_secs(60);
 /// Between two looks at a machine that is ending: each is a process.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a fault cannot be made there that only a virtual machine knows; `why` says what a container node has instead.
+pub(super) fn only_guests(ground: Ground, why: fn() -> Text) -> Option<Text> {
+    only_in_a_lab(ground).or_else(|| (ground != Ground::Guests).then(why))
+}
+
+/// The virtual machines that are hit.
+///
+/// # Errors
+/// One of them is a container.
+pub(super) fn guests<'a>(victims: &'a [Victim], why: fn() -> Text) -> Result<Vec<(&'a Node, &'a Guest)>, FaultError> {
+    let guest = |(node, body): (&'a Node, &'a Body)| match body {
+        Body::Guest(started) => Ok((node, &*started.guest)),
+        Body::Container(_) => {
+            let Text { en, es } = why();
+            Err(FaultError::not_here(en, es))
+        }
+    };
+    machines(victims).map(guest).collect()
+}
 
 fn state(domain: &str) -> Cmd {
     virsh(&["domstate", domain]).timeout(super::ASKED)
@@ -96,21 +118,13 @@ pub(super) fn plugged_in(name: &str, domain: &str, target: &str, source: &str) -
     Undo::new(At::Ground, attach.timeout(STARTS), Proof::ok(there), what)
 }
 
-/// A connection takes half of that, and the start of our executable its time, on an emulated processor.
-const SETS: Duration = Duration::from_secs(60);
-
-/// A running machine's clock is set so far from the lab's, in milliseconds.
-pub(super) fn clock_set(machine: &Ssh, off: i64) -> Cmd {
-    clock::set(off, &machine.over(&clock::answering())).timeout(SETS)
-}
-
 /// It is that of the lab, at the moment at which that is done.
 pub(super) fn clock_right(name: &str, domain: &str, machine: &Ssh) -> Undo {
     let what = Text::new(
         format!("the clock of machine {name} is right"),
         format!("el reloj de la máquina {name} está en hora"),
     );
-    let proof = Proof::ok(clock::is_right(&machine.over(&clock::answering())).timeout(SETS));
+    let proof = Proof::ok(clock::is_right(&machine.over(&clock::answering())).timeout(CLOCK));
     // One that is off has no clock but its hardware's, which is the host's and which it starts with.
     let off = Proof::says(state(domain), "shut off");
     Undo::new(At::Ground, clock_set(machine, 0), proof, what).unless(off)

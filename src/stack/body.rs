@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use super::Spot;
 use crate::agent::client::{Agent, AgentError, Agents};
-use crate::agent::{Look, Root, Sight};
+use crate::agent::{Look, Root, Sight, clock};
 use crate::docker::Container;
 use crate::exec::container::Container as InContainer;
+use crate::exec::ssh::Ssh;
 use crate::exec::{Cmd, Shell};
 
 /// Another one after each start.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 /// A guest on an emulated processor that does nothing else answers in a tenth of that.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+/// Until a clock is set, or compared.
+pub(crate) const CLOCK: Duration = Duration::from_secs(60);
 
 /// A machine that is up.
 #[derive(Clone, Debug)]
@@ -54,6 +57,12 @@ pub struct Guest {
 /// Asks the hypervisor, in the lab.
 pub fn virsh(words: &[&str]) -> Cmd {
     Cmd::new(["virsh", "--connect", "qemu:///system"]).args(words.iter().copied())
+}
+
+/// A running machine's clock is set so far from the lab's, in milliseconds: run in the lab. A connection takes half of its time, and
+/// the start of our executable the rest, on an emulated processor that was asleep until now.
+pub(crate) fn clock_set(machine: &Ssh, off: i64) -> Cmd {
+    clock::set(off, &machine.over(&clock::answering())).timeout(CLOCK)
 }
 
 impl fmt::Debug for Guest {

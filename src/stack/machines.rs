@@ -24,9 +24,14 @@ pub struct Machines {
 }
 
 impl Machines {
+    /// By how much everything in them is slower than on a processor: 1 at least.
+    pub fn slower(&self) -> f64 {
+        self.slowness.max(1.0)
+    }
+
     /// A time of the scenario's, as it is given to machines that are slower than what it was written for.
     pub fn stretched(&self, time: Duration) -> Duration {
-        time.mul_f64(self.slowness.max(1.0))
+        time.mul_f64(self.slower())
     }
 
     pub fn node(&self, name: &str) -> Option<&Node> {

@@ -27,6 +27,7 @@ use crate::text::Text;
 pub use crate::submission::bind::Binding;
 pub use attached::Doubt;
 pub use body::{Body, Guest, Started, virsh};
+pub(crate) use body::{CLOCK, clock_set};
 pub use found::{Found, Unknown};
 pub use spot::Spot;
 
@@ -131,7 +132,7 @@ pub struct Healing {
 impl Stack {
     /// By how much whoever plays a role is slower than on a processor: 1, or more on machines that are emulated.
     pub fn slowness(&self) -> f64 {
-        if self.home.node.is_some() { self.machines.slowness.max(1.0) } else { 1.0 }
+        if self.home.node.is_some() { self.machines.slower() } else { 1.0 }
     }
 
     /// Whether what a policy found stops the layer: refused, in a service that points hang on, or in none of its own.

@@ -21,8 +21,6 @@ pub struct Budget {
     pub given: u64,
     /// With what their processes take besides, in bytes.
     pub needed: u64,
-    /// Whether some were declared with more than they are given.
-    pub capped: bool,
 }
 
 /// Of machines that the processor helps with, or that are emulated; none is given more than `cap`, in bytes.
@@ -30,18 +28,18 @@ pub fn of(defs: &[MachineDef], kvm: bool, cap: Option<u64>) -> Budget {
     let started: Vec<&MachineDef> = defs.iter().filter(|def| def.autostart).collect();
     let beside = if kvm { HYPERVISOR_MEMORY } else { EMULATOR_MEMORY };
     let given = started.iter().fold(0_u64, |sum, def| sum.saturating_add(memory(def, cap)));
-    Budget {
-        machines: started.len(),
-        given,
-        needed: given.saturating_add(beside.saturating_mul(started.len() as u64)),
-        capped: started.iter().any(|def| memory(def, cap) < memory(def, None)),
-    }
+    Budget { machines: started.len(), given, needed: given.saturating_add(beside.saturating_mul(started.len() as u64)) }
 }
 
 /// What a machine is given, in bytes.
 pub(super) fn memory(def: &MachineDef, cap: Option<u64>) -> u64 {
     let declared = nodes::memory(def, LEAST_MEMORY);
     cap.map_or(declared, |cap| declared.min(cap.max(LEAST_MEMORY)))
+}
+
+/// Whether that is less than it is declared with.
+pub(super) fn is_capped(def: &MachineDef, cap: Option<u64>) -> bool {
+    memory(def, cap) < memory(def, None)
 }
 
 /// Bytes of memory that may still be taken, by `/proc/meminfo`.
@@ -73,7 +71,7 @@ impl Budget {
 
 /// That machines have less than they were declared with, because whoever runs this says so.
 pub fn capped(defs: &[MachineDef], cap: u64) -> Option<Text> {
-    let less = |def: &&MachineDef| def.autostart && memory(def, Some(cap)) < memory(def, None);
+    let less = |def: &&MachineDef| def.autostart && is_capped(def, Some(cap));
     let each: Vec<(String, String, String)> = defs
         .iter()
         .filter(less)
@@ -122,7 +120,8 @@ mod tests {
     fn a_cap_takes_from_those_that_have_more() {
         let two = [machine(8), MachineDef { memory_bytes: Some(512 << 20), ..machine(0) }];
         let budget = of(&two, false, Some(1 << 30));
-        assert_eq!((budget.given, budget.capped, budget.refused(22 << 30)), (1536 << 20, true, None));
+        let any = two.iter().any(|def| is_capped(def, Some(1 << 30)));
+        assert_eq!((budget.given, any, budget.refused(22 << 30)), (1536 << 20, true, None));
         let text = capped(&two, 1 << 30).unwrap();
         assert!(text.en.ends_with(": m 1GiB of 8GiB") && text.es.ends_with(": m 1GiB de 8GiB"), "{text:?}");
         assert_eq!(capped(&two, 16 << 30), None);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::snapshot::{self, Kept};
 use super::{Ground, Request, acceleration, budget, nodes, output, run};
-use crate::agent::{AgentShell, Agents, BINARY, clock};
+use crate::agent::{AgentShell, Agents, BINARY};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::ssh::Ssh;
@@ -19,7 +19,7 @@ use crate::exec::{Cmd, Shell, ShellExt};
 use crate::notice::{Level, Notice, Reason};
 use crate::stack::machines::{Machines, Node, NodeDisk};
 use crate::stack::snapshot::Slot;
-use crate::stack::{Guest, LeftOut, virsh};
+use crate::stack::{Guest, LeftOut, clock_set, virsh};
 use crate::submission::machines::MachineDef;
 use crate::text::Text;
 
@@ -36,8 +36,6 @@ const COMMAND_LINE: &str =
 /// Its daemons start within seconds.
 const HYPERVISOR: Duration = Duration::from_secs(60);
 const ASKED: Duration = Duration::from_secs(30);
-/// Machines that were asleep until now answer slowly at first.
-const CLOCKS: Duration = Duration::from_secs(60);
 
 /// Brings the machines up, and provisions them.
 pub(super) async fn up(
@@ -127,8 +125,7 @@ async fn set_clocks(site: &Site, machines: &Machines) {
     let guests = machines.nodes.iter().filter_map(|node| Some((node.name(), node.guest.as_ref()?)));
     join_all(guests.map(|(name, guest)| async move {
         let machine = Ssh::new(site.shell.clone(), name, &guest.address);
-        let set = clock::set(0, &machine.over(&clock::answering())).timeout(CLOCKS);
-        if let Err(error) = site.shell.must(&set).await {
+        if let Err(error) = site.shell.must(&clock_set(&machine, 0)).await {
             tracing::warn!(machine = name, %error, "its clock could not be set");
         }
     }))
@@ -302,7 +299,7 @@ fn guest(site: &Site, node: &Node, address: String, given: Option<(u64, f64)>, c
         address,
         addresses,
         memory_bytes,
-        capped: budget::memory(&node.def, cap) < budget::memory(&node.def, None),
+        capped: budget::is_capped(&node.def, cap),
         cpus,
         shell: Arc::new(AgentShell::new(agents.clone(), under)),
         agents,
