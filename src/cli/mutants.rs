@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::grade::guard;
-use super::planning::{self, Planning};
+use super::planning::{self, Planning, ProviderArg, Providing};
 use super::{Ctx, exit, screen};
 use crate::engine::{self, RunOptions};
 use crate::mutants::{self, Mutant, Row, Summary};
@@ -24,9 +24,12 @@ pub struct Args {
     /// Only these mutants; a base's own name (`reference`) is that base, unchanged.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Of the mutants that boot machines, which take longest: all of them, a few, or none.
-    #[arg(long, value_enum, default_value_t = Machines::All)]
-    machines: Machines,
+    /// Of the mutants that boot machines or break something, which take longest: all of them, a few, or none.
+    #[arg(long, value_enum, value_name = "SHARE", default_value_t = Share::All)]
+    machines: Share,
+    /// Of the others, which bring services up at most: the same.
+    #[arg(long, value_enum, value_name = "SHARE", default_value_t = Share::All)]
+    services: Share,
     /// So many labs at a time, a third of it with machines; by default as memory and cores allow.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
@@ -36,6 +39,8 @@ pub struct Args {
     /// Where images come from, as in `imparcial grade`.
     #[arg(long, value_enum, default_value_t = planning::ImagesArg::Auto)]
     images: planning::ImagesArg,
+    #[command(flatten)]
+    providing: Providing,
     /// Where the folders of the runs are made, one for each mutant.
     #[arg(long, value_name = "FOLDER", default_value = "reports/mutants")]
     reports: PathBuf,
@@ -48,20 +53,29 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Machines {
+pub enum Share {
     All,
     /// Those that say `sample: true`.
     Sample,
     None,
 }
 
-impl Machines {
-    fn take(self, mutant: &Mutant) -> bool {
-        !mutant.boots() || self == Self::All || (self == Self::Sample && mutant.sample)
+impl Args {
+    fn takes(&self, mutant: &Mutant) -> bool {
+        match if mutant.boots() { self.machines } else { self.services } {
+            Share::All => true,
+            Share::Sample => mutant.sample,
+            Share::None => false,
+        }
     }
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    if args.providing.provider == ProviderArg::VirtualBox {
+        return usage(
+            "mutants are graded in labs, and no lab has VirtualBox's machines: `--provider docker` or `libvirt`",
+        );
+    }
     let file = match scenario::locate(&args.scenario) {
         Ok(file) => file,
         Err(text) => return usage(text.get(ctx.lang)),
@@ -74,7 +88,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let chosen: Vec<Mutant> = match loaded {
         Ok(all) => match choose(all, &args.only) {
             // Who is asked for by name is graded.
-            Ok(chosen) => chosen.into_iter().filter(|m| !args.only.is_empty() || args.machines.take(m)).collect(),
+            Ok(chosen) => chosen.into_iter().filter(|m| !args.only.is_empty() || args.takes(m)).collect(),
             Err(text) => return usage(text.get(ctx.lang)),
         },
         Err(problems) => {
@@ -118,16 +132,19 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, chosen: Vec<Mutant>) -> u8 {
         }
     }
     let (file, reports) = (file.display().to_string(), args.reports.clone());
-    let (patience, images) = (args.patience, args.images);
+    let (patience, images, providing) = (args.patience, args.images, args.providing);
     let runtime = tokio::runtime::Handle::current();
     let one = move |mutant: &Mutant, submission: &Path| {
         if cancel.is_cancelled() {
             return Err("interrupted".to_owned());
         }
         let planning = planned(mutant, submission, &file, patience, images)?;
-        let plan = runtime
+        let mut plan = runtime
             .block_on(planning.plan(ctx, &cancel))
             .map_err(|_| "it could not be planned (see above)".to_owned())?;
+        providing.into(&mut plan.options);
+        // Each is graded once.
+        plan.options.fresh = true;
         let options = RunOptions {
             reports: reports.join(&mutant.name),
             run: engine::run_id(),
@@ -153,8 +170,9 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, chosen: Vec<Mutant>) -> u8 {
     let (boots, rest): (Vec<_>, Vec<_>) = chosen.into_iter().partition(Mutant::boots);
     let one = Arc::new(one);
     let (first, second) = (one.clone(), one);
+    let at_once = if args.providing.provider == ProviderArg::Libvirt { 1 } else { (jobs / 3).max(1) };
     let mut rows = mutants::run(rest, jobs, move |m: &Mutant, at: &Path| first(m, at), &mut told).await;
-    rows.extend(mutants::run(boots, (jobs / 3).max(1), move |m: &Mutant, at: &Path| second(m, at), &mut told).await);
+    rows.extend(mutants::run(boots, at_once, move |m: &Mutant, at: &Path| second(m, at), &mut told).await);
     let mut table = mutants::render(&rows);
     for row in rows.iter().filter(|row| !row.as_it_must()) {
         table.push_str(&format!("see {}\n", args.reports.join(&row.mutant.name).join("latest").display()));
