@@ -20,7 +20,7 @@ pub struct Mutant {
     pub about: String,
     /// The layers of its base that are brought up; empty is all of them.
     pub layers: Vec<String>,
-    /// Of those that take long: graded also where only a few of them are.
+    /// Graded also where only a few of its kind are.
     pub sample: bool,
     pub expect: Expect,
     /// Checks that are skipped because of it, in full, observations left out.

@@ -25,7 +25,7 @@ use crate::live::{engine, spec};
 /// What is promised, on a machine that does nothing else.
 const PROMISED: Duration = Duration::from_secs(10);
 /// Beside the other tests, which start labs too.
-const SHARED: Duration = Duration::from_secs(45);
+pub(crate) const SHARED: Duration = Duration::from_secs(45);
 /// About as long as the reference takes, machines and all; a moment after its end is drawn anew.
 const SPAN_MS: u64 = 70_000;
 
@@ -50,12 +50,12 @@ impl Moments {
 }
 
 /// A grading that will be killed.
-struct Run {
-    child: Child,
-    name: String,
+pub(crate) struct Run {
+    pub(crate) child: Child,
+    pub(crate) name: String,
     temp: tempfile::TempDir,
-    reports: tempfile::TempDir,
-    said: Arc<Mutex<String>>,
+    pub(crate) reports: tempfile::TempDir,
+    pub(crate) said: Arc<Mutex<String>>,
 }
 
 impl Run {
@@ -64,7 +64,7 @@ impl Run {
         Self::of(&["scenarios/seed/reference", "--scenario", "seed", "--layers", "machines,services"]).await
     }
 
-    async fn of(graded: &[&str]) -> Self {
+    pub(crate) async fn of(graded: &[&str]) -> Self {
         let (temp, reports) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_imparcial"));
         command.args(["--lang", "en", "grade"]).args(graded).arg("--reports");
@@ -95,7 +95,7 @@ impl Run {
 
 /// The whole machine, as far as a run changes it.
 #[derive(PartialEq)]
-struct Machine {
+pub(crate) struct Machine {
     containers: BTreeSet<String>,
     networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
@@ -104,7 +104,7 @@ struct Machine {
 }
 
 impl Machine {
-    async fn now(engine: &Engine) -> Self {
+    pub(crate) async fn now(engine: &Engine) -> Self {
         let docker = engine.docker();
         let all = ListContainersOptionsBuilder::new().all(true).build();
         let containers = docker.list_containers(Some(all)).await.unwrap();
@@ -123,7 +123,7 @@ impl Machine {
     }
 
     /// What is here and was not there before.
-    fn beyond(&self, before: &Self) -> Vec<String> {
+    pub(crate) fn beyond(&self, before: &Self) -> Vec<String> {
         let pairs = [
             ("container", &self.containers, &before.containers),
             ("network", &self.networks, &before.networks),
@@ -153,14 +153,14 @@ fn loops(root: &Path) -> BTreeSet<String> {
 }
 
 /// What a run had just before it was killed.
-struct Had {
+pub(crate) struct Had {
     id: Option<String>,
     volumes: Vec<String>,
     /// Number and start of each of its processes: those below it, and those in its lab.
     processes: Vec<(u32, String)>,
 }
 
-async fn had(engine: &Engine, run: &Run) -> Had {
+pub(crate) async fn had(engine: &Engine, run: &Run) -> Had {
     let name = format!("imparcial-{}", run.name);
     let lab = engine.docker().inspect_container(&name, None::<InspectContainerOptions>).await.ok();
     let id = lab.as_ref().and_then(|lab| lab.id.clone());
@@ -204,7 +204,7 @@ fn names(pid: u32, run: &str, id: Option<&str>) -> bool {
 }
 
 /// All that is left of a run.
-async fn left(engine: &Engine, run: &Run, had: &Had) -> Vec<String> {
+pub(crate) async fn left(engine: &Engine, run: &Run, had: &Had) -> Vec<String> {
     let mut found = Vec::new();
     for left in sweep::left(engine).await.unwrap().into_iter().filter(|left| left.run == run.name) {
         found.push(format!("labelled: {left:?}"));

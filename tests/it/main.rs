@@ -35,4 +35,5 @@ mod tidy;
 mod up;
 mod vagrantfile;
 mod virtualbox;
+mod vms;
 mod words;

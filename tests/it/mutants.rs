@@ -152,3 +152,19 @@ fn no_base_has_faults_alone() {
     let faults = mutants.iter().filter(|m| !m.expect.failed.is_empty()).count();
     assert!(faults * 2 <= mutants.len(), "{faults} of {} must fail", mutants.len());
 }
+
+/// What `make test` grades: of each check that services alone can fail, and of each verdict, at least one.
+#[test]
+fn the_sample_fails_every_check_that_a_mutant_without_machines_fails() {
+    let services: Vec<Mutant> = mutants("seed").into_iter().filter(|mutant| !mutant.boots()).collect();
+    let roots = |sampled: bool| {
+        let those = services.iter().filter(|mutant| mutant.sample || !sampled);
+        let roots = those.flat_map(|mutant| [&mutant.expect.failed, &mutant.expect.undecided].into_iter().enumerate());
+        let named = roots.flat_map(|(verdict, ids)| ids.iter().map(move |id| (verdict, id.as_str())));
+        named.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(roots(false).difference(&roots(true)).collect::<Vec<_>>(), [] as [&(usize, &str); 0]);
+    let sampled = services.iter().filter(|mutant| mutant.sample);
+    let (must_pass, all) = (sampled.clone().filter(|mutant| mutant.expect.is_pass()).count(), sampled.count());
+    assert!(must_pass >= 15 && all * 3 >= services.len(), "{must_pass} of {all} of {}", services.len());
+}
