@@ -9,6 +9,7 @@ mod allocate;
 pub mod client;
 pub(crate) mod clock;
 mod connection;
+pub(crate) mod dial;
 pub mod dials;
 pub(crate) mod exhaust;
 mod join;

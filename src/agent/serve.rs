@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use super::join::Inside;
 use super::wire::{Ask, Ran, Tell, receive, send};
 use super::{Answer, Request, Sight, looks};
-use super::{allocate, clock, exhaust};
+use super::{allocate, clock, dial, exhaust};
 use crate::exec::local::Local;
 use crate::exec::{Said, Shell};
 
@@ -34,7 +34,8 @@ pub fn dispatched() -> Option<ExitCode> {
 }
 
 fn main(args: &[String]) -> ExitCode {
-    if let Some(code) = allocate::asked(args).or_else(|| exhaust::asked(args)).or_else(|| clock::asked(args)) {
+    let other = [allocate::asked, exhaust::asked, clock::asked, dial::asked];
+    if let Some(code) = other.iter().find_map(|asked| asked(args)) {
         return code;
     }
     let joined = Inside::parse(args).and_then(|inside| inside.map_or(Ok(()), |inside| inside.join()));

@@ -19,8 +19,8 @@ pub use container::Container;
 pub use error::{EngineError, EngineErrorKind};
 pub use lines::Stream;
 
-use crate::exec::Shell;
 use crate::exec::local::Local;
+use crate::exec::{Cmd, Shell};
 
 /// How long one request may take; a build or a big upload moves its bytes outside of it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
@@ -55,7 +55,7 @@ impl Engine {
             Docker::connect_with_unix(address, TIMEOUT.as_secs(), bollard::API_DEFAULT_VERSION)
         } else {
             // The docker client knows every other kind of address (tcp, ssh) and their certificates already.
-            transport::over(Arc::new(Local), Some(address))
+            transport::over(Arc::new(Local), transport::client(Some(address)))
         };
         Self::hello(docker, format!("the engine at {address}")).await
     }
@@ -66,7 +66,16 @@ impl Engine {
     /// Where none answers there, or there is no docker client.
     pub async fn over(shell: Arc<dyn Shell>) -> Result<Self, EngineError> {
         let place = format!("the engine of {}", shell.place());
-        Self::hello(transport::over(shell, None), place).await
+        Self::hello(transport::over(shell, transport::client(None)), place).await
+    }
+
+    /// The same, where `dial` is a command whose two pipes lead to it.
+    ///
+    /// # Errors
+    /// Where none answers there.
+    pub async fn behind(shell: Arc<dyn Shell>, dial: Cmd) -> Result<Self, EngineError> {
+        let place = format!("the engine of {}", shell.place());
+        Self::hello(transport::over(shell, dial), place).await
     }
 
     async fn hello(docker: Result<Docker, bollard::errors::Error>, place: String) -> Result<Self, EngineError> {

@@ -27,13 +27,17 @@ const IDLE: Duration = Duration::from_secs(300);
 /// As many as looks go side by side, so that none has to be made anew for the next.
 const IDLE_MOST: usize = 8;
 
-/// A docker client whose every connection is a command run by `shell`, to the engine at `address` or the usual one there.
-pub(crate) fn over(shell: Arc<dyn Shell>, address: Option<&str>) -> Result<Docker, Error> {
+/// The docker client's own way to the engine at `address`, or to the usual one.
+pub(crate) fn client(address: Option<&str>) -> Cmd {
     let mut dial = Cmd::new(["docker"]);
     if let Some(address) = address {
         dial = dial.args(["-H", address]);
     }
-    let dial = dial.args(["system", "dial-stdio"]);
+    dial.args(["system", "dial-stdio"])
+}
+
+/// A docker client whose every connection is the command `dial`, run by `shell`.
+pub(crate) fn over(shell: Arc<dyn Shell>, dial: Cmd) -> Result<Docker, Error> {
     let client = Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_MOST)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{AgentShell, Agents, BINARY, Look, Root, Sight};
+use crate::agent::{AgentShell, Agents, BINARY, Look, Root, Sight, dial};
 use crate::backend::BackendError;
 use crate::docker::Engine;
 use crate::exec::container::Container;
@@ -46,7 +46,7 @@ async fn with_engine(node: &Node, shell: Arc<dyn Shell>, agents: Agents) -> Resu
             format!("en la máquina {name} no corre ningún motor de contenedores"),
         ));
     }
-    let engine = Engine::over(shell.clone()).await?;
+    let engine = Engine::behind(shell.clone(), dial::engine()).await?;
     let mut declared = node.def.addresses.iter().map(|address| address.trim().split('/').next().unwrap_or_default());
     let address = match declared.find(|address| address.parse::<IpAddr>().is_ok()) {
         Some(address) => address.to_owned(),

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 
+use crate::agent::dial;
 use crate::docker::Engine;
 use crate::docker::swarm::{Membership, Swarm};
 use crate::probe::ProbeError;
@@ -89,7 +90,7 @@ async fn engine(stack: &Stack, node: &Node, body: &Body) -> Result<Found<Engine>
     if let Some(spot) = known {
         return Ok(Found::Here(spot.engine.clone()));
     }
-    match Engine::over(body.shell(&stack.ground)).await {
+    match Engine::behind(body.shell(&stack.ground), dial::engine()).await {
         Ok(engine) => Ok(Found::Here(engine)),
         Err(error) => {
             tracing::debug!(%error, "no engine in a machine");
