@@ -13,6 +13,8 @@ use super::serve::NAME;
 use crate::exec::Cmd;
 
 const ASKED: &str = "--dial";
+/// Bytes at a time.
+const PIECE: usize = 64 << 10;
 
 /// A command whose pipes lead to the engine of the place where it runs.
 pub(crate) fn engine() -> Cmd {
@@ -25,7 +27,7 @@ pub(super) fn asked(args: &[String]) -> Option<ExitCode> {
     if name != ASKED {
         return None;
     }
-    // The kernel moves the bytes where both ends are files of its own: past the buffers of the standard streams.
+    // Past the buffers of the standard streams.
     let own = |fd: io::Result<std::os::fd::OwnedFd>| fd.map(File::from);
     let input = own(io::stdin().as_fd().try_clone_to_owned());
     let output = own(io::stdout().as_fd().try_clone_to_owned());
@@ -45,11 +47,24 @@ fn carry<I: Read + Send + 'static>(socket: &UnixStream, mut input: I, mut output
     let (mut there, mut back) = (socket.try_clone()?, socket.try_clone()?);
     // Not waited for: its input may stay open, and it ends with the process.
     std::thread::spawn(move || {
-        let _ = io::copy(&mut input, &mut there);
+        let _ = pass(&mut input, &mut there);
         let _ = there.shutdown(Shutdown::Write);
     });
-    io::copy(&mut back, &mut output)?;
-    output.flush()
+    pass(&mut back, &mut output)
+}
+
+/// Not `io::copy`, which has the kernel move the bytes where it can (`splice`): that of a machine, Linux 6.1, held back what a
+/// socket had said until it ended, five minutes later.
+fn pass(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut some = vec![0; PIECE];
+    loop {
+        match from.read(&mut some) {
+            Ok(0) => return to.flush(),
+            Ok(read) => to.write_all(&some[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! One engine on bollard for every Docker endpoint; only the transport differs: the host's unix socket, or
-//! `docker system dial-stdio` over any [`Shell`].
+//! a command over any [`Shell`], as `docker system dial-stdio`.
 
 mod calls;
 pub mod cgroup;
