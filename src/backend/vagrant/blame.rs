@@ -113,7 +113,9 @@ fn unwritten(seen: &Seen<'_>) -> Option<LeftOut> {
     let node = seen.nodes.iter().filter(|node| node.taken.is_some()).find(controls)?;
     let name = shown(node.name());
     let text = Text::new(
-        format!("{name} is of its own box, where nobody writes down what `ansible_local` does: `--boxes stand-in` does"),
+        format!(
+            "{name} is of its own box, where nobody writes down what `ansible_local` does: `--boxes stand-in` does"
+        ),
         format!("{name} es de su propio box, donde nadie anota lo que hace `ansible_local`: con `--boxes stand-in` sí"),
     );
     Some(LeftOut { reason: Some(Reason::NotHere), text })

@@ -36,8 +36,7 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
     }
     let guests = plan.options.provider == Provider::Libvirt;
     let boxes = guests.then_some(plan.options.boxes.from);
-    let mut all: Vec<_> =
-        grouped(machines).into_iter().map(|(names, node)| row(served(&names, node, boxes))).collect();
+    let mut all: Vec<_> = grouped(machines).into_iter().map(|(names, node)| row(served(&names, node, boxes))).collect();
     all.extend(memory(machines, guests).map(row));
     if guests {
         all.extend(virtual_machines(plan, machines).into_iter().map(row));

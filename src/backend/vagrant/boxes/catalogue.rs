@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::version::{self, Version};
-use super::{No, Real, Wanted};
+use super::{Missing, Real, Wanted};
 use crate::sanitize;
 
 /// How a box is called that a hypervisor of a lab can have.
@@ -64,19 +64,19 @@ impl Provided {
 }
 
 /// The box that is to be taken, or why there is none.
-pub(super) fn decide(wanted: &Wanted, asked: &str, answer: &Answer) -> Result<Real, No> {
+pub(super) fn decide(wanted: &Wanted, asked: &str, answer: &Answer) -> Result<Real, Missing> {
     if answer.status == TOO_LARGE {
         return direct(wanted, asked);
     }
     if answer.status != 0 {
-        return Err(No::Silent(sanitize::line(answer.complaint.trim(), 160)));
+        return Err(Missing::Silent(sanitize::line(answer.complaint.trim(), 160)));
     }
     let at = answer.printed.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
     let (body, http) = answer.printed.split_at(at);
     match String::from_utf8_lossy(http).trim() {
         "200" => {}
-        "404" | "410" => return Err(No::Unknown),
-        other => return Err(No::Silent(format!("HTTP {}", sanitize::line(other, 20)))),
+        "404" | "410" => return Err(Missing::Unknown),
+        other => return Err(Missing::Silent(format!("HTTP {}", sanitize::line(other, 20)))),
     }
     // A box is a tar, packed or not.
     if body.starts_with(&[0x1f, 0x8b]) || body.get(257..262) == Some(b"ustar") {
@@ -84,27 +84,27 @@ pub(super) fn decide(wanted: &Wanted, asked: &str, answer: &Answer) -> Result<Re
     }
     match serde_json::from_slice::<Metadata>(body) {
         Ok(metadata) => choose(wanted, metadata.versions),
-        Err(_) => Err(No::Silent("something that is no catalogue's answer".to_owned())),
+        Err(_) => Err(Missing::Silent("something that is no catalogue's answer".to_owned())),
     }
 }
 
 /// The address is a box's own: which version it has, and for what it is, is known when it is there.
-fn direct(wanted: &Wanted, asked: &str) -> Result<Real, No> {
+fn direct(wanted: &Wanted, asked: &str) -> Result<Real, Missing> {
     if wanted.version.is_some() {
-        return Err(No::NoVersion(wanted.version.clone().unwrap_or_default()));
+        return Err(Missing::NoVersion(wanted.version.clone().unwrap_or_default()));
     }
     Ok(Real { name: wanted.name.clone(), version: None, url: asked.to_owned(), checksum: None })
 }
 
 /// The newest version that was asked for and can be had.
-fn choose(wanted: &Wanted, versions: Vec<Versioned>) -> Result<Real, No> {
+fn choose(wanted: &Wanted, versions: Vec<Versioned>) -> Result<Real, Missing> {
     let released = |it: &Versioned| it.status.as_deref().is_none_or(|status| status == "active");
     let asked = wanted.version.as_deref().unwrap_or(">= 0");
     let read = versions.into_iter().filter(released).filter_map(|it| Some((Version::read(&it.version)?, it)));
     let mut met: Vec<_> = read.filter(|(version, _)| version::meets(version, asked)).collect();
     met.sort_by(|(one, _), (two, _)| two.cmp(one));
     if met.is_empty() {
-        return Err(No::NoVersion(asked.to_owned()));
+        return Err(Missing::NoVersion(asked.to_owned()));
     }
     let best = met.iter().find_map(|(_, it)| {
         let fitting = it.providers.iter().filter(|provided| is_address(&provided.url));
@@ -116,7 +116,7 @@ fn choose(wanted: &Wanted, versions: Vec<Versioned>) -> Result<Real, No> {
         let mut others: Vec<String> = all.map(|provided| sanitize::line(&provided.name, 30)).collect();
         others.sort();
         others.dedup();
-        return Err(No::OtherProviders(others));
+        return Err(Missing::OtherProviders(others));
     };
     Ok(Real {
         name: wanted.name.clone(),
@@ -159,7 +159,7 @@ mod tests {
         Wanted { name: "centos/7".into(), urls: Vec::new(), version: version.map(str::to_owned) }
     }
 
-    fn said(body: &str, http: &str, version: Option<&str>) -> Result<Real, No> {
+    fn said(body: &str, http: &str, version: Option<&str>) -> Result<Real, Missing> {
         let answer = Answer { printed: format!("{body}\n{http}").into_bytes(), ..Answer::default() };
         decide(&wanted(version), "https://boxes.example/7", &answer)
     }
@@ -180,13 +180,13 @@ mod tests {
 
     #[test]
     fn why_there_is_none_is_told_apart() {
-        assert_eq!(said(CENTOS, "200", Some("2104.01")), Err(No::OtherProviders(vec!["virtualbox".into()])));
-        assert_eq!(said(CENTOS, "200", Some("9")), Err(No::NoVersion("9".into())));
-        assert_eq!(said("{}", "404", None), Err(No::Unknown));
-        assert!(matches!(said("no", "503", None), Err(No::Silent(why)) if why == "HTTP 503"));
-        assert!(matches!(said("<html>", "200", None), Err(No::Silent(_))), "a portal's page is no answer");
+        assert_eq!(said(CENTOS, "200", Some("2104.01")), Err(Missing::OtherProviders(vec!["virtualbox".into()])));
+        assert_eq!(said(CENTOS, "200", Some("9")), Err(Missing::NoVersion("9".into())));
+        assert_eq!(said("{}", "404", None), Err(Missing::Unknown));
+        assert!(matches!(said("no", "503", None), Err(Missing::Silent(why)) if why == "HTTP 503"));
+        assert!(matches!(said("<html>", "200", None), Err(Missing::Silent(_))), "a portal's page is no answer");
         let away = Answer { status: 6, complaint: "curl: (6) Could not resolve host".into(), ..Answer::default() };
-        assert!(matches!(decide(&wanted(None), "x", &away), Err(No::Silent(why)) if why.contains("resolve")));
+        assert!(matches!(decide(&wanted(None), "x", &away), Err(Missing::Silent(why)) if why.contains("resolve")));
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!((real.version, real.url.as_str()), (None, "https://boxes.example/x.box"));
         let small = Answer { printed: b"\x1f\x8b\x08 packed\n200".to_vec(), ..Answer::default() };
         assert!(decide(&wanted(None), "https://boxes.example/x.box", &small).is_ok());
-        assert_eq!(decide(&wanted(Some("1")), "https://x.example/x.box", &small), Err(No::NoVersion("1".into())));
+        assert_eq!(decide(&wanted(Some("1")), "https://x.example/x.box", &small), Err(Missing::NoVersion("1".into())));
         assert!(!is_address("file:///etc/passwd") && !is_address("./x.box") && is_address("http://x/y"));
     }
 }

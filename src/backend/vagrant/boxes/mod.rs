@@ -75,7 +75,7 @@ pub(super) struct Real {
 
 /// Why a box cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum No {
+pub(super) enum Missing {
     /// Nobody answers, or with what is no answer.
     Silent(String),
     /// There is none of that name.
@@ -94,7 +94,7 @@ pub(super) enum No {
 
 /// What came of it for each box that the machines declare.
 #[derive(Debug, Default)]
-pub(super) struct Decided(Vec<(Wanted, Result<Real, No>)>);
+pub(super) struct Decided(Vec<(Wanted, Result<Real, Missing>)>);
 
 impl Wanted {
     /// Nothing of a machine whose box is none, or no system that a lab can have.
@@ -129,7 +129,7 @@ fn shown(address: &str) -> String {
 
 impl Decided {
     /// Of a machine's box; nothing where nobody was to be asked.
-    pub(super) fn of(&self, def: &MachineDef) -> Option<&Result<Real, No>> {
+    pub(super) fn of(&self, def: &MachineDef) -> Option<&Result<Real, Missing>> {
         let wanted = Wanted::of(def)?;
         self.0.iter().find(|(known, _)| *known == wanted).map(|(_, found)| found)
     }
@@ -141,12 +141,12 @@ impl Decided {
 
     /// Whether it would be another one if somebody had answered.
     pub(super) fn is_for_lack_of_an_answer(&self) -> bool {
-        self.0.iter().any(|(_, found)| matches!(found, Err(No::Silent(_) | No::NotFetched(_))))
+        self.0.iter().any(|(_, found)| matches!(found, Err(Missing::Silent(_) | Missing::NotFetched(_))))
     }
 
     /// For reports: what serves in the place of which box, and why.
     pub(super) fn tell(&self, log: &mut Log) {
-        let mut said: Vec<(&No, Vec<String>)> = Vec::new();
+        let mut said: Vec<(&Missing, Vec<String>)> = Vec::new();
         for (wanted, found) in &self.0 {
             let Err(no) = found else { continue };
             let name = crate::sanitize::line(&wanted.name, 80);
@@ -158,22 +158,20 @@ impl Decided {
         log.notices().extend(said.into_iter().map(|(no, names)| {
             let (why, more) = (no.why(), no.more());
             let of = format!("{}{more}", names.join(", "));
-            let text =
-                Text::new(format!("{}: stand-ins ({of})", why.en), format!("{}: sustitutos ({of})", why.es));
+            let text = Text::new(format!("{}: stand-ins ({of})", why.en), format!("{}: sustitutos ({of})", why.es));
             Notice { id: "machines.boxes".to_owned(), level: Level::Info, text, at: None, service: None }
         }));
     }
 }
 
-impl No {
+impl Missing {
     fn why(&self) -> Text {
         match self {
-            Self::Silent(_) => {
-                Text::new("the box catalogue does not answer", "el catálogo de boxes no responde")
-            }
-            Self::Unknown | Self::NotThere => {
-                Text::new("the box catalogue has none of that name", "el catálogo de boxes no tiene ninguno con ese nombre")
-            }
+            Self::Silent(_) => Text::new("the box catalogue does not answer", "el catálogo de boxes no responde"),
+            Self::Unknown | Self::NotThere => Text::new(
+                "the box catalogue has none of that name",
+                "el catálogo de boxes no tiene ninguno con ese nombre",
+            ),
             Self::NoVersion(asked) => {
                 let asked = crate::sanitize::line(asked, 60);
                 Text::new(
@@ -218,7 +216,10 @@ impl No {
             reason,
             text: Text::new(
                 format!("machine {machine} is to be made of its own box (`--boxes pull`): {} ({named}{more})", why.en),
-                format!("la máquina {machine} debe hacerse de su propio box (`--boxes pull`): {} ({named}{more})", why.es),
+                format!(
+                    "la máquina {machine} debe hacerse de su propio box (`--boxes pull`): {} ({named}{more})",
+                    why.es
+                ),
             ),
         }
     }
@@ -241,9 +242,9 @@ pub(super) async fn ask(site: &Site, defs: &[MachineDef], asking: &Asking) -> De
             Some(address) => {
                 let found = catalogue::decide(&wanted, &address, &answer(site, &address).await);
                 let named = asking.server.is_some() && address.starts_with(server);
-                found.map_err(|no| if named && no == No::Unknown { No::NotThere } else { no })
+                found.map_err(|no| if named && no == Missing::Unknown { Missing::NotThere } else { no })
             }
-            None => Err(No::NoAddress),
+            None => Err(Missing::NoAddress),
         };
         (wanted, found)
     });
@@ -279,7 +280,7 @@ pub(super) async fn fetch(
         said.push_str(&text);
         match why {
             None => there.push(real.clone()),
-            Some(why) => *found = Err(No::NotFetched(why)),
+            Some(why) => *found = Err(Missing::NotFetched(why)),
         }
     }
     if !said.is_empty() {

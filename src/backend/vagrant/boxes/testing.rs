@@ -1,6 +1,6 @@
 //! What tests of other modules take for decided.
 
-use super::{Decided, MachineDef, No, Real, Wanted};
+use super::{Decided, MachineDef, Missing, Real, Wanted};
 
 /// Every machine's box at this version, or of a catalogue that does not answer.
 pub(crate) fn decided(defs: &[MachineDef], version: Option<&str>) -> Decided {
@@ -11,7 +11,7 @@ pub(crate) fn decided(defs: &[MachineDef], version: Option<&str>) -> Decided {
             url: "https://boxes.example/libvirt.box".to_owned(),
             checksum: None,
         }),
-        None => Err(No::Silent("nobody".to_owned())),
+        None => Err(Missing::Silent("nobody".to_owned())),
     };
     Decided(defs.iter().filter_map(Wanted::of).map(|wanted| (wanted.clone(), found(&wanted))).collect())
 }

@@ -26,27 +26,31 @@ fn a_box_is_asked_for_where_vagrant_would_ask() {
 
 #[test]
 fn a_machine_without_its_box_is_the_submissions_doing_only_where_nobody_knows_the_name() {
-    let reason = |no: &No, boxed: &str, old| no.left_out(&def(boxed), old).reason;
-    assert_eq!(reason(&No::Unknown, "somebody/something", Some(false)), None);
-    assert_eq!(reason(&No::Unknown, "somebody/something", None), None);
-    assert_eq!(reason(&No::Unknown, "somebody/something", Some(true)), Some(Reason::Age));
-    assert_eq!(reason(&No::Unknown, "centos/77", Some(false)), Some(Reason::NotHere), "there was one, or may have been");
-    assert_eq!(reason(&No::Silent("x".into()), "somebody/something", None), Some(Reason::Host));
-    assert_eq!(reason(&No::NotFetched("x".into()), "centos/7", None), Some(Reason::Host));
-    for no in [No::NoVersion("9".into()), No::OtherProviders(Vec::new()), No::NoAddress] {
+    let reason = |no: &Missing, boxed: &str, old| no.left_out(&def(boxed), old).reason;
+    assert_eq!(reason(&Missing::Unknown, "somebody/something", Some(false)), None);
+    assert_eq!(reason(&Missing::Unknown, "somebody/something", None), None);
+    assert_eq!(reason(&Missing::Unknown, "somebody/something", Some(true)), Some(Reason::Age));
+    assert_eq!(
+        reason(&Missing::Unknown, "centos/77", Some(false)),
+        Some(Reason::NotHere),
+        "there was one, or may have been"
+    );
+    assert_eq!(reason(&Missing::Silent("x".into()), "somebody/something", None), Some(Reason::Host));
+    assert_eq!(reason(&Missing::NotFetched("x".into()), "centos/7", None), Some(Reason::Host));
+    for no in [Missing::NoVersion("9".into()), Missing::OtherProviders(Vec::new()), Missing::NoAddress] {
         assert_eq!(reason(&no, "somebody/something", None), Some(Reason::NotHere), "{no:?}");
     }
-    let text = No::OtherProviders(vec!["virtualbox".into()]).left_out(&def("centos/7"), None).text;
+    let text = Missing::OtherProviders(vec!["virtualbox".into()]).left_out(&def("centos/7"), None).text;
     assert!(text.en.ends_with("does not have it for libvirt (centos/7; virtualbox)"), "{}", text.en);
 }
 
 #[test]
 fn stand_ins_are_told_once_for_each_reason() {
-    let away = || Err(No::Silent("curl: (6) Could not resolve host: vagrantcloud.com".into()));
+    let away = || Err(Missing::Silent("curl: (6) Could not resolve host: vagrantcloud.com".into()));
     let decided = Decided(vec![
         (Wanted::of(&def("centos/7")).unwrap(), away()),
         (Wanted::of(&def("ubuntu/focal64")).unwrap(), away()),
-        (Wanted::of(&def("centos7")).unwrap(), Err(No::NoAddress)),
+        (Wanted::of(&def("centos7")).unwrap(), Err(Missing::NoAddress)),
     ]);
     let mut log = Log::new(std::sync::Arc::new(|_| {}));
     decided.tell(&mut log);
@@ -64,6 +68,9 @@ fn what_is_shown_of_an_address_has_no_secret() {
 
 #[test]
 fn the_words_of_a_failed_fetch_are_its_last() {
-    assert_eq!(last("An error occurred\n\nThe requested URL returned error: 404\n", "x"), "An error occurred The requested URL returned error: 404");
+    assert_eq!(
+        last("An error occurred\n\nThe requested URL returned error: 404\n", "x"),
+        "An error occurred The requested URL returned error: 404"
+    );
     assert_eq!(last(" \n", "Box: no\n"), "Box: no");
 }
