@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::nodes;
 use crate::agent::BINARY;
 use crate::backend::Site;
 use crate::exec::ssh::Ssh;
@@ -52,6 +53,13 @@ pub(super) async fn furnish(site: &Site, node: &Node, address: &str) -> Option<L
     })
 }
 
+/// Why a machine that Vagrant did not bring up is not there: of its own box, no stand-in has a part in it.
+pub(super) fn blame(node: &Node, said: Option<&str>) -> LeftOut {
+    let LeftOut { reason, text } = nodes::blame(&node.def, said);
+    let reason = if node.taken.is_some() { reason.map(|_| Reason::Host) } else { reason };
+    LeftOut { reason, text }
+}
+
 async fn put(machine: &dyn Shell) -> Result<(), String> {
     let steps = [
         Cmd::new(["mkdir", "-p", AT, "/usr/local/bin"]),
@@ -83,6 +91,7 @@ async fn put(machine: &dyn Shell) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::exec::scripted::{Reply, Scripted};
+    use crate::stack::machines::Taken;
 
     const ANY: [&str; 0] = [];
 
@@ -93,6 +102,14 @@ mod tests {
         let asked = machine.asked();
         assert_eq!(asked[1], "mount -o ro LABEL=imparcial /usr/local/lib/imparcial");
         assert!(asked[2].ends_with(BINARY) && asked[3].starts_with(BINARY) && asked.len() == 7, "{asked:?}");
+    }
+
+    #[test]
+    fn no_stand_in_is_blamed_where_none_serves() {
+        let own = Node { taken: Some(Taken::default()), ..Node::default() };
+        let reason = |node: &Node| blame(node, Some("Timed out while waiting for the machine to boot")).reason;
+        assert_eq!((reason(&own), reason(&Node::default())), (Some(Reason::Host), Some(Reason::StandIn)));
+        assert_eq!(blame(&own, Some("The host path of the shared folder is missing: ./x")).reason, None);
     }
 
     #[tokio::test]

@@ -176,7 +176,7 @@ async fn mark(
             node.left_out = other_disks(node, &guest).await;
             node.guest = Some(Arc::new(guest));
         } else {
-            node.left_out = Some(nodes::blame(&node.def, said.as_deref()));
+            node.left_out = Some(foreign::blame(node, said.as_deref()));
         }
     }
     Ok(())
