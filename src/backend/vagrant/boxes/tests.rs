@@ -1,3 +1,5 @@
+//! Where boxes are asked for, what comes of the answers, and what is said of that.
+
 use super::*;
 
 fn def(boxed: &str) -> MachineDef {
