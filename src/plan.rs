@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::vagrant::Provider;
+use crate::backend::vagrant::boxes::Asking;
 use crate::expect::{self, Expectation};
 use crate::fault::Ground;
 use crate::lab::projects::Project;
@@ -45,6 +46,8 @@ pub struct Options {
     pub provider: Provider,
     /// `--machine-memory-cap`: what a virtual machine in a lab is given at most, in bytes.
     pub machine_memory_cap: Option<u64>,
+    /// `--boxes`: what virtual machines in a lab are made of.
+    pub boxes: Asking,
     /// `--fresh`: virtual machines are brought up and provisioned although there is a snapshot of them, and none is made.
     pub fresh: bool,
     /// `--seed`: what random choices of drills are made from; another one each time where it is not said.

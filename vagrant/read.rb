@@ -283,7 +283,9 @@ def machine(env, name, options)
   vb = vm.get_provider_config(:virtualbox)
   {
     name: text(name, 200), primary: options[:primary] == true, autostart: options.fetch(:autostart, true) != false,
-    box: vm.box && text(vm.box, 300), box_url: !vm.box_url.nil?, hostname: vm.hostname && text(vm.hostname, 300),
+    box: vm.box && text(vm.box, 300), box_url: !vm.box_url.nil?,
+    box_urls: Array(vm.box_url).first(4).map { |it| text(it, 1000) }, box_version: vm.box_version && text(vm.box_version, 100),
+    hostname: vm.hostname && text(vm.hostname, 300),
     insert_key: config.ssh.insert_key == true,
     networks: vm.networks.map { |type, o| { type: text(type), options: plain(o) } },
     synced: vm.synced_folders.map { |_, o| { host: field_of(o, :hostpath), guest: field_of(o, :guestpath), type: field_of(o, :type), disabled: o[:disabled] == true } },

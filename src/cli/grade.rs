@@ -75,6 +75,9 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         eprintln!("error: {}", text.get(ctx.lang));
         return exit::USAGE;
     }
+    if args.providing.refuses_boxes(ctx) {
+        return exit::USAGE;
+    }
     let guarded = if args.attach.is_some() { guard_attached(ctx) } else { guard(ctx) };
     let guard = match guarded {
         Ok(guard) => guard,

@@ -30,6 +30,9 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    if args.providing.refuses_boxes(ctx) {
+        return exit::USAGE;
+    }
     match args.planning.plan_alone(ctx).await {
         Ok(mut plan) => {
             args.providing.into(&mut plan.options);

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ctx, exit};
 use crate::backend::vagrant::Provider;
+use crate::backend::vagrant::boxes::{Asking, Boxes};
 use crate::lab::{Guard, reaper, vagrantfile};
 use crate::plan::{self, Images, Options, Place, Plan};
 use crate::probe::PROBES;
@@ -15,6 +16,7 @@ use crate::scenario::{self, diagnostics, units};
 use crate::submission::handed::{self, Fault, Given, TakeError};
 use crate::submission::when::HandedIn;
 use crate::submission::{self, ReadOptions, Submission};
+use crate::text::Text;
 
 /// A submission, a scenario, and what the caller decides about them.
 #[derive(Clone, Debug, clap::Args)]
@@ -88,6 +90,19 @@ pub(super) struct Providing {
     /// No virtual machine in a lab gets more memory than that (`1GiB`): for those that declare more than this host has together.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) machine_memory_cap: Option<u64>,
+    /// Where the boxes of virtual machines come from, with `--provider libvirt`.
+    #[arg(long, value_enum, default_value_t = BoxesArg::Auto)]
+    pub(super) boxes: BoxesArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum BoxesArg {
+    /// The public catalogue (or that of VAGRANT_SERVER_URL) where it answers and has them for libvirt, else stand-ins.
+    Auto,
+    /// Only a catalogue: a machine whose box cannot be had is undecided.
+    Pull,
+    /// Only stand-ins: no catalogue is asked.
+    StandIn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -102,6 +117,19 @@ pub(super) enum ProviderArg {
 }
 
 impl Providing {
+    /// Says why not, where boxes are asked for that no machine of this run is made of.
+    pub(super) fn refuses_boxes(self, ctx: Ctx) -> bool {
+        let refused = self.boxes == BoxesArg::Pull && self.provider != ProviderArg::Libvirt;
+        if refused {
+            let text = Text::new(
+                "`--boxes pull` needs `--provider libvirt`: no other machines of a lab are made of boxes",
+                "`--boxes pull` necesita `--provider libvirt`: las demás máquinas de un laboratorio no se hacen de boxes",
+            );
+            usage(text.get(ctx.lang));
+        }
+        refused
+    }
+
     pub(super) fn into(self, options: &mut Options) {
         options.provider = match self.provider {
             ProviderArg::Docker => Provider::Docker,
@@ -109,6 +137,14 @@ impl Providing {
             ProviderArg::VirtualBox => Provider::VirtualBox,
         };
         options.machine_memory_cap = self.machine_memory_cap;
+        let from = match self.boxes {
+            BoxesArg::Auto => Boxes::Auto,
+            BoxesArg::Pull => Boxes::Pull,
+            BoxesArg::StandIn => Boxes::StandIn,
+        };
+        // As Vagrant itself takes it.
+        let server = std::env::var("VAGRANT_SERVER_URL").ok().filter(|url| !url.is_empty());
+        options.boxes = Asking { from, server };
     }
 }
 

@@ -174,6 +174,8 @@ async fn machines(
         image: NODE.to_owned(),
         up: plan.scenario.budgets.machines,
         provision: provisioning(plan),
+        boxes: plan.options.boxes.clone(),
+        fetch: plan.scenario.budgets.fetch,
         memory_cap: plan.options.machine_memory_cap,
         snapshot: lab.snapshot().cloned(),
         state: crate::lab::setup::state(),

@@ -2,7 +2,7 @@
 
 use crate::record::{BoxRecord, ImageRecord, MachinesRecord, RoleRecord, RunRecord};
 use crate::stack::Stack;
-use crate::stack::machines::Machines;
+use crate::stack::machines::{Machines, Taken};
 
 /// Images, machines, roles and overrides.
 pub(super) fn describe(stack: &Stack, record: &mut RunRecord) {
@@ -39,12 +39,20 @@ fn machines(machines: &Machines) -> Option<MachinesRecord> {
     for node in &machines.nodes {
         let reference = node.def.boxed.clone().unwrap_or_default();
         let stand_in = node.stand_in.as_ref().map(|s| s.version.clone());
+        let taken = node.taken.as_ref().map(|Taken { version, from }| match version {
+            Some(version) => format!("{version}, {from}"),
+            None => from.clone(),
+        });
         // What has a node and is not up for another reason is said by its checks.
-        let missing = node.left_out.as_ref().filter(|_| stand_in.is_none()).map(|l| l.text.clone());
-        match boxes.iter_mut().find(|b| b.reference == reference && b.stand_in == stand_in && b.missing == missing) {
-            Some(known) => known.machines.push(node.name().to_owned()),
-            None => boxes.push(BoxRecord { reference, machines: vec![node.name().to_owned()], stand_in, missing }),
-        }
+        let served = stand_in.is_some() || taken.is_some();
+        let missing = node.left_out.as_ref().filter(|_| !served).map(|l| l.text.clone());
+        let of = BoxRecord { reference, machines: Vec::new(), stand_in, taken, missing };
+        let same = |known: &BoxRecord| BoxRecord { machines: Vec::new(), ..known.clone() } == of;
+        let at = boxes.iter().position(same).unwrap_or_else(|| {
+            boxes.push(of.clone());
+            boxes.len() - 1
+        });
+        boxes[at].machines.push(node.name().to_owned());
     }
     Some(MachinesRecord { provider: machines.provider.clone(), boxes })
 }
@@ -79,5 +87,17 @@ mod tests {
             record.boxes.iter().map(|b| (b.reference.as_str(), b.machines.join(" "), b.missing.is_some())).collect();
         assert_eq!(said, [("centos/7", "m w2".to_owned(), false), ("mybox", "w1".to_owned(), true)]);
         assert!(machines(&Machines::default()).is_none(), "none was brought up");
+    }
+
+    #[test]
+    fn a_box_that_was_taken_is_no_stand_in() {
+        let taken = Taken { version: Some("2004.01".to_owned()), from: "https://boxes.example/x.box".to_owned() };
+        let late = Some(LeftOut { reason: None, text: Text::same("it was not ready") });
+        let own = Node { taken: Some(taken), left_out: late, ..node("m", "centos/7", false) };
+        let nodes = vec![own, node("w1", "centos/7", true)];
+        let record = machines(&Machines { provider: "libvirt".to_owned(), nodes, ..Machines::default() }).unwrap();
+        assert_eq!(record.boxes[0].taken.as_deref(), Some("2004.01, https://boxes.example/x.box"));
+        assert!(record.boxes[0].stand_in.is_none() && record.boxes[0].missing.is_none());
+        assert!(record.boxes[1].taken.is_none() && record.boxes[1].stand_in.is_some());
     }
 }

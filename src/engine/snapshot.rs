@@ -17,12 +17,13 @@ pub(super) async fn slot(plan: &Plan) -> Option<Slot> {
     }
     let host = Engine::host().await.ok()?;
     let image = host.docker().inspect_image(VMS).await.ok()?.id?;
-    let cap = format!("{:?}", plan.options.machine_memory_cap);
+    // Which boxes that comes to is known in the lab: `backend::vagrant::snapshot` looks whether they are the same.
+    let asked = format!("{:?} {:?}", plan.options.machine_memory_cap, plan.options.boxes);
     // What machines have of ours is the executable; how it emulates hangs on the host, as it was started.
     let (boot, ours) =
         (Owner::this().boot, format!("{:?}", std::fs::metadata("/proc/self/exe").ok()?.modified().ok()?));
     let (root, place) = (plan.submission.root.clone(), plan.submission.place().to_string());
-    let key = tokio::task::spawn_blocking(move || snapshots::key(&root, &[&place, &image, &cap, &boot, &ours])).await;
+    let key = tokio::task::spawn_blocking(move || snapshots::key(&root, &[&place, &image, &asked, &boot, &ours])).await;
     let key = key.ok()?.inspect_err(|error| tracing::debug!(%error, "no snapshot of its machines")).ok()?;
     snapshots::slot(&host, key).await.inspect_err(|error| tracing::warn!(%error, "no snapshot of its machines")).ok()?
 }

@@ -71,6 +71,7 @@ pub fn machines(name: &str, missing: Option<Text>) -> MachinesRecord {
         reference: reference.to_owned(),
         machines: machines.iter().map(|m| (*m).to_owned()).collect(),
         stand_in: None,
+        taken: None,
         missing: None,
     };
     let node = Some("Debian 12 container".to_owned());

@@ -133,7 +133,7 @@ pub struct MachinesRecord {
 }
 
 /// A box and what served for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoxRecord {
     /// As asked for (`centos/7`).
     pub reference: String,
@@ -141,6 +141,9 @@ pub struct BoxRecord {
     /// What ran in its place (`Debian 12 container`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stand_in: Option<String>,
+    /// The version of the box itself, and where it came from, where no stand-in was needed (`2004.01, https://…`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<String>,
     /// Why nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Text>,

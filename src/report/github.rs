@@ -110,6 +110,7 @@ fn head(record: &RunRecord, grade: &Grade, lang: Lang) -> String {
     let machines = served::machines(record, lang);
     items.extend(machines.map(|it| format!("{}: {it}", pick(lang, "machines", "máquinas"))));
     items.extend(served::stand_ins(record, lang));
+    items.extend(served::boxes_taken(record, lang));
     items.extend(served::boxes_missing(record, lang));
     items.extend(record.overrides.iter().chain(&record.errors).map(|text| text.get(lang).to_owned()));
     items.extend(record.notices.iter().map(|notice| {

@@ -257,6 +257,7 @@ fn run_properties(record: &RunRecord, grade: &Grade, lang: Lang) -> Vec<(String,
     properties.extend(words::withheld(record, lang).map(|withheld| ("shown".to_owned(), withheld)));
     properties.extend(served::machines(record, lang).map(|it| ("machines".to_owned(), it)));
     properties.extend(served::stand_ins(record, lang).into_iter().map(|s| ("stand_in".to_owned(), s)));
+    properties.extend(served::boxes_taken(record, lang).into_iter().map(|it| ("box".to_owned(), it)));
     properties.extend(record.overrides.iter().map(|o| ("override".to_owned(), o.get(lang).to_owned())));
     properties.extend(record.errors.iter().map(|e| ("error".to_owned(), e.get(lang).to_owned())));
     clean(properties)

@@ -33,6 +33,17 @@ pub(super) fn machines(record: &RunRecord, lang: Lang) -> Option<String> {
     Some(format!("{what} ({count} {of})"))
 }
 
+/// Machines of the boxes that they ask for: `master, worker1: centos/7, itself, 2004.01, https://…`.
+pub(super) fn boxes_taken(record: &RunRecord, lang: Lang) -> Vec<String> {
+    let itself = pick(lang, "itself", "el propio box");
+    let boxes = record.machines.iter().flat_map(|machines| &machines.boxes);
+    let said = boxes.filter_map(|it| {
+        let (machines, taken) = (it.machines.join(", "), it.taken.as_ref()?);
+        Some(format!("{machines}: {}, {itself}, {taken}", it.reference))
+    });
+    said.collect()
+}
+
 /// Boxes that nothing served for: `w1 (mybox): why`.
 pub(super) fn boxes_missing(record: &RunRecord, lang: Lang) -> Vec<String> {
     let boxes = record.machines.iter().flat_map(|machines| &machines.boxes);

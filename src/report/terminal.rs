@@ -74,6 +74,9 @@ fn header(page: &mut Page, record: &RunRecord, lang: Lang) {
     for stand_in in served::stand_ins(record, lang) {
         page.field(pick(lang, "stand-in", "sustituto"), &stand_in);
     }
+    for taken in served::boxes_taken(record, lang) {
+        page.field("box", &taken);
+    }
     for image in record.images.iter().filter(|i| i.missing.is_some()) {
         let why = image.missing.as_ref().map_or("", |text| text.get(lang));
         page.field(pick(lang, "no image", "sin imagen"), &format!("{} ({}): {why}", image.service, image.reference));

@@ -52,6 +52,9 @@ pub struct Node {
     pub virtual_machine: bool,
     /// What stands in for the box.
     pub stand_in: Option<StandIn>,
+    /// The box itself, where it is made of that.
+    #[serde(default)]
+    pub taken: Option<Taken>,
     /// Whether the box is a system of another family than the node is (CentOS on Debian).
     pub other_family: bool,
     /// Why it is not up: none where it is, or where Vagrant was not asked to start it.
@@ -69,6 +72,15 @@ impl Node {
     pub fn is_up(&self) -> bool {
         (self.container.is_some() || self.guest.is_some() || self.virtual_machine) && self.left_out.is_none()
     }
+}
+
+/// The box that a virtual machine is made of, as a catalogue has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// None of one that has an address of its own, without a catalogue.
+    pub version: Option<String>,
+    /// Its address.
+    pub from: String,
 }
 
 /// An extra disk: a block device of the declared size, a file of the lab's behind it.

@@ -55,6 +55,27 @@ fn a_plan_without_machines_names_none_and_one_with_them_only_those() {
 }
 
 #[test]
+fn where_boxes_come_from_is_said_and_only_virtual_machines_are_made_of_them() {
+    let of = |more: &[&str]| {
+        let all: Vec<&str> = ["--layers", "machines"].iter().chain(more).copied().collect();
+        plan(Path::new("seed"), &all)
+    };
+    let (code, auto, _) = of(&["--provider", "libvirt"]);
+    let itself = "centos/7 → itself, where a catalogue has it for libvirt; else";
+    // A long line goes on in the next one.
+    let on_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let auto = on_one_line(&auto);
+    assert!(code == 0 && auto.contains(&format!("{itself} Debian 12 virtual machine")), "{auto}");
+    let (code, pull, _) = of(&["--provider", "libvirt", "--boxes", "pull"]);
+    let pull = on_one_line(&pull);
+    assert!(code == 0 && pull.contains(&format!("{itself} undecided (`--boxes pull`)")), "{pull}");
+    let (code, only, _) = of(&["--provider", "libvirt", "--boxes", "stand-in"]);
+    assert!(code == 0 && on_one_line(&only).contains("centos/7 → Debian 12 virtual machine"), "{only}");
+    let (code, _, stderr) = of(&["--boxes", "pull"]);
+    assert!(code == 2 && stderr.contains("`--boxes pull` needs `--provider libvirt`"), "{stderr}");
+}
+
+#[test]
 fn a_scenario_that_is_no_text_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("binary.yaml");

@@ -206,6 +206,11 @@ fn bom(_: &Submission, machines: &[MachineDef]) {
 
 fn plugins(submission: &Submission, machines: &[MachineDef]) {
     assert_eq!(names(machines), ["only"]);
+    let only = &machines[0];
+    assert_eq!(
+        (only.box_version.as_deref(), only.box_urls.as_slice()),
+        (Some("~> 2004.0"), ["https://boxes.example/centos7.json".to_owned()].as_slice())
+    );
     assert!(machines[0].invalid.is_empty(), "{:?}", machines[0].invalid);
     assert_eq!(notices(submission), ["machines.plugins", "machines.version"]);
     assert_eq!(submission.vagrantfiles, [PathBuf::from("vagrantfile")]);

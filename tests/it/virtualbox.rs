@@ -99,6 +99,8 @@ impl Computer {
             submission: submission.clone(),
             image: String::new(),
             up: Duration::from_secs(300),
+            boxes: Default::default(),
+            fetch: Duration::from_secs(60),
             memory_cap: None,
             snapshot: None,
             provision: Duration::from_secs(120),

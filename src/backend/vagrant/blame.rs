@@ -88,6 +88,9 @@ pub fn why(seen: &Seen<'_>) -> Option<LeftOut> {
     if !seen.declares_ansible() && run.plays.is_empty() {
         return None;
     }
+    if let Some(left) = unwritten(seen) {
+        return Some(left);
+    }
     if let Some(left) = run.plays.iter().all(|playbook| playbook.tasks.is_empty()).then_some(said).flatten() {
         return Some(left);
     }
@@ -102,6 +105,20 @@ pub fn why(seen: &Seen<'_>) -> Option<LeftOut> {
         });
     }
     if seen.again { None } else { changed_nothing(seen) }
+}
+
+/// A machine of its own box that is its own controller: what its plays do is written down by a program that boxes have not.
+fn unwritten(seen: &Seen<'_>) -> Option<LeftOut> {
+    let controls = |node: &&Node| node.def.provisioners.iter().any(|it| it.kind == "ansible_local");
+    let node = seen.nodes.iter().filter(|node| node.taken.is_some()).find(controls)?;
+    let name = shown(node.name());
+    let text = Text::new(
+        format!(
+            "{name} is of its own box, where nobody writes down what `ansible_local` does: `--boxes stand-in` does"
+        ),
+        format!("{name} es de su propio box, donde nadie anota lo que hace `ansible_local`: con `--boxes stand-in` sí"),
+    );
+    Some(LeftOut { reason: Some(Reason::NotHere), text })
 }
 
 /// Why nothing changed, where nothing did.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
+use super::boxes::Boxes;
+use super::guests::{self, Making};
 use super::snapshot::{self, Kept};
-use super::{Ground, Request, acceleration, budget, nodes, output, run};
+use super::{Ground, Request, acceleration, boxes, budget, foreign, nodes, output, run};
 use crate::agent::{AgentShell, Agents, BINARY};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
@@ -25,14 +27,7 @@ use crate::text::Text;
 
 pub(super) const NAME: &str = "libvirt";
 /// Before a machine's name, as the hypervisor has it: whose it is.
-const PREFIX: &str = "imparcial_";
-/// In the hypervisor's pool, for all machines: our executable, and the stand-ins' layers. The plugin takes a disk called `vda`
-/// for the machine's own.
-const SHARED: [(&str, &str); 2] = [("tools.img", "vdb"), ("layers.img", "vdc")];
-/// Its root has no partition, and its kernel no use for what guards against other guests. No profiles of AppArmor: the boxes of the
-/// catalogue have none either, and an engine refuses to start a container where the tool that loads them is missing.
-const COMMAND_LINE: &str =
-    "root=LABEL=root rw net.ifnames=0 biosdevname=0 console=ttyS0 quiet mitigations=off apparmor=0";
+pub(super) const PREFIX: &str = "imparcial_";
 /// Its daemons start within seconds.
 const HYPERVISOR: Duration = Duration::from_secs(60);
 const ASKED: Duration = Duration::from_secs(30);
@@ -46,6 +41,8 @@ pub(super) async fn up(
     log: &mut Log,
 ) -> Result<Machines, BackendError> {
     log.phase("machines");
+    let mut decided = boxes::ask(site, defs, &request.boxes).await;
+    let (slot, kept) = snapshot::of(site, request.snapshot.as_ref(), &decided, log).await?;
     site.shell.must(&Cmd::new(["lab-hypervisor"]).timeout(HYPERVISOR)).await?;
     super::fresh_copy(ground).await?;
     let found = acceleration::of(site.shell.as_ref(), &request.state).await?;
@@ -70,13 +67,29 @@ pub(super) async fn up(
             service: None,
         });
     }
-    if let Some((slot, kept)) = request.snapshot.as_ref().and_then(|slot| Some((slot, Kept::read(slot)?))) {
+    if let Some((slot, kept)) = slot.zip(kept) {
+        if request.boxes.from == Boxes::Auto {
+            decided.tell(log);
+        }
         return restored(site, slot, kept, found.slowness(), request.memory_cap, log).await;
     }
     let began = Instant::now();
     site.shell.must(&Cmd::new(["lab-tools", "/box/images"]).timeout(HYPERVISOR)).await?;
-    let cores = run::cores(site).await;
-    let (nodes, given) = plan(defs, cores, found.is_kvm(), within, request.memory_cap);
+    boxes::fetch(site, &mut decided, request.fetch, log).await?;
+    if request.boxes.from == Boxes::Auto {
+        decided.tell(log);
+    }
+    let now = time::OffsetDateTime::now_utc();
+    let making = Making {
+        cores: run::cores(site).await,
+        kvm: found.is_kvm(),
+        within,
+        cap: request.memory_cap,
+        boxes: &decided,
+        only_own: request.boxes.from == Boxes::Pull,
+        old: request.submission.handed_in.as_ref().map(|day| day.is_old(now)),
+    };
+    let (nodes, given) = guests::plan(defs, &making);
     let given = json!({ "machines": given }).to_string();
     site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(given.clone()).timeout(ASKED)).await?;
     log.keep("machines.json", given);
@@ -88,8 +101,8 @@ pub(super) async fn up(
     mark(site, &mut machines.nodes, &up, within, request.memory_cap).await?;
     set_clocks(site, &machines).await;
     super::provisioned(ground, &request.submission, &mut machines, stretched(request.provision), log).await?;
-    if let Some(slot) = &request.snapshot {
-        snapshot::keep(site, slot, &machines, began.elapsed(), log).await?;
+    if let Some(slot) = slot {
+        snapshot::keep(site, slot, &machines, &decided, began.elapsed(), log).await?;
         set_clocks(site, &machines).await;
     }
     Ok(machines)
@@ -138,59 +151,6 @@ async fn available(site: &Site) -> Result<u64, BackendError> {
     Ok(budget::available(&said).unwrap_or(u64::MAX))
 }
 
-/// The machines as they will be, and what the home Vagrantfile is given for each.
-fn plan(defs: &[MachineDef], cores: f64, kvm: bool, within: Duration, cap: Option<u64>) -> (Vec<Node>, Vec<Value>) {
-    let (mut all, mut given) = (Vec::new(), Vec::new());
-    for def in defs {
-        let mut node = nodes::node(defs, def);
-        if let Some(stand_in) = &mut node.stand_in {
-            stand_in.version = super::in_a_guest(&stand_in.version);
-        }
-        let mut disks = Vec::new();
-        for (device, bytes) in nodes::declared(def) {
-            let size = format!("{}K", bytes.div_ceil(1024));
-            disks.push(json!({"size": size, "device": device, "bus": "scsi", "type": "qcow2"}));
-            let device = format!("/dev/{device}");
-            node.disks.push(NodeDisk { behind: device.clone(), device, bytes });
-        }
-        disks.extend(SHARED.map(|(path, device)| {
-            json!({
-                "path": path, "type": "raw", "allow_existing": true, "shareable": true,
-                "bus": "virtio", "device": device,
-            })
-        }));
-        let settings = json!({
-            "uri": "qemu:///system",
-            "default_prefix": PREFIX,
-            "driver": if kvm { "kvm" } else { "qemu" },
-            "cpu_mode": if kvm { "host-passthrough" } else { "maximum" },
-            "cpu_model": "",
-            "kernel": "/box/vmlinuz",
-            "initrd": "/box/initrd.img",
-            "cmd_line": COMMAND_LINE,
-            "disk_bus": "scsi",
-            "disk_device": "sda",
-            "disk_controller_model": "virtio-scsi",
-            "graphics_type": "none",
-            "memory": mib(budget::memory(def, cap)),
-            "cpus": cpus(def, cores),
-        });
-        let boot = within.as_secs();
-        given.push(json!({"name": def.name, "guest": {"boot_timeout": boot, "settings": settings, "disks": disks}}));
-        all.push(node);
-    }
-    (all, given)
-}
-
-fn mib(bytes: u64) -> u64 {
-    bytes.div_ceil(1 << 20)
-}
-
-/// Whole ones, and no more than there are.
-fn cpus(def: &MachineDef, cores: f64) -> f64 {
-    def.cpus.unwrap_or(1.0).ceil().clamp(1.0, cores.max(1.0))
-}
-
 /// Notes which machines are there, and why the others are not.
 async fn mark(
     site: &Site,
@@ -207,12 +167,16 @@ async fn mark(
         if up.status.is_none() && !ready {
             node.left_out = Some(run::late(node.name(), budget));
         } else if let (true, None, Some(address)) = (ready, &said, address) {
+            if let Some(left_out) = foreign::furnish(site, node, &address).await {
+                node.left_out = Some(left_out);
+                continue;
+            }
             let given = given(site, &domain(node.name())).await;
             let guest = guest(site, node, address, given, cap);
             node.left_out = other_disks(node, &guest).await;
             node.guest = Some(Arc::new(guest));
         } else {
-            node.left_out = Some(nodes::blame(&node.def, said.as_deref()));
+            node.left_out = Some(foreign::blame(node, said.as_deref()));
         }
     }
     Ok(())
@@ -334,12 +298,5 @@ mod tests {
                     Max memory:     524288 KiB\nUsed memory:    524288 KiB\n";
         assert_eq!(given_in(said), Some((512 << 20, 2.0)));
         assert_eq!(given_in("error: failed to get domain"), None);
-    }
-
-    #[test]
-    fn whole_processors_and_no_more_than_there_are() {
-        let of = |cpus: Option<f64>| super::cpus(&MachineDef { cpus, ..MachineDef::default() }, 2.0);
-        assert_eq!([of(None), of(Some(0.5)), of(Some(2.0)), of(Some(32.0))], [1.0, 1.0, 2.0, 2.0]);
-        assert_eq!(mib((512 << 20) - 1), 512);
     }
 }

@@ -7,7 +7,10 @@ pub mod acceleration;
 pub mod again;
 pub mod ansible;
 pub mod blame;
+pub mod boxes;
 pub mod budget;
+mod foreign;
+mod guests;
 mod libvirt;
 pub mod nodes;
 pub mod output;
@@ -59,6 +62,10 @@ pub struct Request {
     pub up: Duration,
     /// One run of all provisioners.
     pub provision: Duration,
+    /// What virtual machines in a lab are made of.
+    pub boxes: boxes::Asking,
+    /// Until a box is there.
+    pub fetch: Duration,
     /// No virtual machine in a lab is given more bytes of memory than that.
     pub memory_cap: Option<u64>,
     /// Of virtual machines in a lab: where they begin, or where it is kept what they were when they were provisioned.

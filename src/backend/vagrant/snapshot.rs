@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::boxes::{Decided, Real, Wanted};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::{Cmd, ShellExt};
@@ -25,6 +26,8 @@ pub(super) struct Kept {
     /// When, as RFC 3339 has it.
     at: String,
     pub(super) machines: Machines,
+    /// What their boxes came to.
+    boxes: Vec<(Wanted, Option<Real>)>,
     /// By which each machine that was up is managed.
     pub(super) addresses: BTreeMap<String, String>,
     /// Name and content of what was kept of its bring-up.
@@ -56,6 +59,37 @@ impl Kept {
     }
 }
 
+/// The place for a snapshot, and what is kept there. Machines of other boxes than would be taken now are other machines: then this
+/// lab has no such place, and makes them anew. Called before the hypervisor is started, which makes its disks there.
+///
+/// # Errors
+/// The lab's volume cannot be taken away.
+pub(super) async fn of<'s>(
+    site: &Site,
+    slot: Option<&'s Slot>,
+    decided: &Decided,
+    log: &mut Log,
+) -> Result<(Option<&'s Slot>, Option<Kept>), BackendError> {
+    let Some(slot) = slot else { return Ok((None, None)) };
+    let kept = Kept::read(slot);
+    if kept.as_ref().is_none_or(|kept| kept.boxes == decided.taken()) {
+        return Ok((Some(slot), kept));
+    }
+    // Where nobody answers it is as good as it was, for when somebody does again.
+    if !decided.is_for_lack_of_an_answer() {
+        slot.forget();
+    }
+    site.shell.must(&Cmd::new(["umount", "/kept"]).timeout(Duration::from_secs(20))).await?;
+    log.notices().push(notice(
+        Level::Info,
+        Text::new(
+            "there is a snapshot of these machines, made of other boxes than are taken now: they are brought up anew",
+            "hay una instantánea de estas máquinas, hechas de otros boxes que los de ahora: se levantan de nuevo",
+        ),
+    ));
+    Ok((None, None))
+}
+
 /// Brings the machines to where they were.
 ///
 /// # Errors
@@ -73,6 +107,7 @@ pub(super) async fn keep(
     site: &Site,
     slot: &Slot,
     machines: &Machines,
+    decided: &Decided,
     took: Duration,
     log: &mut Log,
 ) -> Result<(), BackendError> {
@@ -86,6 +121,7 @@ pub(super) async fn keep(
     let kept = Kept {
         at: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
         machines: machines.clone(),
+        boxes: decided.taken(),
         addresses: addresses.collect(),
         evidence: log
             .kept()
@@ -147,6 +183,7 @@ mod tests {
         let kept = Kept {
             at: "2026-11-30T05:00:00Z".into(),
             machines: machines(None, false),
+            boxes: Vec::new(),
             addresses: BTreeMap::from([("m".to_owned(), "192.168.121.7".to_owned())]),
             evidence: vec![("vagrant-up.txt".to_owned(), "==> m".to_owned())],
             took_s: 600,

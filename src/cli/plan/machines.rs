@@ -1,6 +1,7 @@
 //! The machines that a run of the plan would bring up: each box with what serves for it, and how much memory they have together.
 
 use crate::backend::swarm;
+use crate::backend::vagrant::boxes::Boxes;
 use crate::backend::vagrant::{self, Provider, acceleration, budget};
 use crate::lab::setup;
 use crate::plan::{Place, Plan};
@@ -34,8 +35,8 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
         return vec![row(text)];
     }
     let guests = plan.options.provider == Provider::Libvirt;
-    let mut all: Vec<_> =
-        grouped(machines).into_iter().map(|(names, node)| row(served(&names, node, guests))).collect();
+    let boxes = guests.then_some(plan.options.boxes.from);
+    let mut all: Vec<_> = grouped(machines).into_iter().map(|(names, node)| row(served(&names, node, boxes))).collect();
     all.extend(memory(machines, guests).map(row));
     if guests {
         all.extend(virtual_machines(plan, machines).into_iter().map(row));
@@ -76,16 +77,34 @@ fn grouped(machines: &[MachineDef]) -> Vec<(Vec<&str>, (String, Served))> {
     groups
 }
 
-fn served(names: &[&str], (boxed, served): (String, Served), guests: bool) -> Text {
+/// With virtual machines, and where their boxes come from.
+fn served(names: &[&str], (boxed, served): (String, Served), boxes: Option<Boxes>) -> Text {
     let names = names.join(", ");
     let boxed = if boxed.is_empty() { Text::new("no box", "sin box") } else { Text::same(boxed) };
     let node = match served {
-        Served::Node(entry) if guests => Text::same(vagrant::in_a_guest(&entry.version)),
-        Served::Node(entry) => Text::same(entry.version),
+        Served::Node(entry) => match boxes {
+            None => Text::same(entry.version),
+            Some(from) => of_catalogue(from, &vagrant::in_a_guest(&entry.version)),
+        },
         Served::NoContainer => Text::new("no container can be it", "ningún contenedor puede serlo"),
         Served::NoSuchBox => Text::new("no box is called that", "ningún box se llama así"),
     };
     Text::new(format!("{names}: {} → {}", boxed.en, node.en), format!("{names}: {} → {}", boxed.es, node.es))
+}
+
+/// A plan asks nobody.
+fn of_catalogue(from: Boxes, stand_in: &str) -> Text {
+    match from {
+        Boxes::StandIn => Text::same(stand_in),
+        Boxes::Pull => Text::new(
+            "itself, where a catalogue has it for libvirt; else undecided (`--boxes pull`)",
+            "el propio box, si un catálogo lo tiene para libvirt; si no, queda sin decidir (`--boxes pull`)",
+        ),
+        Boxes::Auto => Text::new(
+            format!("itself, where a catalogue has it for libvirt; else {stand_in}"),
+            format!("el propio box, si un catálogo lo tiene para libvirt; si no, {stand_in}"),
+        ),
+    }
 }
 
 /// What they are declared to have together; those that declare nothing are said.
@@ -166,7 +185,7 @@ mod tests {
             machine("off", "centos/7", Some(8 << 30)),
         ];
         all[3].autostart = false;
-        let said: Vec<_> = grouped(&all).into_iter().map(|(names, node)| served(&names, node, false).en).collect();
+        let said: Vec<_> = grouped(&all).into_iter().map(|(names, node)| served(&names, node, None).en).collect();
         assert_eq!(said, ["m, w2: centos/7 → Debian 12 container", "w1: mi caja → no box is called that"]);
         let memory = memory(&all, false).unwrap();
         assert!(memory.en.ends_with(": 3, with 1536MiB of memory, and 1 that declare none"), "{}", memory.en);

@@ -58,6 +58,8 @@ async fn measure(plan: &Plan, rounds: usize, site: &Site) -> Result<Machines, Te
         image: NODE.to_owned(),
         up: plan.scenario.budgets.machines,
         provision: plan.scenario.budgets.provision,
+        boxes: plan.options.boxes.clone(),
+        fetch: plan.scenario.budgets.fetch,
         memory_cap: plan.options.machine_memory_cap,
         snapshot: None,
         told: Arc::new(|_| ()),

@@ -33,6 +33,8 @@ pub struct Machine {
     #[serde(rename = "box")]
     pub boxed: Option<String>,
     pub box_url: bool,
+    pub box_urls: Vec<String>,
+    pub box_version: Option<String>,
     pub hostname: Option<String>,
     pub insert_key: bool,
     pub networks: Vec<Network>,

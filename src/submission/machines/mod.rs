@@ -63,6 +63,10 @@ pub struct MachineDef {
     pub boxed: Option<String>,
     /// The box has an address of its own, and so may have any name.
     pub box_url: bool,
+    /// Those addresses, as written.
+    pub box_urls: Vec<String>,
+    /// What is asked of its version: `1905.1`, `>= 1.0, < 2`.
+    pub box_version: Option<String>,
     pub hostname: Option<String>,
     /// `config.ssh.insert_key`; Vagrant's own default is true.
     pub insert_key: bool,

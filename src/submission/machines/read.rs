@@ -113,6 +113,8 @@ impl Folder<'_> {
             primary: machine.primary,
             boxed: machine.boxed.clone(),
             box_url: machine.box_url,
+            box_urls: machine.box_urls.clone(),
+            box_version: machine.box_version.clone().filter(|asked| !asked.trim().is_empty()),
             hostname: machine.hostname.clone(),
             insert_key: machine.insert_key,
             addresses: networks("private_network")

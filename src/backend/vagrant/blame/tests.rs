@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::backend::vagrant::ansible::tests::of as read;
 use crate::stack::StandIn;
-use crate::stack::machines::{HostStats, NodeDisk};
+use crate::stack::machines::{HostStats, NodeDisk, Taken};
 use crate::submission::machines::{MachineDef, ProvisionerDef};
 
 const FAILURES: &str = include_str!("failures.jsonl");
@@ -26,6 +26,19 @@ fn node(name: &str) -> Node {
         disks: vec![NodeDisk { device: "/dev/sdb".into(), ..NodeDisk::default() }],
         ..Node::default()
     }
+}
+
+#[test]
+fn what_nobody_wrote_down_on_a_box_of_its_own_is_undecided() {
+    let local = ProvisionerDef { kind: "ansible_local".into(), ..ProvisionerDef::default() };
+    let mut own = node("master");
+    own.def.provisioners = vec![local];
+    own.taken = Some(Taken::default());
+    let provisioned = Provisioned { ok: true, ..Provisioned::default() };
+    let of = |nodes: &[Node]| why(&Seen { nodes, provisioned: &provisioned, old: None, again: false });
+    assert_eq!(of(&[own.clone()]).unwrap().reason, Some(Reason::NotHere));
+    own.taken = None;
+    assert_eq!(of(&[own]).unwrap().reason, None, "on a node it is known that nothing ran");
 }
 
 fn task(name: &str, status: &str) -> Task {
