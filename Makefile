@@ -13,7 +13,7 @@ JOBS      ?=
 PEERS     := target/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help build setup demo test test-all unit mutants mutants-all lint bench bench-peers peers
+.PHONY: help build setup demo test test-all test-vms unit mutants mutants-all lint bench bench-peers peers
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,6 +40,10 @@ unit:
 mutants: build ## only the mutants: each must fail exactly its own check, pass, or stay undecided
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed --machines sample $(if $(JOBS),--jobs $(JOBS)) --patience 12s
 	$(SUDO) $(IMPARCIAL) mutants --scenario recovery --machines sample $(if $(JOBS),--jobs $(JOBS))
+
+test-vms: build ## machines that were asked for badly, as virtual machines: each boots one, so that this takes long without KVM
+	$(SUDO) $(IMPARCIAL) setup --vms
+	$(SUDO) env "PATH=$$PATH" IMPARCIAL_VMS=1 cargo test --test it -- --nocapture guests
 
 mutants-all: build ## every mutant of every scenario, at full patience
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed $(if $(JOBS),--jobs $(JOBS))

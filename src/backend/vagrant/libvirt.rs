@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::snapshot::{self, Kept};
-use super::{Ground, Request, acceleration, budget, nodes, output, run};
+use super::{Ground, Request, acceleration, budget, ends, nodes, output, run};
 use crate::agent::{AgentShell, Agents, BINARY};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
@@ -29,6 +29,8 @@ const PREFIX: &str = "imparcial_";
 /// In the hypervisor's pool, for all machines: our executable, and the stand-ins' layers. The plugin takes a disk called `vda`
 /// for the machine's own.
 const SHARED: [(&str, &str); 2] = [("tools.img", "vdb"), ("layers.img", "vdc")];
+/// The plugin's own, and others where a submission has that.
+const MANAGEMENT: [&str; 3] = ["192.168.121.0/24", "192.168.221.0/24", "10.121.121.0/24"];
 /// Its root has no partition, and its kernel no use for what guards against other guests. No profiles of AppArmor: the boxes of the
 /// catalogue have none either, and an engine refuses to start a container where the tool that loads them is missing.
 const COMMAND_LINE: &str =
@@ -76,6 +78,7 @@ pub(super) async fn up(
     let began = Instant::now();
     site.shell.must(&Cmd::new(["lab-tools", "/box/images"]).timeout(HYPERVISOR)).await?;
     let cores = run::cores(site).await;
+    log.notices().extend(budget::clamped(defs, cores));
     let (nodes, given) = plan(defs, cores, found.is_kvm(), within, request.memory_cap);
     let given = json!({ "machines": given }).to_string();
     site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(given.clone()).timeout(ASKED)).await?;
@@ -86,6 +89,9 @@ pub(super) async fn up(
     // Nothing of the submission has run in them yet.
     site.shell.must(&Cmd::new(["lab-hypervisor", "guard"]).timeout(ASKED)).await?;
     mark(site, &mut machines.nodes, &up, within, request.memory_cap).await?;
+    for node in machines.nodes.iter().filter(|node| node.def.autostart && node.guest.is_none()) {
+        ends::keep(site, node.name(), &domain(node.name()), log).await;
+    }
     set_clocks(site, &machines).await;
     super::provisioned(ground, &request.submission, &mut machines, stretched(request.provision), log).await?;
     if let Some(slot) = &request.snapshot {
@@ -162,6 +168,7 @@ fn plan(defs: &[MachineDef], cores: f64, kvm: bool, within: Duration, cap: Optio
         let settings = json!({
             "uri": "qemu:///system",
             "default_prefix": PREFIX,
+            "management_network_address": management(defs),
             "driver": if kvm { "kvm" } else { "qemu" },
             "cpu_mode": if kvm { "host-passthrough" } else { "maximum" },
             "cpu_model": "",
@@ -176,10 +183,21 @@ fn plan(defs: &[MachineDef], cores: f64, kvm: bool, within: Duration, cap: Optio
             "cpus": cpus(def, cores),
         });
         let boot = within.as_secs();
-        given.push(json!({"name": def.name, "guest": {"boot_timeout": boot, "settings": settings, "disks": disks}}));
+        given.push(json!({"name": def.name, "guest": {
+            "boot_timeout": boot, "console": ends::console(&domain(&def.name)), "settings": settings, "disks": disks,
+        }}));
         all.push(node);
     }
     (all, given)
+}
+
+/// The network by which machines are managed: none that a machine declares an address of.
+fn management(defs: &[MachineDef]) -> &'static str {
+    let taken = |network: &&&str| {
+        let prefix = network.trim_end_matches("0/24");
+        defs.iter().flat_map(|def| &def.addresses).any(|address| address.trim().starts_with(prefix))
+    };
+    MANAGEMENT.iter().find(|network| !taken(network)).unwrap_or(&MANAGEMENT[0])
 }
 
 fn mib(bytes: u64) -> u64 {
@@ -272,7 +290,7 @@ fn managed(said: &str) -> Option<String> {
     })
 }
 
-/// What a machine has, in bytes and processors: a file may have settings of its own for this provider.
+/// What a machine has, in bytes and processors.
 async fn given(site: &Site, domain: &str) -> Option<(u64, f64)> {
     let said = site.shell.run(&virsh(&["dominfo", domain]).timeout(ASKED)).await.ok()?;
     given_in(&said.out())
@@ -341,5 +359,8 @@ mod tests {
         let of = |cpus: Option<f64>| super::cpus(&MachineDef { cpus, ..MachineDef::default() }, 2.0);
         assert_eq!([of(None), of(Some(0.5)), of(Some(2.0)), of(Some(32.0))], [1.0, 1.0, 2.0, 2.0]);
         assert_eq!(mib((512 << 20) - 1), 512);
+        let at = |address: &str| MachineDef { addresses: vec![address.into()], ..MachineDef::default() };
+        assert_eq!(management(&[at("192.168.56.10")]), "192.168.121.0/24");
+        assert_eq!(management(&[at("10.0.0.1"), at(" 192.168.121.10")]), "192.168.221.0/24");
     }
 }

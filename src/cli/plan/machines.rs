@@ -82,7 +82,9 @@ fn served(names: &[&str], (boxed, served): (String, Served), guests: bool) -> Te
     let node = match served {
         Served::Node(entry) if guests => Text::same(vagrant::in_a_guest(&entry.version)),
         Served::Node(entry) => Text::same(entry.version),
-        Served::NoContainer => Text::new("no container can be it", "ningún contenedor puede serlo"),
+        Served::NoContainer => {
+            Text::new("no machine of a lab can be it", "ninguna máquina de un laboratorio puede serlo")
+        }
         Served::NoSuchBox => Text::new("no box is called that", "ningún box se llama así"),
     };
     Text::new(format!("{names}: {} → {}", boxed.en, node.en), format!("{names}: {} → {}", boxed.es, node.es))
