@@ -170,7 +170,7 @@ struct Want {
 use Verdict::{Error, Fail, Pass, Skip};
 
 const MINUTE: Duration = Duration::from_secs(60);
-const CONTAINERS: [Want; 2] = [
+const CONTAINERS: [Want; 3] = [
     Want {
         submission: "flags",
         provider: "docker",
@@ -189,9 +189,18 @@ const CONTAINERS: [Want; 2] = [
         says: CLOSED,
         within: MINUTE.saturating_mul(2),
     },
+    Want {
+        submission: "windows",
+        provider: "docker",
+        args: &[],
+        verdicts: [Error, Error, Error],
+        exit: 3,
+        says: &["machine a is a `gusztavvargadr/windows-10`, which no machine of a lab can be"],
+        within: MINUTE.saturating_mul(2),
+    },
 ];
 const CLOSED: &[&str] = &["as `nobody` (`config.ssh.username`)"];
-const GUESTS: [Want; 9] = [
+const GUESTS: [Want; 10] = [
     Want {
         submission: "sixty-four-gib",
         provider: "libvirt",
@@ -273,6 +282,15 @@ const GUESTS: [Want; 9] = [
         exit: 1,
         says: &[FILTERED],
         within: MINUTE.saturating_mul(60),
+    },
+    Want {
+        submission: "windows",
+        provider: "libvirt",
+        args: &[],
+        verdicts: [Error, Error, Error],
+        exit: 3,
+        says: &["machine a is a `gusztavvargadr/windows-10`, which no machine of a lab can be"],
+        within: MINUTE.saturating_mul(2),
     },
 ];
 /// Provisioning has three minutes then, as long as a machine is no slower than what times were written for.

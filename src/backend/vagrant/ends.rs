@@ -127,7 +127,8 @@ fn panics(said: &str, domains: &[String]) -> Vec<(String, End)> {
 fn off(said: &str, domains: &[String]) -> Vec<String> {
     let of = |line: &str| {
         let mut words = line.split_whitespace().skip(1);
-        let name = domains.iter().find(|domain| words.next() == Some(domain.as_str()))?;
+        let name = words.next()?;
+        let name = domains.iter().find(|domain| *domain == name)?;
         matches!(words.next()?, "shut" | "crashed").then(|| name.clone())
     };
     said.lines().filter_map(of).collect()

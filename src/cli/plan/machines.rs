@@ -37,6 +37,9 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
     let mut all: Vec<_> =
         grouped(machines).into_iter().map(|(names, node)| row(served(&names, node, guests))).collect();
     all.extend(memory(machines, guests).map(row));
+    // A lab has as many as this host.
+    let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+    all.extend(budget::clamped(machines, cores).map(|notice| row(notice.text)));
     if guests {
         all.extend(virtual_machines(plan, machines).into_iter().map(row));
     }
