@@ -56,6 +56,10 @@ mutants: build ## a sample of the mutants, of every kind: each must fail exactly
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed --machines sample --services sample $(if $(JOBS),--jobs $(JOBS)) --patience 12s
 	$(SUDO) $(IMPARCIAL) mutants --scenario recovery --machines sample $(if $(JOBS),--jobs $(JOBS))
 
+test-vms: build ## machines that were asked for badly, as virtual machines: each boots one, so that this takes long without KVM
+	$(SUDO) $(IMPARCIAL) setup --vms
+	$(SUDO) env "PATH=$$PATH" IMPARCIAL_VMS=1 cargo test --test it -- --nocapture guests
+
 mutants-all: build ## every mutant of every scenario, at full patience
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed $(if $(JOBS),--jobs $(JOBS))
 	$(SUDO) $(IMPARCIAL) mutants --scenario parcial-2-2019 $(if $(JOBS),--jobs $(JOBS))

@@ -269,12 +269,51 @@ end
 
 def invalid(env, name, config)
   vm = config.vm
+  # What talks with a Windows is not here, and whether a file is in order does not depend on it.
+  vm.communicator = nil
   folders = vm.instance_variable_get(:@allow_fstab_modification)
   vm.instance_variable_set(:@allow_fstab_modification, true) if folders == Vagrant::Plugin::V2::Config::UNSET_VALUE
   data = Pathname.new("/tmp/machines").join(name.to_s.gsub(/[^\w.-]/, "_")).tap(&:mkpath)
   machine = Vagrant::Machine.new(name, :virtualbox, Nowhere, vm.get_provider_config(:virtualbox), {}, config, data, nil, env,
                                  env.vagrantfile)
   config.validate(machine).values.flatten.map { |it| said(it) }.reject(&:empty?)
+end
+
+# Notes what a block for a provider sets.
+class Noted < BasicObject
+  def initialize(names)
+    @names = names
+  end
+
+  def method_missing(name, *, **) # rubocop:disable Style/MissingRespondToMissing: whatever is asked, there is
+    @names << name.to_s.delete_suffix("=")
+    self
+  end
+end
+
+# Blocks for other providers than the declared one, and what they set.
+def others_blocks(vm)
+  blocks = vm.instance_variable_get(:@__providers) || {}
+  blocks.reject { |name, all| name == :virtualbox || all.empty? }.map do |name, all|
+    names = []
+    all.each do |block|
+      block.call(Noted.new(names), Vagrant::Config::V2::DummyConfig.new)
+    rescue StandardError, ScriptError
+      # It was run already, with what Vagrant gives it.
+    end
+    { name: text(name, 100), settings: names.grep(/\A[a-z]\w*\z/).uniq.first(20).map { |it| text(it, 60) } }
+  end
+end
+
+# What of the way into a machine is not as Vagrant has it by itself.
+def way_in(config)
+  ssh = config.ssh
+  own = { guest_port: 22, username: "vagrant" }
+  names = %i[host port guest_port username password private_key_path proxy_command config ssh_command]
+  set = names.reject { |name| [nil, own[name]].include?(field(ssh, name)) }.map { |name| "ssh.#{name}" }
+  set << "vm.boot_timeout" unless field(config.vm, :boot_timeout) == 300
+  set << "vm.communicator" unless [nil, "ssh"].include?(field(config.vm, :communicator))
+  set
 end
 
 def machine(env, name, options)
@@ -286,7 +325,9 @@ def machine(env, name, options)
     box: vm.box && text(vm.box, 300), box_url: !vm.box_url.nil?,
     box_urls: Array(vm.box_url).first(4).map { |it| text(it, 1000) }, box_version: vm.box_version && text(vm.box_version, 100),
     hostname: vm.hostname && text(vm.hostname, 300),
-    insert_key: config.ssh.insert_key == true,
+    insert_key: config.ssh.insert_key == true, username: field(config.ssh, :username), communicator: field(vm, :communicator),
+    way_in: way_in(config), providers: others_blocks(vm),
+    defined: env.vagrantfile.config.vm.defined_vms[name].config_procs.length,
     networks: vm.networks.map { |type, o| { type: text(type), options: plain(o) } },
     synced: vm.synced_folders.map { |_, o| { host: field_of(o, :hostpath), guest: field_of(o, :guestpath), type: field_of(o, :type), disabled: o[:disabled] == true } },
     vb_name: vb&.name && text(vb.name, 300),

@@ -55,6 +55,22 @@ impl Ssh {
         all
     }
 
+    /// A connection of its own, as a stranger with the key makes it: whether anybody is let in.
+    pub fn knock(address: &str, within: Duration) -> Cmd {
+        let connects = format!("ConnectTimeout={}", within.as_secs());
+        let options = [
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR",
+            "BatchMode=yes",
+            "ControlPath=none",
+            &connects,
+        ];
+        let options = options.into_iter().flat_map(|option| ["-o", option]);
+        let client = Cmd::new(["ssh", "-F", "/dev/null", "-i", KEY]).args(options);
+        client.arg(format!("vagrant@{address}")).args(["--", "true"])
+    }
+
     /// The command as the ground runs it: for what talks with it there.
     pub fn over(&self, cmd: &Cmd) -> Cmd {
         let mut words: Vec<String> = ["sudo", "-n", "env"].map(str::to_owned).to_vec();

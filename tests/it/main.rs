@@ -9,6 +9,7 @@ mod conformance;
 mod dials;
 mod docker;
 mod faults;
+mod guests;
 mod handed;
 mod inspect;
 mod invalid;

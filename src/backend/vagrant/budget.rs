@@ -2,6 +2,7 @@
 //! machine takes what it has.
 
 use super::nodes;
+use crate::notice::{Level, Notice};
 use crate::scenario::units::show_bytes;
 use crate::submission::machines::MachineDef;
 use crate::text::Text;
@@ -92,6 +93,32 @@ pub fn capped(defs: &[MachineDef], cap: u64) -> Option<Text> {
     })
 }
 
+/// That machines have fewer processors than they are declared with: no host gives more than it has.
+pub fn clamped(defs: &[MachineDef], cores: f64) -> Option<Notice> {
+    let less = |def: &&MachineDef| def.autostart && def.cpus.is_some_and(|cpus| cpus.ceil() > cores.max(1.0));
+    let each = defs.iter().filter(less);
+    let each: Vec<(String, f64)> =
+        each.map(|def| (crate::sanitize::line(&def.name, 80), def.cpus.unwrap_or_default())).collect();
+    let said = |of: &str| {
+        let each = each.iter().map(|(name, declared)| format!("{name} {cores} {of} {declared}"));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let text = Text::new(
+        format!("machines have fewer processors than they declare, since this host has no more: {}", said("of")),
+        format!(
+            "hay máquinas con menos procesadores de los que declaran, porque este equipo no tiene más: {}",
+            said("de")
+        ),
+    );
+    (!each.is_empty()).then(|| Notice {
+        id: "machines.cpus".to_owned(),
+        level: Level::Warning,
+        text,
+        at: None,
+        service: None,
+    })
+}
+
 /// As people read it, rounded.
 pub fn gib(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
@@ -114,6 +141,14 @@ mod tests {
         assert_eq!(of(&[MachineDef { autostart: false, ..machine(64) }], false, None).refused(1 << 30), None);
         assert_eq!(available("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
         assert_eq!(available(""), None);
+    }
+
+    #[test]
+    fn fewer_processors_than_declared_are_said() {
+        let of = |name: &str, cpus: f64| MachineDef { name: name.into(), cpus: Some(cpus), ..machine(1) };
+        let text = clamped(&[of("m", 32.0), of("n", 2.0), of("o", 0.5)], 2.0).expect("32 of 2").text;
+        assert!(text.en.ends_with(": m 2 of 32") && text.es.ends_with(": m 2 de 32"), "{text:?}");
+        assert_eq!(clamped(&[of("n", 2.0), machine(1)], 2.0), None);
     }
 
     #[test]

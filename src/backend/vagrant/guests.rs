@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::boxes::{Decided, Real};
-use super::{budget, libvirt, nodes};
+use super::{budget, ends, libvirt, nodes};
 use crate::stack::machines::{Node, NodeDisk};
 use crate::submission::machines::MachineDef;
 
@@ -20,6 +20,8 @@ const LAYERS: &str = "layers.img";
 /// catalogue have none either, and an engine refuses to start a container where the tool that loads them is missing.
 const COMMAND_LINE: &str =
     "root=LABEL=root rw net.ifnames=0 biosdevname=0 console=ttyS0 quiet mitigations=off apparmor=0";
+/// The plugin's own, and others where a submission has that.
+const MANAGEMENT: [&str; 3] = ["192.168.121.0/24", "192.168.221.0/24", "10.121.121.0/24"];
 
 /// What machines are made from, and with.
 pub(super) struct Making<'m> {
@@ -38,6 +40,7 @@ pub(super) struct Making<'m> {
 /// The machines as they will be, and what the home Vagrantfile is given for each.
 pub(super) fn plan(defs: &[MachineDef], making: &Making<'_>) -> (Vec<Node>, Vec<Value>) {
     let (mut all, mut given) = (Vec::new(), Vec::new());
+    let network = management(defs);
     for def in defs {
         let mut node = nodes::node(defs, def);
         let mut real = None;
@@ -69,7 +72,8 @@ pub(super) fn plan(defs: &[MachineDef], making: &Making<'_>) -> (Vec<Node>, Vec<
                 "name": real.map_or(BOX, |real| real.name.as_str()),
                 "version": real.and_then(|real| real.version.as_deref()),
             },
-            "settings": settings(def, making, real),
+            "console": ends::console(&libvirt::domain(&def.name)),
+            "settings": settings(def, making, network, real),
             "disks": disks(&declared, real),
         });
         given.push(json!({"name": def.name, "guest": guest}));
@@ -79,10 +83,11 @@ pub(super) fn plan(defs: &[MachineDef], making: &Making<'_>) -> (Vec<Node>, Vec<
 }
 
 /// What a box does not decide; a box of its own is left everything about how it starts and where its root is.
-fn settings(def: &MachineDef, making: &Making<'_>, real: Option<&Real>) -> Value {
+fn settings(def: &MachineDef, making: &Making<'_>, network: &str, real: Option<&Real>) -> Value {
     let mut settings = json!({
         "uri": "qemu:///system",
         "default_prefix": libvirt::PREFIX,
+        "management_network_address": network,
         "driver": if making.kvm { "kvm" } else { "qemu" },
         "cpu_mode": if making.kvm { "host-passthrough" } else { "maximum" },
         "cpu_model": "",
@@ -120,6 +125,15 @@ fn disks(declared: &[(String, u64)], real: Option<&Real>) -> Vec<Value> {
         })
     });
     own.chain(shared).collect()
+}
+
+/// The network by which machines are managed: none that a machine declares an address of.
+fn management(defs: &[MachineDef]) -> &'static str {
+    let taken = |network: &&&str| {
+        let prefix = network.trim_end_matches("0/24");
+        defs.iter().flat_map(|def| &def.addresses).any(|address| address.trim().starts_with(prefix))
+    };
+    MANAGEMENT.iter().find(|network| !taken(network)).unwrap_or(&MANAGEMENT[0])
 }
 
 fn mib(bytes: u64) -> u64 {
@@ -197,5 +211,8 @@ mod tests {
         let of = |cpus: Option<f64>| super::cpus(&MachineDef { cpus, ..MachineDef::default() }, 2.0);
         assert_eq!([of(None), of(Some(0.5)), of(Some(2.0)), of(Some(32.0))], [1.0, 1.0, 2.0, 2.0]);
         assert_eq!(mib((512 << 20) - 1), 512);
+        let at = |address: &str| MachineDef { addresses: vec![address.into()], ..MachineDef::default() };
+        assert_eq!(management(&[at("192.168.56.10")]), "192.168.121.0/24");
+        assert_eq!(management(&[at("10.0.0.1"), at(" 192.168.121.10")]), "192.168.221.0/24");
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::boxes::Boxes;
 use super::guests::{self, Making};
 use super::snapshot::{self, Kept};
-use super::{Ground, Request, acceleration, boxes, budget, foreign, nodes, output, run};
+use super::{Ground, Request, acceleration, boxes, budget, ends, foreign, nodes, output, run};
 use crate::agent::{AgentShell, Agents, BINARY};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
@@ -89,6 +89,7 @@ pub(super) async fn up(
         only_own: request.boxes.from == Boxes::Pull,
         old: request.submission.handed_in.as_ref().map(|day| day.is_old(now)),
     };
+    log.notices().extend(budget::clamped(defs, making.cores));
     let (nodes, given) = guests::plan(defs, &making);
     let given = json!({ "machines": given }).to_string();
     site.shell.must(&Cmd::new(["tee", nodes::PLAN]).stdin(given.clone()).timeout(ASKED)).await?;
@@ -99,6 +100,9 @@ pub(super) async fn up(
     // Nothing of the submission has run in them yet.
     site.shell.must(&Cmd::new(["lab-hypervisor", "guard"]).timeout(ASKED)).await?;
     mark(site, &mut machines.nodes, &up, within, request.memory_cap).await?;
+    for node in machines.nodes.iter().filter(|node| node.def.autostart && node.guest.is_none()) {
+        ends::keep(site, node.name(), &domain(node.name()), log).await;
+    }
     set_clocks(site, &machines).await;
     super::provisioned(ground, &request.submission, &mut machines, stretched(request.provision), log).await?;
     if let Some(slot) = slot {
@@ -183,7 +187,7 @@ async fn mark(
 }
 
 /// A machine as the hypervisor calls it: the plugin leaves out what a name may not have there.
-fn domain(machine: &str) -> String {
+pub(super) fn domain(machine: &str) -> String {
     let kept = machine.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c));
     format!("{PREFIX}{}", kept.collect::<String>())
 }
@@ -236,7 +240,7 @@ fn managed(said: &str) -> Option<String> {
     })
 }
 
-/// What a machine has, in bytes and processors: a file may have settings of its own for this provider.
+/// What a machine has, in bytes and processors.
 async fn given(site: &Site, domain: &str) -> Option<(u64, f64)> {
     let said = site.shell.run(&virsh(&["dominfo", domain]).timeout(ASKED)).await.ok()?;
     given_in(&said.out())

@@ -9,12 +9,14 @@ pub mod ansible;
 pub mod blame;
 pub mod boxes;
 pub mod budget;
+mod ends;
 mod foreign;
 mod guests;
 mod libvirt;
 pub mod nodes;
 pub mod output;
 pub mod provision;
+mod reach;
 pub mod run;
 mod snapshot;
 pub mod spot;
@@ -166,8 +168,9 @@ async fn provisioned(
     let asked = machines.nodes.iter().any(|node| !node.def.provisioners.is_empty());
     if asked && machines.nodes.iter().any(Node::is_up) {
         log.phase("provision");
-        let done = provision::run(ground, submission, &machines.nodes, false, within).await?;
+        let mut done = provision::run(ground, submission, &machines.nodes, false, within).await?;
         log.keep("vagrant-provision.txt", done.output.clone());
+        ends::after(ground.site, machines, &mut done, log).await;
         machines.provisioned = Some(done);
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Disks;
+use super::{Disks, budget};
 use crate::backend::{BackendError, Site};
 use crate::exec::{Cmd, ShellExt};
 use crate::notice::{Level, Notice, Reason};
@@ -79,7 +79,7 @@ pub(super) async fn disks(site: &Site, defs: &[MachineDef]) -> Result<Disks, Bac
 
 /// What each machine gets.
 pub fn plan(defs: &[MachineDef], image: &str, nonce: &str, disks: &Disks, cores: f64) -> Planned {
-    let mut planned = Planned::default();
+    let mut planned = Planned { notices: budget::clamped(defs, cores).into_iter().collect(), ..Planned::default() };
     for def in defs {
         let mut node = node(defs, def);
         let mut args = vec![format!("--label={MACHINE}={nonce}{}", def.name)];
@@ -129,10 +129,40 @@ pub(super) fn node(defs: &[MachineDef], def: &MachineDef) -> Node {
         Served::NoContainer => node.left_out = Some(no_container(def)),
         Served::NoSuchBox => node.left_out = Some(no_box(def)),
     }
-    if let Some(other) = twin(defs, def) {
-        node.left_out = node.left_out.or(Some(other));
-    }
+    node.left_out = node.left_out.or_else(|| closed(def)).or_else(|| twin(defs, def));
     node
+}
+
+/// Accounts that every Linux has, and that have no shell on any.
+const NOBODY: [&str; 10] = ["nobody", "daemon", "bin", "sys", "mail", "news", "lp", "games", "www-data", "sshd"];
+
+/// Why nobody gets into a machine, by what its own file says: whatever its box is like.
+fn closed(def: &MachineDef) -> Option<LeftOut> {
+    let machine = &def.name;
+    let user = def.username.as_deref().filter(|user| NOBODY.contains(user));
+    // A Linux has no such server.
+    let other = def.communicator.as_deref().filter(|way| way.starts_with("win"));
+    let other = other.filter(|_| matches!(boxes::of_machine(def), Served::Node(entry) if entry.known));
+    let text = match (user, other) {
+        (Some(user), _) => Text::new(
+            format!(
+                "Vagrant is to log into machine {machine} as `{user}` (`config.ssh.username`), who can log in on no Linux"
+            ),
+            format!(
+                "Vagrant debe entrar en la máquina {machine} como `{user}` (`config.ssh.username`), que no puede entrar en ningún Linux"
+            ),
+        ),
+        (None, Some(way)) => Text::new(
+            format!(
+                "Vagrant is to reach machine {machine}, a Linux, by `{way}` (`config.vm.communicator`), which is for Windows"
+            ),
+            format!(
+                "Vagrant debe llegar a la máquina {machine}, un Linux, por `{way}` (`config.vm.communicator`), que es para Windows"
+            ),
+        ),
+        (None, None) => return None,
+    };
+    Some(LeftOut { reason: None, text })
 }
 
 fn no_container(def: &MachineDef) -> LeftOut {
@@ -140,8 +170,8 @@ fn no_container(def: &MachineDef) -> LeftOut {
     LeftOut {
         reason: Some(Reason::NotHere),
         text: Text::new(
-            format!("machine {machine} is a `{named}`, which no container can be"),
-            format!("la máquina {machine} es un `{named}`, que ningún contenedor puede ser"),
+            format!("machine {machine} is a `{named}`, which no machine of a lab can be"),
+            format!("la máquina {machine} es un `{named}`, que ninguna máquina de un laboratorio puede ser"),
         ),
     }
 }
@@ -163,7 +193,8 @@ fn no_box(def: &MachineDef) -> LeftOut {
 fn twin(defs: &[MachineDef], def: &MachineDef) -> Option<LeftOut> {
     let before = defs.iter().take_while(|other| other.name != def.name);
     for other in before {
-        if let Some(address) = def.addresses.iter().find(|address| other.addresses.contains(address)) {
+        let has = |address: &&String| other.addresses.iter().any(|own| own.trim() == address.trim());
+        if let Some(address) = def.addresses.iter().find(has) {
             let (one, two) = (&other.name, &def.name);
             return Some(LeftOut {
                 reason: None,
@@ -221,8 +252,12 @@ pub fn blame(def: &MachineDef, said: Option<&str>) -> LeftOut {
         format!("{machine} could not be brought up: {}", line(said)),
         format!("no se pudo levantar {machine}: {}", line(said)),
     );
-    LeftOut { reason: (!own).then_some(Reason::StandIn), text }
+    // How long a machine takes is the host's doing.
+    let reason = if said.contains(LATE) { Reason::Host } else { Reason::StandIn };
+    LeftOut { reason: (!own).then_some(reason), text }
 }
+
+const LATE: &str = "Timed out while waiting for the machine to boot";
 
 /// What Vagrant says of a file that no provider could bring up.
 const OWN_MISTAKES: [&str; 5] = [
@@ -277,11 +312,30 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_its_own_file_closes_is_the_submissions_doing() {
+        let of = |def: MachineDef| node(std::slice::from_ref(&def), &def).left_out;
+        let a = || def("a", "10.0.0.1");
+        let as_user = |name: &str| MachineDef { username: Some(name.into()), ..a() };
+        let left = of(as_user("nobody")).expect("nobody logs in as that");
+        assert!(left.reason.is_none() && left.text.en.contains("as `nobody`"), "{left:?}");
+        // A box may have a user of its own.
+        assert!(of(as_user("centos")).is_none() && of(as_user("root")).is_none());
+        let windows = |boxed: &str| MachineDef { communicator: Some("winrm".into()), boxed: Some(boxed.into()), ..a() };
+        let left = of(windows("centos/7")).expect("no WinRM");
+        assert!(left.reason.is_none() && left.text.en.contains("by `winrm`"), "{left:?}");
+        assert!(of(windows("somebody/something")).is_none(), "it may be a Windows");
+        assert_eq!(of(windows("gusztavvargadr/windows-10")).and_then(|left| left.reason), Some(Reason::NotHere));
+    }
+
+    #[test]
     fn what_vagrant_says_is_held_against_nobody_unless_it_is_their_own() {
         let a = def("a", "10.0.0.1");
         assert_eq!(blame(&a, Some("Pool overlaps with other one")).reason, Some(Reason::StandIn));
         assert_eq!(blame(&a, Some("The host path of the shared folder is missing: ./x")).reason, None);
         assert_eq!(blame(&MachineDef { autostart: false, ..a.clone() }, None).reason, None);
         assert_eq!(blame(&a, None).reason, Some(Reason::Host));
+        let late =
+            "Timed out while waiting for the machine to boot. This means that\nVagrant was unable to communicate";
+        assert_eq!(blame(&a, Some(late)).reason, Some(Reason::Host));
     }
 }

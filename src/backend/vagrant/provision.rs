@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ansible::{self, Log};
-use super::{FOLDER, Ground, blame, run};
+use super::{FOLDER, Ground, blame, ends, run};
 use crate::backend::BackendError;
 use crate::docker::exec::ExecSpec;
 use crate::exec::{Cmd, ShellExt};
@@ -36,7 +36,8 @@ pub(super) async fn run(
     if nodes.iter().all(|node| node.taken.is_none()) {
         env.extend([("ANSIBLE_PIPELINING", "True"), ("ANSIBLE_PYTHON_INTERPRETER", "/usr/bin/python3")]);
     }
-    let ran = run::vagrant(ground, &["provision"], &env, budget).await?;
+    let ended = ends::any(ground.site, nodes);
+    let ran = run::vagrant_until(ground, &["provision"], &env, budget, ended).await?;
     let hung = ran.status.is_none().then(|| ran.text.lines().next_back().unwrap_or_default().to_owned());
     let now = time::OffsetDateTime::now_utc();
     let plays = plays(ground, nodes).await?;

@@ -38,6 +38,17 @@ pub(crate) async fn vagrant(
     env: &[(&str, &str)],
     budget: Duration,
 ) -> Result<Ran, BackendError> {
+    vagrant_until(ground, args, env, budget, std::future::pending()).await
+}
+
+/// The same, and it is ended as soon as `pointless` is over: what waits for a machine that is no more would wait for hours.
+pub(super) async fn vagrant_until(
+    ground: &Ground<'_>,
+    args: &[&str],
+    env: &[(&str, &str)],
+    budget: Duration,
+    pointless: impl Future<Output = ()>,
+) -> Result<Ran, BackendError> {
     let mut cmd = Cmd::new(["vagrant"]).args(args.iter().copied()).cwd(&ground.dir).timeout(budget);
     cmd = cmd
         .env("LANG", "C.UTF-8")
@@ -66,14 +77,19 @@ pub(crate) async fn vagrant(
             }
         }
     });
-    match ground.site.shell.follow(&cmd, said).await {
-        Ok(output) => Ok(Ran { status: Some(output.status), text: output::clean(output.both().as_bytes()) }),
-        Err(RunError { kind: RunErrorKind::Timeout(..), .. }) => {
+    // Who does not wait for it any more has ended it.
+    let ran = tokio::select! {
+        ran = ground.site.shell.follow(&cmd, said) => Some(ran),
+        () = pointless => None,
+    };
+    match ran {
+        Some(Ok(output)) => Ok(Ran { status: Some(output.status), text: output::clean(output.both().as_bytes()) }),
+        None | Some(Err(RunError { kind: RunErrorKind::Timeout(..), .. })) => {
             let lines: Vec<String> = lines.lock().map(|lines| lines.iter().cloned().collect()).unwrap_or_default();
             let lines = lines.join("\n");
             Ok(Ran { status: None, text: output::clean(lines.as_bytes()) })
         }
-        Err(error) => Err(error.into()),
+        Some(Err(error)) => Err(error.into()),
     }
 }
 

@@ -38,6 +38,9 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
     let boxes = guests.then_some(plan.options.boxes.from);
     let mut all: Vec<_> = grouped(machines).into_iter().map(|(names, node)| row(served(&names, node, boxes))).collect();
     all.extend(memory(machines, guests).map(row));
+    // A lab has as many as this host.
+    let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+    all.extend(budget::clamped(machines, cores).map(|notice| row(notice.text)));
     if guests {
         all.extend(virtual_machines(plan, machines).into_iter().map(row));
     }
@@ -86,7 +89,9 @@ fn served(names: &[&str], (boxed, served): (String, Served), boxes: Option<Boxes
             None => Text::same(entry.version),
             Some(from) => of_catalogue(from, &vagrant::in_a_guest(&entry.version)),
         },
-        Served::NoContainer => Text::new("no container can be it", "ningún contenedor puede serlo"),
+        Served::NoContainer => {
+            Text::new("no machine of a lab can be it", "ninguna máquina de un laboratorio puede serlo")
+        }
         Served::NoSuchBox => Text::new("no box is called that", "ningún box se llama así"),
     };
     Text::new(format!("{names}: {} → {}", boxed.en, node.en), format!("{names}: {} → {}", boxed.es, node.es))

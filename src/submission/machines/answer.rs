@@ -37,6 +37,15 @@ pub struct Machine {
     pub box_version: Option<String>,
     pub hostname: Option<String>,
     pub insert_key: bool,
+    /// Whom Vagrant logs in as, and by what, where the file says it: `nobody`, `winrm`.
+    pub username: Option<String>,
+    pub communicator: Option<String>,
+    /// What else it says of the way in: `ssh.port`.
+    pub way_in: Vec<String>,
+    /// Blocks for other providers than the declared one.
+    pub providers: Vec<Provider>,
+    /// How often it is defined.
+    pub defined: usize,
     pub networks: Vec<Network>,
     pub synced: Vec<Synced>,
     pub vb_name: Option<String>,
@@ -47,6 +56,14 @@ pub struct Machine {
     pub invalid: Vec<String>,
     /// Its block, or its provider's, raised.
     pub error: Option<Raised>,
+}
+
+/// Blocks for one provider, and what they set.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Provider {
+    pub name: String,
+    pub settings: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,6 +1,7 @@
 //! What a Vagrantfile declares, as Vagrant's own loader made it (see `lab::vagrantfile`); every spelling made one. Data only.
 
 pub mod answer;
+mod asked;
 pub mod boxes;
 mod disks;
 mod headers;
@@ -70,6 +71,9 @@ pub struct MachineDef {
     pub hostname: Option<String>,
     /// `config.ssh.insert_key`; Vagrant's own default is true.
     pub insert_key: bool,
+    /// Whom Vagrant logs in as, and by what, where the file says it: `nobody`, `winrm`.
+    pub username: Option<String>,
+    pub communicator: Option<String>,
     /// Addresses of its private networks, as written; one that DHCP gives is not here.
     pub addresses: Vec<String>,
     /// Private networks in all, those with DHCP too.

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::Value;
 
 use super::answer::{self, Answer};
-use super::{Loaded, MachineDef, ProvisionerDef, SyncedDef, disks, refused};
+use super::{Loaded, MachineDef, ProvisionerDef, SyncedDef, asked, disks, refused};
 use crate::expect::Place;
 use crate::notice::{Level, Notice, Reason};
 use crate::sanitize;
@@ -45,7 +45,7 @@ pub fn read(printed: &str, vagrantfile: &Path, size: &dyn Fn(&Path) -> Option<u6
 }
 
 fn of(answer: &Answer, vagrantfile: &Path, size: &dyn Fn(&Path) -> Option<u64>) -> Reading {
-    let notices = made_up_for(answer);
+    let notices = [made_up_for(answer), asked::notices(&answer.machines)].concat();
     let loaded = if let Some(error) = &answer.error {
         refused::of(error, None, &answer.unknown_plugins)
     } else if let Some((machine, error)) = answer.machines.iter().find_map(|m| Some((m, m.error.as_ref()?))) {
@@ -117,6 +117,8 @@ impl Folder<'_> {
             box_version: machine.box_version.clone().filter(|asked| !asked.trim().is_empty()),
             hostname: machine.hostname.clone(),
             insert_key: machine.insert_key,
+            username: machine.username.as_deref().map(|name| sanitize::line(name, NAME)),
+            communicator: machine.communicator.as_deref().map(|name| sanitize::line(name, NAME)),
             addresses: networks("private_network")
                 .filter_map(|network| network.options.get("ip")?.as_str().map(str::to_owned))
                 .collect(),

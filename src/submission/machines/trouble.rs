@@ -37,6 +37,15 @@ pub fn of(machines: &[MachineDef]) -> Vec<Notice> {
             )
         },
     );
+    twice(
+        machines,
+        |m| m.hostname.iter().map(|name| name.to_lowercase()).collect(),
+        &mut all,
+        "machines.hostname_twice",
+        |name| {
+            Text::new(format!("have the same host name, `{name}`"), format!("tienen el mismo nombre de host, `{name}`"))
+        },
+    );
     all
 }
 
@@ -93,8 +102,8 @@ fn of_machine(machine: &MachineDef, all: &mut Vec<Notice>) {
         Served::NoContainer => say(
             "machines.box",
             Level::Warning,
-            format!("the box `{boxed}` is a system that no container can be"),
-            format!("el box `{boxed}` es un sistema que ningún contenedor puede ser"),
+            format!("the box `{boxed}` is a system that no machine of a lab can be"),
+            format!("el box `{boxed}` es un sistema que ninguna máquina de un laboratorio puede ser"),
         ),
         _ => {}
     }
