@@ -14,8 +14,9 @@ const READ: Duration = Duration::from_secs(5);
 const MOST: u64 = 1 << 30;
 /// Beyond twice the limit, which is what an engine allows where there is swap.
 const OVER: u64 = 16 << 20;
-/// What the machine must have left besides.
+/// What a machine must have left besides: so much, and of a small one a sixteenth of what it has.
 const SPARE: u64 = 256 << 20;
+const SPARE_PART: u64 = 16;
 
 /// A container's memory group as its machine has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,20 +58,9 @@ impl Spot {
     /// # Errors
     /// The machine does not say how much it has left.
     pub async fn more_than(&self, limit: u64) -> Result<Option<u64>, Unknown> {
-        if limit > MOST {
-            return Ok(None);
-        }
-        let (bytes, left) = (limit * 2 + OVER, self.memory_left().await?);
-        Ok(Some(bytes).filter(|bytes| left >= bytes + SPARE))
-    }
-
-    /// Memory that the machine could still give, in bytes.
-    async fn memory_left(&self) -> Result<u64, Unknown> {
         let path = "/proc/meminfo".to_owned();
         let contents = self.files(vec![path.clone()]).await?;
-        let line = contents.get(&path).and_then(|text| text.lines().find_map(|l| l.strip_prefix("MemAvailable:")));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        Ok(kib.unwrap_or_default() * 1024)
+        Ok(beyond(limit, contents.get(&path).map_or("", String::as_str)))
     }
 
     /// What these files of the machine hold, as far as they are there: of `/proc` and `/sys`, which are short.
@@ -90,6 +80,17 @@ impl Spot {
             }),
         }
     }
+}
+
+/// How many bytes are more than a limit allows, where the machine has them: up to the limit in memory, and only swap can take what
+/// is beyond.
+fn beyond(limit: u64, meminfo: &str) -> Option<u64> {
+    let kib = |name: &str| meminfo.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB"));
+    let bytes = |name: &str| kib(name).and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_default() * 1024;
+    let spare = SPARE.min(bytes("MemTotal:") / SPARE_PART);
+    let there = limit <= MOST && bytes("MemAvailable:") >= limit + OVER + spare;
+    let swap = bytes("SwapTotal:") == 0 || bytes("SwapFree:") >= limit + OVER;
+    (there && swap).then_some(limit * 2 + OVER)
 }
 
 /// The folder of a process's memory group, from its `/proc/PID/cgroup`; none where that is not the container's own.
@@ -121,6 +122,27 @@ mod tests {
         assert_eq!(folder("0::/docker/abc\n", "abc").as_deref(), Some("/sys/fs/cgroup/docker/abc"));
         assert_eq!(folder("0::/docker/other\n", "abc"), None);
         assert_eq!(folder("0::/../abc\n", "abc"), None, "seen from another namespace, it leads elsewhere");
+    }
+
+    #[test]
+    fn what_is_taken_has_to_be_there() {
+        let of = |limit: u64, total: u64, free: u64, swap: u64, unused: u64| {
+            let kib = |mib: u64| mib << 10;
+            let said = format!(
+                "MemTotal: {} kB\nMemAvailable:   {} kB\nSwapTotal: {} kB\nSwapFree: {} kB\n",
+                kib(total),
+                kib(free),
+                kib(swap),
+                kib(unused)
+            );
+            beyond(limit << 20, &said).map(|bytes| bytes >> 20)
+        };
+        assert_eq!(of(128, 469, 244, 2047, 2014), Some(272), "a machine of 512 MB whose first service may have 128");
+        assert_eq!(of(128, 469, 150, 2047, 2014), None, "what is left must not be too little");
+        assert_eq!(of(128, 469, 244, 2047, 100), None, "other programs have their memory there");
+        assert_eq!([of(128, 24_000, 399, 0, 0), of(128, 24_000, 400, 0, 0)], [None, Some(272)]);
+        assert_eq!(of(2048, 24_000, 20_000, 0, 0), None);
+        assert_eq!(beyond(1, ""), None);
     }
 
     #[test]

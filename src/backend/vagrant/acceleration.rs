@@ -20,7 +20,7 @@ const LAST_WORDS: &str = "Unable to mount root fs";
 const NATIVE_S: f64 = 0.8;
 /// Beyond this, budgets are no budgets any more.
 const MOST: f64 = 8.0;
-/// Several machines share the processors that emulate them, which one alone does not show.
+/// A machine shares its host with what looks at it, which a kernel alone does not show.
 const SHARED: f64 = 1.5;
 const FILE: &str = "acceleration.json";
 
@@ -34,6 +34,9 @@ pub struct Acceleration {
     why: Text,
     /// How long the kernel took by emulation, in seconds.
     kernel_s: f64,
+    /// How many processors of machines each of this host's is, in this run.
+    #[serde(skip)]
+    shared: f64,
 }
 
 impl Acceleration {
@@ -42,9 +45,14 @@ impl Acceleration {
         self.kvm
     }
 
+    /// Where machines have so many processors, and the host `cores`.
+    pub fn shared(self, given: f64, cores: f64) -> Self {
+        Self { shared: given / cores.max(1.0), ..self }
+    }
+
     /// By how much budgets are to be stretched, that patience means the same on both.
     pub(super) fn slowness(&self) -> f64 {
-        if self.kvm { 1.0 } else { (SHARED * self.kernel_s / NATIVE_S).clamp(1.0, MOST) }
+        if self.kvm { 1.0 } else { (SHARED.max(self.shared) * self.kernel_s / NATIVE_S).clamp(1.0, MOST) }
     }
 
     /// What a report says of it.
@@ -94,7 +102,7 @@ pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration,
             )));
         }
     };
-    let found = Acceleration { boot, kvm, why, kernel_s };
+    let found = Acceleration { boot, kvm, why, kernel_s, shared: 0.0 };
     // So it does where it cannot be kept.
     if let Some(text) = serde_json::to_vec_pretty(&found).ok().filter(|_| sure) {
         let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(folder.join(FILE), text));
@@ -163,10 +171,14 @@ mod tests {
     #[test]
     fn budgets_are_stretched_by_what_was_measured() {
         let of = |kvm, kernel_s| {
-            (Acceleration { boot: "b".into(), kvm, why: Text::same("no"), kernel_s }.slowness() * 10.0).round()
+            let found = Acceleration { boot: "b".into(), kvm, why: Text::same("no"), kernel_s, shared: 0.0 };
+            let of_four = found.clone().shared(4.0, 2.0).slowness();
+            assert!(kvm || of_four == MOST.min(2.0 * kernel_s / NATIVE_S).max(1.0), "{of_four}");
+            (found.slowness() * 10.0).round()
         };
         assert_eq!([of(true, 9.0), of(false, 0.1), of(false, 1.6), of(false, 60.0)], [10.0, 10.0, 30.0, MOST * 10.0]);
-        let told = Acceleration { boot: "b".into(), kvm: false, why: Text::same("no KVM"), kernel_s: 1.6 }.told();
+        let why = Text::same("no KVM");
+        let told = Acceleration { boot: "b".into(), kvm: false, why, kernel_s: 1.6, shared: 0.5 }.told();
         assert!(told.en.contains("a kernel took 1.6 s to start, so every budget is 3.0 times as long"), "{}", told.en);
     }
 }

@@ -38,6 +38,16 @@ pub(super) fn memory(def: &MachineDef, cap: Option<u64>) -> u64 {
     cap.map_or(declared, |cap| declared.min(cap.max(LEAST_MEMORY)))
 }
 
+/// The processors that a machine is given: whole ones, and no more than there are.
+pub(super) fn cpus(def: &MachineDef, cores: f64) -> f64 {
+    def.cpus.unwrap_or(1.0).ceil().clamp(1.0, cores.max(1.0))
+}
+
+/// Those of all that are started.
+pub fn processors(defs: &[MachineDef], cores: f64) -> f64 {
+    defs.iter().filter(|def| def.autostart).map(|def| cpus(def, cores)).sum()
+}
+
 /// Whether that is less than it is declared with.
 pub(super) fn is_capped(def: &MachineDef, cap: Option<u64>) -> bool {
     memory(def, cap) < memory(def, None)

@@ -107,8 +107,10 @@ mod tests {
     #[test]
     fn no_stand_in_is_blamed_where_none_serves() {
         let own = Node { taken: Some(Taken::default()), ..Node::default() };
-        let reason = |node: &Node| blame(node, Some("Timed out while waiting for the machine to boot")).reason;
+        let of = |node: &Node, said: &str| blame(node, Some(said)).reason;
+        let reason = |node: &Node| of(node, "There was an error talking to Libvirt");
         assert_eq!((reason(&own), reason(&Node::default())), (Some(Reason::Host), Some(Reason::StandIn)));
+        assert_eq!(of(&own, "Timed out while waiting for the machine to boot"), Some(Reason::Host));
         assert_eq!(blame(&own, Some("The host path of the shared folder is missing: ./x")).reason, None);
     }
 

@@ -92,7 +92,7 @@ fn settings(def: &MachineDef, making: &Making<'_>, network: &str, real: Option<&
         "cpu_mode": if making.kvm { "host-passthrough" } else { "maximum" },
         "cpu_model": "",
         "memory": mib(budget::memory(def, making.cap)),
-        "cpus": cpus(def, making.cores),
+        "cpus": budget::cpus(def, making.cores),
     });
     if real.is_none() {
         settings["kernel"] = "/box/vmlinuz".into();
@@ -138,11 +138,6 @@ fn management(defs: &[MachineDef]) -> &'static str {
 
 fn mib(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
-}
-
-/// Whole ones, and no more than there are.
-fn cpus(def: &MachineDef, cores: f64) -> f64 {
-    def.cpus.unwrap_or(1.0).ceil().clamp(1.0, cores.max(1.0))
 }
 
 #[cfg(test)]
@@ -208,7 +203,7 @@ mod tests {
 
     #[test]
     fn whole_processors_and_no_more_than_there_are() {
-        let of = |cpus: Option<f64>| super::cpus(&MachineDef { cpus, ..MachineDef::default() }, 2.0);
+        let of = |cpus: Option<f64>| budget::cpus(&MachineDef { cpus, ..MachineDef::default() }, 2.0);
         assert_eq!([of(None), of(Some(0.5)), of(Some(2.0)), of(Some(32.0))], [1.0, 1.0, 2.0, 2.0]);
         assert_eq!(mib((512 << 20) - 1), 512);
         let at = |address: &str| MachineDef { addresses: vec![address.into()], ..MachineDef::default() };

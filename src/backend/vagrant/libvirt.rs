@@ -45,7 +45,9 @@ pub(super) async fn up(
     let (slot, kept) = snapshot::of(site, request.snapshot.as_ref(), &decided, log).await?;
     site.shell.must(&Cmd::new(["lab-hypervisor"]).timeout(HYPERVISOR)).await?;
     super::fresh_copy(ground).await?;
+    let cores = run::cores(site).await;
     let found = acceleration::of(site.shell.as_ref(), &request.state).await?;
+    let found = found.shared(budget::processors(defs, cores), cores);
     let stretched = |budget: Duration| budget.mul_f64(found.slowness());
     let within = stretched(request.up);
     log.notices().push(Notice {
@@ -81,7 +83,7 @@ pub(super) async fn up(
     }
     let now = time::OffsetDateTime::now_utc();
     let making = Making {
-        cores: run::cores(site).await,
+        cores,
         kvm: found.is_kvm(),
         within,
         cap: request.memory_cap,

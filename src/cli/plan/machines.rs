@@ -38,9 +38,7 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
     let boxes = guests.then_some(plan.options.boxes.from);
     let mut all: Vec<_> = grouped(machines).into_iter().map(|(names, node)| row(served(&names, node, boxes))).collect();
     all.extend(memory(machines, guests).map(row));
-    // A lab has as many as this host.
-    let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
-    all.extend(budget::clamped(machines, cores).map(|notice| row(notice.text)));
+    all.extend(budget::clamped(machines, cores()).map(|notice| row(notice.text)));
     if guests {
         all.extend(virtual_machines(plan, machines).into_iter().map(row));
     }
@@ -140,7 +138,9 @@ fn memory(machines: &[MachineDef], guests: bool) -> Option<Text> {
 
 /// What they take of this host's memory, whether it has that, and how much slower they are than what times were written for.
 fn virtual_machines(plan: &Plan, machines: &[MachineDef]) -> Vec<Text> {
+    let cores = cores();
     let known = acceleration::known(&setup::state());
+    let known = known.map(|known| known.shared(budget::processors(machines, cores), cores));
     let kvm = known.as_ref().is_some_and(acceleration::Acceleration::is_kvm);
     let budget = budget::of(machines, kvm, plan.options.machine_memory_cap);
     let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|said| budget::available(&said));
@@ -157,6 +157,11 @@ fn virtual_machines(plan: &Plan, machines: &[MachineDef]) -> Vec<Text> {
         |known| known.told(),
     ));
     all
+}
+
+/// A lab has as many processors as this host.
+fn cores() -> f64 {
+    std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
 }
 
 fn fits(needed: u64, available: u64) -> Text {
