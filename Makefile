@@ -46,7 +46,7 @@ compiled: lint
 test-all: setup-vms lint unit mutants-all ## the same with every mutant, and no check waits less than its scenario says; takes long
 
 # Alone on the machine: what is left behind is looked for on all of it.
-test-vms: setup-vms ## the whole exam on four virtual machines, from clean and from a snapshot, and kill -9 in the middle: before a release
+test-vms: setup-vms ## the whole exam on four virtual machines, from clean and from a snapshot, machines that were asked for badly, and kill -9 in the middle: before a release
 	$(SUDO) env "PATH=$$PATH" cargo test --test it -- --ignored --nocapture --test-threads 1 vms guests
 
 unit:
@@ -55,10 +55,6 @@ unit:
 mutants: build ## a sample of the mutants, of every kind: each must fail exactly its own check, pass, or stay undecided
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed --machines sample --services sample $(if $(JOBS),--jobs $(JOBS)) --patience 12s
 	$(SUDO) $(IMPARCIAL) mutants --scenario recovery --machines sample $(if $(JOBS),--jobs $(JOBS))
-
-test-vms: build ## machines that were asked for badly, as virtual machines: each boots one, so that this takes long without KVM
-	$(SUDO) $(IMPARCIAL) setup --vms
-	$(SUDO) env "PATH=$$PATH" IMPARCIAL_VMS=1 cargo test --test it -- --nocapture guests
 
 mutants-all: build ## every mutant of every scenario, at full patience
 	$(SUDO) $(IMPARCIAL) mutants --scenario seed $(if $(JOBS),--jobs $(JOBS))

@@ -1,7 +1,7 @@
 //! Machines that were asked for badly: what Vagrant makes of such a file with a lab's home Vagrantfile, and how a run of it ends, in which
 //! time, and whose doing it is said to be. The submissions lie in `data/guests`, a folder each.
 //!
-//! Those that boot virtual machines are run by `IMPARCIAL_VMS=1 cargo test --test it -- --nocapture guests` (`make test-vms`) alone.
+//! Those that boot virtual machines are run by `make test-vms` alone.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,8 +18,11 @@ const SCENARIO: &str = "tests/it/data/guests/scenario.yaml";
 const HOME: &str = "vagrant/images/lab/vagrant/Vagrantfile";
 const LENIENT: &str = "vagrant/images/lab/vagrant/lenient.rb";
 
-/// What Vagrant makes of machine `a`.
-async fn made(image: &str, provider: &str, submission: &str, given: &Value) -> Value {
+/// Where Vagrant keeps a box.
+const BOX: &str = "/root/.vagrant.d/boxes/x/1/libvirt";
+
+/// What Vagrant makes of machine `a`, of a box that has a Vagrantfile of its own where one is named.
+async fn made(image: &str, provider: &str, submission: &str, given: &Value, boxed: Option<&str>) -> Value {
     let plan = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(plan.path(), json!({"machines": [given]}).to_string()).unwrap();
     let name = live::run_name("guests");
@@ -32,11 +35,13 @@ async fn made(image: &str, provider: &str, submission: &str, given: &Value) -> V
         (here(HOME), "/root/.vagrant.d/Vagrantfile"),
         (here(LENIENT), "/usr/local/share/imparcial/vagrant/lenient.rb"),
         (here("tests/it/data/guests"), "/data"),
+        (here("tests/it/data/guests/box"), BOX),
         (plan.path().to_string_lossy().into_owned(), "/run/imparcial/machines.json"),
     ];
     run.extend(mounts.iter().map(|(from, to)| format!("--volume={from}:{to}:ro")));
     run.extend([image, "120", "ruby", "/data/config.rb", provider].map(str::to_owned));
     run.push(format!("/data/{submission}"));
+    run.extend(boxed.map(str::to_owned));
     let said = docker(run).await;
     assert!(said.ok(), "{}", said.both());
     let all: Value = serde_json::from_slice(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}", said.both()));
@@ -59,7 +64,7 @@ fn guest() -> Value {
     });
     let disks = json!([{"size": "5G", "device": "sdb", "bus": "scsi", "type": "qcow2"}]);
     json!({"name": "a", "guest": {
-        "boot_timeout": 900, "console": "/run/imparcial/console-a.log", "settings": settings, "disks": disks,
+        "box": {"name": "imparcial/machine", "version": null}, "boot_timeout": 900, "console": "/run/imparcial/console-a.log", "settings": settings, "disks": disks,
     }})
 }
 
@@ -69,7 +74,7 @@ async fn whose_machine_it_is_and_where_it_runs_is_never_the_files_to_say() {
         return;
     }
     for submission in ["own-provider-block", "flags", "vmware-only"] {
-        let made = made("imparcial/vms", "libvirt", submission, &guest()).await;
+        let made = made("imparcial/vms", "libvirt", submission, &guest(), None).await;
         let of = |name: &str| made["provider"][name].clone();
         for (name, value) in guest()["guest"]["settings"].as_object().unwrap() {
             assert_eq!(&of(name), value, "{submission}: {name}");
@@ -100,12 +105,27 @@ async fn whose_machine_it_is_and_where_it_runs_is_never_the_files_to_say() {
 }
 
 #[tokio::test]
+async fn a_box_that_is_taken_itself_says_how_it_starts_and_its_user_nothing() {
+    if live::engine().await.is_none() || !has("imparcial/vms").await {
+        return;
+    }
+    let mut given = guest();
+    given["guest"]["box"] = json!({"name": "x", "version": "1"});
+    given["guest"]["settings"] = json!({"memory": 512});
+    let made = made("imparcial/vms", "libvirt", "own-provider-block", &given, Some(BOX)).await;
+    let provider = &made["provider"];
+    assert_eq!((&provider["disk_bus"], &provider["memory"]), (&json!("sata"), &json!(512)), "{made}");
+    assert_eq!((&provider["host"], &provider["qemu_args"]), (&json!(null), &json!([])), "{made}");
+    assert_eq!(made["vm"]["box"], "x");
+}
+
+#[tokio::test]
 async fn a_container_node_is_what_the_lab_makes_of_it_whatever_the_file_says() {
     if live::engine().await.is_none() {
         return;
     }
     let given = json!({"name": "a", "image": "labs/node", "args": ["--label=x"]});
-    let made = made("imparcial/lab", "docker", "own-provider-block", &given).await;
+    let made = made("imparcial/lab", "docker", "own-provider-block", &given, None).await;
     assert_eq!(made["provider"]["image"], "labs/node");
     assert_eq!(made["vm"], json!({"box": null, "boot_timeout": 300, "communicator": null, "guest": null}));
     way_in("own-provider-block", &made);
@@ -345,13 +365,14 @@ async fn container_nodes_that_were_asked_for_badly_end_explained() {
     tokio::task::block_in_place(|| CONTAINERS.iter().for_each(ends_as));
 }
 
+/// Each boots a machine; `IMPARCIAL_ONLY` names those that are asked for.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "half an hour where machines are emulated: make test-vms"]
 async fn virtual_machines_that_were_asked_for_badly_end_explained() {
-    if std::env::var("IMPARCIAL_VMS").is_ok_and(|v| v == "1") && live::engine().await.is_some() {
-        let only = std::env::var("IMPARCIAL_ONLY").unwrap_or_default();
-        let asked = GUESTS.iter().filter(|want| only.is_empty() || only.split(',').any(|name| name == want.submission));
-        tokio::task::block_in_place(|| asked.for_each(ends_as));
-    } else {
-        eprintln!("skipped: each of them boots a machine (IMPARCIAL_VMS=1)");
+    if live::engine().await.is_none() {
+        return;
     }
+    let only = std::env::var("IMPARCIAL_ONLY").unwrap_or_default();
+    let asked = GUESTS.iter().filter(|want| only.is_empty() || only.split(',').any(|name| name == want.submission));
+    tokio::task::block_in_place(|| asked.for_each(ends_as));
 }
