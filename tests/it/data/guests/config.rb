@@ -7,13 +7,14 @@ gem "vagrant"
 require "vagrant"
 provider = ARGV.fetch(0).to_sym
 folder = ARGV.fetch(1)
-# The folder of a box that is taken itself.
-box = ARGV[2] && Vagrant::Box.new("x", provider, "1", Pathname.new(ARGV[2]))
+# Whether there are boxes that are taken themselves.
+boxed = ARGV[2]
 ARGV.replace(["up"])
 Vagrant::Plugin::Manager.instance.load_plugins(Vagrant::Plugin::Manager.instance.installed_plugins)
 env = Vagrant::Environment.new(cwd: folder, local_data_path: "/tmp/vagrant", ui_class: Vagrant::UI::Silent)
+boxes = env.boxes if boxed
 said = env.machine_names.to_h do |name|
-  config = env.vagrantfile.machine_config(name, provider, box, nil, false)[:config]
+  config = env.vagrantfile.machine_config(name, provider, boxes, nil, false)[:config]
   machine = config.vm.get_provider_config(provider)
   shown = machine.instance_variables.to_h { |it| [it.to_s.delete_prefix("@"), machine.instance_variable_get(it)] }
   ssh = %i[host port guest_port username password private_key_path].to_h { |it| [it, config.ssh.public_send(it)] }
