@@ -298,7 +298,7 @@ def others_blocks(vm)
     names = []
     all.each do |block|
       block.call(Noted.new(names), Vagrant::Config::V2::DummyConfig.new)
-    rescue StandardError, ScriptError
+    rescue SystemExit, SystemStackError, StandardError, ScriptError
       # It was run already, with what Vagrant gives it.
     end
     { name: text(name, 100), settings: names.grep(/\A[a-z]\w*\z/).uniq.first(20).map { |it| text(it, 60) } }

@@ -9,6 +9,7 @@ use clap::Parser;
 use super::grade::guard;
 use super::planning::{self, Planning, ProviderArg, Providing};
 use super::{Ctx, exit, screen};
+use crate::backend::vagrant::boxes::Boxes;
 use crate::engine::{self, RunOptions};
 use crate::mutants::{self, Mutant, Row, Summary};
 use crate::report;
@@ -75,6 +76,9 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         return usage(
             "mutants are graded in labs, and no lab has VirtualBox's machines: `--provider docker` or `libvirt`",
         );
+    }
+    if args.providing.refuses_boxes(ctx) {
+        return exit::USAGE;
     }
     let file = match scenario::locate(&args.scenario) {
         Ok(file) => file,
@@ -143,6 +147,10 @@ async fn grade(args: &Args, ctx: Ctx, file: &Path, chosen: Vec<Mutant>) -> u8 {
             .block_on(planning.plan(ctx, &cancel))
             .map_err(|_| "it could not be planned (see above)".to_owned())?;
         providing.into(&mut plan.options);
+        // What a mutant must come to hangs on no network, unless it is asked for.
+        if plan.options.boxes.from == Boxes::Auto {
+            plan.options.boxes.from = Boxes::StandIn;
+        }
         // Each is graded once.
         plan.options.fresh = true;
         let options = RunOptions {

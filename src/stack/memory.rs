@@ -86,11 +86,12 @@ impl Spot {
 /// is beyond.
 fn beyond(limit: u64, meminfo: &str) -> Option<u64> {
     let kib = |name: &str| meminfo.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB"));
-    let bytes = |name: &str| kib(name).and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_default() * 1024;
+    let bytes =
+        |name: &str| kib(name).and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_default().saturating_mul(1024);
     let spare = SPARE.min(bytes("MemTotal:") / SPARE_PART);
     let there = limit <= MOST && bytes("MemAvailable:") >= limit + OVER + spare;
-    let swap = bytes("SwapTotal:") == 0 || bytes("SwapFree:") >= limit + OVER;
-    (there && swap).then_some(limit * 2 + OVER)
+    let swap = bytes("SwapTotal:") == 0 || bytes("SwapFree:") >= limit.saturating_add(OVER);
+    (there && swap).then(|| limit * 2 + OVER)
 }
 
 /// The folder of a process's memory group, from its `/proc/PID/cgroup`; none where that is not the container's own.
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(of(128, 469, 244, 2047, 100), None, "other programs have their memory there");
         assert_eq!([of(128, 24_000, 399, 0, 0), of(128, 24_000, 400, 0, 0)], [None, Some(272)]);
         assert_eq!(of(2048, 24_000, 20_000, 0, 0), None);
-        assert_eq!(beyond(1, ""), None);
+        assert_eq!([beyond(1, ""), beyond(u64::MAX - 1, "")], [None, None]);
     }
 
     #[test]

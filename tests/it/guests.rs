@@ -335,6 +335,8 @@ fn ends_as(want: &Want) {
         provider,
         "--fresh",
         "--quiet",
+        "--boxes",
+        "stand-in",
     ]);
     command.args(want.args).arg("--reports").arg(reports.path()).current_dir(env!("CARGO_MANIFEST_DIR"));
     let output = command.output().unwrap();

@@ -75,7 +75,11 @@ async fn a_small_machine_has_its_disk_loses_its_power_comes_back_and_is_gone() {
     let Some(host) = engine().await else { return };
     set_up();
     let reports = tempfile::tempdir().unwrap();
-    let run = graded(reports.path(), &[GUEST, "--scenario", GUEST_SCENARIO, "--provider", "libvirt", "--fresh"]).await;
+    let run = graded(
+        reports.path(),
+        &[GUEST, "--scenario", GUEST_SCENARIO, "--provider", "libvirt", "--fresh", "--boxes", "stand-in"],
+    )
+    .await;
     run.shows("one machine");
     let provider = run.record.machines.as_ref().map(|it| it.provider.as_str());
     assert_eq!(provider, Some("libvirt"), "{:?} {:?}", run.record.errors, run.lacking());
@@ -123,7 +127,8 @@ async fn kill9_at_moments_of_runs_with_virtual_machines_leaves_nothing() {
     let submission = handed_in.path().to_str().unwrap();
     while (table.len() as u64) < kills {
         let (before, without) = (Machine::now(&host).await, of_a_hypervisor());
-        let args = [submission, "--scenario", GUEST_SCENARIO, "--provider", "libvirt", "--fresh"];
+        let args =
+            [submission, "--scenario", GUEST_SCENARIO, "--provider", "libvirt", "--boxes", "stand-in", "--fresh"];
         let snapshots = table.len() % 2 == 1;
         let mut run = Run::of(&args[..args.len() - usize::from(snapshots)]).await;
         let moment = Duration::from_millis(moments.next(SPAN_MS));
@@ -168,7 +173,7 @@ async fn the_exam_on_four_virtual_machines_is_worth_all_points_and_agrees_with_c
     let handed_in = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/seed/reference"), handed_in.path());
     let submission = handed_in.path().to_str().unwrap();
-    let guests = [submission, "--scenario", "seed", "--provider", "libvirt"];
+    let guests = [submission, "--scenario", "seed", "--provider", "libvirt", "--boxes", "stand-in"];
     let clean = graded(&reports, &guests).await;
     clean.shows("four machines, from clean");
     let again = graded(&reports, &guests).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::reach;
+use super::{output, reach};
 use crate::backend::Site;
 use crate::backend::log::Log;
 use crate::exec::Cmd;
@@ -78,9 +78,19 @@ pub(super) async fn any(site: &Site, nodes: &[Node]) {
         return std::future::pending().await;
     }
     let mut before: Vec<(String, End)> = Vec::new();
+    // Who is root in a machine can write its kernel's words.
+    let mut lies: Vec<String> = Vec::new();
     loop {
         tokio::time::sleep(EVERY).await;
-        let now = ended(site, &domains).await;
+        let mut now = ended(site, &domains).await;
+        now.retain(|(domain, end)| !matches!(end, End::Panic(_)) || !lies.contains(domain));
+        for (domain, _) in now.iter().filter(|(_, end)| matches!(end, End::Panic(_))) {
+            let address = nodes.iter().filter_map(|node| node.guest.as_ref()).find(|guest| guest.domain == *domain);
+            if reach::answers(site, address.map_or("", |guest| &guest.address)).await {
+                lies.push(domain.clone());
+            }
+        }
+        now.retain(|(domain, _)| !lies.contains(domain));
         // One that is off for a moment is started by whoever turned it off.
         if now.iter().any(|end| matches!(end.1, End::Panic(_)) || before.contains(end)) {
             return;
@@ -117,10 +127,17 @@ async fn ended(site: &Site, domains: &[String]) -> Vec<(String, End)> {
 fn panics(said: &str, domains: &[String]) -> Vec<(String, End)> {
     let of = |domain: &String| {
         let from = format!("{}:", console(domain));
-        let words = said.lines().filter_map(|line| line.strip_prefix(&from)).find_map(|line| line.split_once(PANIC))?.1;
+        let mut own = said.lines().filter_map(|line| line.strip_prefix(&from));
+        let words = own.find_map(|line| line.split_once(PANIC).filter(|(stamp, _)| is_stamp(stamp)))?.1;
         Some((domain.clone(), End::Panic(crate::sanitize::line(words.trim(), 160))))
     };
     domains.iter().filter_map(of).collect()
+}
+
+/// What a kernel writes before its words: `[  312.1] `.
+fn is_stamp(text: &str) -> bool {
+    let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    inner.is_some_and(|inner| inner.trim().parse::<f64>().is_ok())
 }
 
 /// Of the table that has the columns number, name and state.
@@ -150,8 +167,9 @@ pub(super) async fn after(site: &Site, machines: &mut Machines, done: &mut Provi
     let hung = done.hung.is_some();
     let looks = machines.nodes.iter().map(|node| async { why(site, node, &ended, hung, slower).await });
     let whys: Vec<Option<LeftOut>> = join_all(looks).await;
-    for (domain, end) in &ended {
-        if let End::Panic(_) = end {
+    for (node, left) in machines.nodes.iter().zip(&whys) {
+        let domain = node.guest.as_ref().map(|guest| &guest.domain).filter(|_| left.is_some());
+        if let Some((domain, End::Panic(_))) = domain.and_then(|own| ended.iter().find(|(domain, _)| domain == own)) {
             // It would keep a processor busy for nothing; what it said is in the lab.
             let _ = site.shell.run(&virsh(&["destroy", domain]).timeout(ASKED)).await;
         }
@@ -159,6 +177,7 @@ pub(super) async fn after(site: &Site, machines: &mut Machines, done: &mut Provi
     let own = |why: &Option<LeftOut>| why.as_ref().is_some_and(|left| left.reason.is_none());
     for (node, left) in machines.nodes.iter_mut().zip(whys) {
         let Some(left) = left else { continue };
+        // A hang has its cause in this, whatever task it was in.
         if !own(&done.why) && (done.why.is_none() || left.reason.is_none() || hung) {
             done.why = Some(left.clone());
         }
@@ -177,7 +196,10 @@ async fn why(site: &Site, node: &Node, ended: &[(String, End)], hung: bool, slow
     }
     let address = match (&node.guest, &node.container) {
         (Some(guest), _) => {
-            if let Some((_, end)) = ended.iter().find(|(domain, _)| *domain == guest.domain) {
+            let end = ended.iter().find(|(domain, _)| *domain == guest.domain).map(|(_, end)| end);
+            if let Some(end) = end
+                && !(matches!(end, End::Panic(_)) && reach::answers(site, &guest.address).await)
+            {
                 return Some(end.why(node.name()));
             }
             guest.address.clone()
@@ -189,7 +211,12 @@ async fn why(site: &Site, node: &Node, ended: &[(String, End)], hung: bool, slow
         }
         _ => return None,
     };
-    reach::of(site, &address, slower).await.why(node.name())
+    let mut left = reach::of(site, &address, slower).await.why(node.name())?;
+    // The file says another way in than the lab's, which is not taken over: it may be open.
+    if node.def.way_in && left.reason.is_none() {
+        left.reason = Some(Reason::NotHere);
+    }
+    Some(left)
 }
 
 /// The end of what a machine said on its serial line, for the run's folder.
@@ -198,7 +225,8 @@ pub(super) async fn keep(site: &Site, machine: &str, domain: &str, log: &mut Log
     if let Ok(said) = site.shell.run(&read).await
         && said.ok()
     {
-        log.keep(format!("console-{}.txt", crate::sanitize::line(machine, 60).replace(['/', ' '], "_")), said.stdout);
+        let name = crate::sanitize::line(machine, 60).replace(['/', ' '], "_");
+        log.keep(format!("console-{name}.txt"), output::clean(&said.stdout));
     }
 }
 
@@ -213,7 +241,8 @@ mod tests {
     #[test]
     fn a_kernels_last_words_are_its_machines() {
         let said = "/run/imparcial/console-imparcial_ab.log:[  104.207413] Kernel panic - not syncing: sysrq triggered crash\r\n\
-                    /run/imparcial/console-imparcial_x.log:Kernel panic - not syncing: x\n";
+                    /run/imparcial/console-imparcial_a.log:someone said: Kernel panic - not syncing: x\n\
+                    /run/imparcial/console-imparcial_x.log:[ 1.0] Kernel panic - not syncing: x\n";
         let found = panics(said, &both());
         assert_eq!(found, [("imparcial_ab".to_owned(), End::Panic("sysrq triggered crash".to_owned()))]);
         let left = found[0].1.why("ab");

@@ -12,6 +12,7 @@ use crate::submission::machines::MachineDef;
 
 /// The stand-in.
 const BOX: &str = "imparcial/machine";
+const VERSION: &str = "1.0.0";
 /// In the hypervisor's pool, for all machines: our executable, and the stand-ins' layers. The plugin takes a disk called `vda`
 /// for the machine's own.
 const TOOLS: &str = "tools.img";
@@ -70,7 +71,8 @@ pub(super) fn plan(defs: &[MachineDef], making: &Making<'_>) -> (Vec<Node>, Vec<
             "boot_timeout": making.within.as_secs(),
             "box": {
                 "name": real.map_or(BOX, |real| real.name.as_str()),
-                "version": real.and_then(|real| real.version.as_deref()),
+                // Nothing else that goes by the name: a box that was fetched from its own address is of none.
+                "version": real.map_or(VERSION, |real| real.version.as_deref().unwrap_or("0")),
             },
             "console": ends::console(&libvirt::domain(&def.name)),
             "settings": settings(def, making, network, real),
@@ -170,7 +172,7 @@ mod tests {
         let (nodes, given) = plan(&defs, &making(&boxes, false));
         let (own, other) = (&given[0]["guest"], &given[1]["guest"]);
         assert_eq!(own["box"], json!({"name": "centos/7", "version": "2004.01"}));
-        assert_eq!(other["box"], json!({"name": "imparcial/machine", "version": null}));
+        assert_eq!(other["box"], json!({"name": "imparcial/machine", "version": "1.0.0"}));
         for named in ["kernel", "initrd", "cmd_line", "disk_bus", "disk_device"] {
             assert!(own["settings"].get(named).is_none() && other["settings"].get(named).is_some(), "{named}");
         }

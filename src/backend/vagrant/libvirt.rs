@@ -77,6 +77,8 @@ pub(super) async fn up(
     }
     let began = Instant::now();
     site.shell.must(&Cmd::new(["lab-tools", "/box/images"]).timeout(HYPERVISOR)).await?;
+    // What a later run decides, too, before it has fetched anything.
+    let known = decided.taken();
     boxes::fetch(site, &mut decided, request.fetch, log).await?;
     if request.boxes.from == Boxes::Auto {
         decided.tell(log);
@@ -108,7 +110,7 @@ pub(super) async fn up(
     set_clocks(site, &machines).await;
     super::provisioned(ground, &request.submission, &mut machines, stretched(request.provision), log).await?;
     if let Some(slot) = slot {
-        snapshot::keep(site, slot, &machines, &decided, began.elapsed(), log).await?;
+        snapshot::keep(site, slot, &machines, known, began.elapsed(), log).await?;
         set_clocks(site, &machines).await;
     }
     Ok(machines)

@@ -7,8 +7,11 @@ use super::{FOLDER, Ground, blame, ends, run};
 use crate::backend::BackendError;
 use crate::docker::exec::ExecSpec;
 use crate::exec::{Cmd, ShellExt};
+use crate::notice::Reason;
+use crate::stack::LeftOut;
 use crate::stack::machines::{Node, Playbook, Provisioned};
 use crate::submission::Submission;
+use crate::text::Text;
 
 /// Where our callback plugin writes: in the lab, whose controller most playbooks run on.
 const LOG: &str = "/run/imparcial/ansible.jsonl";
@@ -40,12 +43,28 @@ pub(super) async fn run(
     let ran = run::vagrant_until(ground, &["provision"], &env, budget, ended).await?;
     let hung = ran.status.is_none().then(|| ran.text.lines().next_back().unwrap_or_default().to_owned());
     let now = time::OffsetDateTime::now_utc();
-    let plays = plays(ground, nodes).await?;
+    let (plays, unread) = plays(ground, nodes).await?;
     let ended_s = now.unix_timestamp() as f64;
     let done = Provisioned { ok: ran.status == Some(0), hung, ended_s, output: ran.text, plays, why: None };
     let old = submission.handed_in.as_ref().map(|day| day.is_old(now));
-    let why = blame::why(&blame::Seen { nodes, provisioned: &done, old, again });
+    // What was going on when we ended it says nothing of how it would have gone on.
+    let why = match unread.or_else(|| ran.cut.then(cut)) {
+        Some(ours) => Some(ours),
+        None => blame::why(&blame::Seen { nodes, provisioned: &done, old, again }),
+    };
     Ok(Provisioned { why, ..done })
+}
+
+/// Whose doing that is, whoever looks at the machine says.
+fn cut() -> LeftOut {
+    host(
+        "provisioning was ended since a machine had ended".to_owned(),
+        "el aprovisionamiento se terminó porque una máquina había terminado".to_owned(),
+    )
+}
+
+fn host(en: String, es: String) -> LeftOut {
+    LeftOut { reason: Some(Reason::Host), text: Text::new(en, es) }
 }
 
 /// Machines that are their own controllers.
@@ -56,24 +75,38 @@ fn controllers(nodes: &[Node]) -> impl Iterator<Item = &Node> {
 
 async fn forget(ground: &Ground<'_>, nodes: &[Node]) -> Result<(), BackendError> {
     ground.site.shell.must(&Cmd::new(["rm", "-f", LOG]).timeout(SOON)).await?;
-    for node in controllers(nodes) {
+    for node in controllers(nodes).filter(|node| node.is_up()) {
         in_node(ground, node, &["rm", "-f", LOG_OF_NODE]).await?;
     }
     Ok(())
 }
 
-async fn plays(ground: &Ground<'_>, nodes: &[Node]) -> Result<Vec<Playbook>, BackendError> {
+/// What the plays did, and why not all of that is known.
+async fn plays(ground: &Ground<'_>, nodes: &[Node]) -> Result<(Vec<Playbook>, Option<LeftOut>), BackendError> {
     let most = (ansible::MOST_BYTES + 1).to_string();
     let read = Cmd::new(["head", "-c", &most, LOG]).timeout(SOON);
     // A play on the controller can put anything in its place; what cannot be read says nothing.
     let own = ground.site.shell.run(&read).await.unwrap_or_default();
     let roots = [ground.dir.as_str(), FOLDER, "/vagrant"];
     let mut plays = ansible::read(&Log { bytes: &own.stdout, on_node: None, roots: &roots });
+    let mut unread = None;
     for node in controllers(nodes) {
-        let bytes = in_node(ground, node, &["head", "-c", &most, LOG_OF_NODE]).await?;
+        let bytes = match in_node(ground, node, &["head", "-c", &most, LOG_OF_NODE]).await {
+            Ok(bytes) => bytes,
+            // It may be no more: how it ended is looked at next.
+            Err(error) if node.guest.is_some() => {
+                let (name, said) = (node.name(), crate::sanitize::line(&error.to_string(), 200));
+                unread = Some(host(
+                    format!("what `ansible_local` did on machine {name} could not be read: {said}"),
+                    format!("no se pudo leer lo que hizo `ansible_local` en la máquina {name}: {said}"),
+                ));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         plays.extend(ansible::read(&Log { bytes: &bytes, on_node: Some(node.name()), roots: &roots }));
     }
-    Ok(plays)
+    Ok((plays, unread))
 }
 
 /// What a command prints in a node; nothing where it could not be started.

@@ -80,6 +80,12 @@ impl Reach {
     }
 }
 
+/// Whether somebody is let in, or told that nobody is: tried once.
+pub(super) async fn answers(site: &Site, address: &str) -> bool {
+    let knock = Ssh::knock(address, CONNECTS).timeout(CONNECTS + PATIENCE);
+    matches!(Reach::of(&site.shell.run(&knock).await), Reach::In | Reach::Refused)
+}
+
 /// Tries until somebody is let in, for as long as a machine may take that is slower by so much.
 pub(super) async fn of(site: &Site, address: &str, slower: f64) -> Reach {
     let ends = Instant::now() + PATIENCE.mul_f64(slower).min(MOST);
@@ -87,9 +93,13 @@ pub(super) async fn of(site: &Site, address: &str, slower: f64) -> Reach {
     let mut silent = None;
     loop {
         let reach = Reach::of(&site.shell.run(&knock).await);
-        if reach == Reach::In || Instant::now() >= ends {
-            // One that is out of memory takes connections and never looks at them, until its kernel has no place for more.
-            return if reach == Reach::Filtered { silent.unwrap_or(reach) } else { reach };
+        if reach == Reach::In {
+            return reach;
+        }
+        if Instant::now() >= ends {
+            // One that starts again is silent first and refuses then; one that is out of memory takes connections and never looks
+            // at them, until its kernel has no place for more.
+            return silent.unwrap_or(reach);
         }
         if let Reach::Silent(_) = &reach {
             silent = Some(reach);

@@ -25,8 +25,10 @@ const FETCHED_WITHIN: Duration = Duration::from_secs(300);
 /// How a run of Vagrant went.
 #[derive(Clone, Debug, Default)]
 pub struct Ran {
-    /// None: it was ended when its time was over.
+    /// None: it was ended before it ended.
     pub status: Option<i32>,
+    /// Not since its time was over, but since going on was pointless.
+    pub cut: bool,
     /// What it printed, cleaned.
     pub text: String,
 }
@@ -82,12 +84,13 @@ pub(super) async fn vagrant_until(
         ran = ground.site.shell.follow(&cmd, said) => Some(ran),
         () = pointless => None,
     };
+    let cut = ran.is_none();
     match ran {
-        Some(Ok(output)) => Ok(Ran { status: Some(output.status), text: output::clean(output.both().as_bytes()) }),
+        Some(Ok(output)) => Ok(Ran { status: Some(output.status), cut, text: output::clean(output.both().as_bytes()) }),
         None | Some(Err(RunError { kind: RunErrorKind::Timeout(..), .. })) => {
             let lines: Vec<String> = lines.lock().map(|lines| lines.iter().cloned().collect()).unwrap_or_default();
             let lines = lines.join("\n");
-            Ok(Ran { status: None, text: output::clean(lines.as_bytes()) })
+            Ok(Ran { status: None, cut, text: output::clean(lines.as_bytes()) })
         }
         Some(Err(error)) => Err(error.into()),
     }
@@ -106,7 +109,7 @@ pub(super) async fn up(
         let wanted: Vec<&str> =
             nodes.iter().filter(|node| node.left_out.is_none() && node.def.autostart).map(Node::name).collect();
         if wanted.is_empty() {
-            return Ok(Ran { status: Some(1), text: String::new() });
+            return Ok(Ran { status: Some(1), ..Ran::default() });
         }
         // A name that Vagrant would take for an option is no name to it: then all are tried.
         if wanted.iter().all(|name| !name.starts_with('-')) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::boxes::{Decided, Real, Wanted};
+use super::boxes::{Decided, Known};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::{Cmd, ShellExt};
@@ -27,7 +27,7 @@ pub(super) struct Kept {
     at: String,
     pub(super) machines: Machines,
     /// What their boxes came to.
-    boxes: Vec<(Wanted, Option<Real>)>,
+    boxes: Known,
     /// By which each machine that was up is managed.
     pub(super) addresses: BTreeMap<String, String>,
     /// Name and content of what was kept of its bring-up.
@@ -107,7 +107,7 @@ pub(super) async fn keep(
     site: &Site,
     slot: &Slot,
     machines: &Machines,
-    decided: &Decided,
+    boxes: Known,
     took: Duration,
     log: &mut Log,
 ) -> Result<(), BackendError> {
@@ -121,7 +121,7 @@ pub(super) async fn keep(
     let kept = Kept {
         at: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
         machines: machines.clone(),
-        boxes: decided.taken(),
+        boxes,
         addresses: addresses.collect(),
         evidence: log
             .kept()

@@ -210,7 +210,7 @@ mod tests {
 
     fn left(status: Option<i32>, said: &str) -> Option<LeftOut> {
         let def = MachineDef { name: "w1".into(), autostart: true, ..MachineDef::default() };
-        why_not(&def, &Ran { status, text: said.to_owned() }, Duration::from_secs(90))
+        why_not(&def, &Ran { status, text: said.to_owned(), ..Ran::default() }, Duration::from_secs(90))
     }
 
     #[test]

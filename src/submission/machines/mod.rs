@@ -74,6 +74,8 @@ pub struct MachineDef {
     /// Whom Vagrant logs in as, and by what, where the file says it: `nobody`, `winrm`.
     pub username: Option<String>,
     pub communicator: Option<String>,
+    /// The file says something of the way into it: `ssh.port`.
+    pub way_in: bool,
     /// Addresses of its private networks, as written; one that DHCP gives is not here.
     pub addresses: Vec<String>,
     /// Private networks in all, those with DHCP too.

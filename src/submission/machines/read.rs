@@ -119,6 +119,7 @@ impl Folder<'_> {
             insert_key: machine.insert_key,
             username: machine.username.as_deref().map(|name| sanitize::line(name, NAME)),
             communicator: machine.communicator.as_deref().map(|name| sanitize::line(name, NAME)),
+            way_in: !machine.way_in.is_empty(),
             addresses: networks("private_network")
                 .filter_map(|network| network.options.get("ip")?.as_str().map(str::to_owned))
                 .collect(),

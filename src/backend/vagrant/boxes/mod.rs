@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use self::catalogue::{Answer, PROVIDER, is_address};
 use super::output;
@@ -80,7 +81,7 @@ pub(super) enum Missing {
     Silent(String),
     /// There is none of that name.
     Unknown,
-    /// The same of a catalogue that whoever runs this has named: others may have it.
+    /// The same of a catalogue, or of an address, that is somebody's own: others may have it.
     NotThere,
     /// None that meets what the Vagrantfile asks for.
     NoVersion(String),
@@ -92,6 +93,9 @@ pub(super) enum Missing {
     NotFetched(String),
 }
 
+/// What of each box is taken.
+pub(super) type Known = Vec<(Wanted, Option<Real>)>;
+
 /// What came of it for each box that the machines declare.
 #[derive(Debug, Default)]
 pub(super) struct Decided(Vec<(Wanted, Result<Real, Missing>)>);
@@ -100,6 +104,10 @@ impl Wanted {
     /// Nothing of a machine whose box is none, or no system that a lab can have.
     fn of(def: &MachineDef) -> Option<Self> {
         let name = def.boxed.clone().filter(|_| matches!(boxes::of_machine(def), Served::Node(_)))?;
+        // Ours are there already.
+        if name.starts_with("imparcial/") {
+            return None;
+        }
         Some(Self { name, urls: def.box_urls.clone(), version: def.box_version.clone() })
     }
 
@@ -135,7 +143,7 @@ impl Decided {
     }
 
     /// What of each box is taken: where that is the same, so are the machines.
-    pub(super) fn taken(&self) -> Vec<(Wanted, Option<Real>)> {
+    pub(super) fn taken(&self) -> Known {
         self.0.iter().map(|(wanted, found)| (wanted.clone(), found.as_ref().ok().cloned())).collect()
     }
 
@@ -201,12 +209,13 @@ impl Missing {
     }
 
     /// Why a machine is not there that was to be made of its own box alone. It is the submission's doing only where the catalogue
-    /// knows no such box, nobody else knows the name either, and the delivery is not so old (`old`; none where nobody knows) that there may have been one.
+    /// knows no such box, nobody else knows the name either, and the delivery is known not to be so old (`old`) that there may have been one.
     pub(super) fn left_out(&self, def: &MachineDef, old: Option<bool>) -> LeftOut {
         let known = matches!(boxes::of_machine(def), Served::Node(entry) if entry.known);
         let reason = match self {
             Self::Unknown if known => Some(Reason::NotHere),
-            Self::Unknown => (old == Some(true)).then_some(Reason::Age),
+            Self::Unknown if old == Some(false) => None,
+            Self::Unknown => Some(Reason::Age),
             Self::Silent(_) | Self::NotFetched(_) => Some(Reason::Host),
             _ => Some(Reason::NotHere),
         };
@@ -241,7 +250,8 @@ pub(super) async fn ask(site: &Site, defs: &[MachineDef], asking: &Asking) -> De
         let found = match wanted.address(server) {
             Some(address) => {
                 let found = catalogue::decide(&wanted, &address, &answer(site, &address).await);
-                let named = asking.server.is_some() && address.starts_with(server);
+                // Only of the public one is it known that nobody has it who is not there.
+                let named = asking.server.is_some() || !address.starts_with(PUBLIC);
                 found.map_err(|no| if named && no == Missing::Unknown { Missing::NotThere } else { no })
             }
             None => Err(Missing::NoAddress),
@@ -262,21 +272,21 @@ async fn answer(site: &Site, address: &str) -> Answer {
     }
 }
 
-/// Has Vagrant fetch what was found. What cannot be fetched is none that is taken.
+/// Has Vagrant fetch what was found, all of it in that time. What cannot be fetched is none that is taken.
 pub(super) async fn fetch(
     site: &Site,
     decided: &mut Decided,
     within: Duration,
     log: &mut Log,
 ) -> Result<(), BackendError> {
-    let mut there: Vec<Real> = Vec::new();
-    let mut said = String::new();
+    let (mut there, mut said) = (Vec::<Real>::new(), String::new());
+    let ends = Instant::now() + within;
     for (at, (_, found)) in decided.0.iter_mut().enumerate() {
         let Ok(real) = &*found else { continue };
         if there.contains(real) {
             continue;
         }
-        let (text, why) = fetch_one(site, real, at, within).await?;
+        let (text, why) = fetch_one(site, real, at, ends.saturating_duration_since(Instant::now())).await?;
         said.push_str(&text);
         match why {
             None => there.push(real.clone()),

@@ -30,7 +30,7 @@ fn a_box_is_asked_for_where_vagrant_would_ask() {
 fn a_machine_without_its_box_is_the_submissions_doing_only_where_nobody_knows_the_name() {
     let reason = |no: &Missing, boxed: &str, old| no.left_out(&def(boxed), old).reason;
     assert_eq!(reason(&Missing::Unknown, "somebody/something", Some(false)), None);
-    assert_eq!(reason(&Missing::Unknown, "somebody/something", None), None);
+    assert_eq!(reason(&Missing::Unknown, "somebody/something", None), Some(Reason::Age), "nobody knows");
     assert_eq!(reason(&Missing::Unknown, "somebody/something", Some(true)), Some(Reason::Age));
     assert_eq!(
         reason(&Missing::Unknown, "centos/77", Some(false)),
