@@ -11,7 +11,7 @@ use crate::backend::log::Log;
 use crate::exec::Cmd;
 use crate::notice::Reason;
 use crate::stack::machines::{Machines, Node, Provisioned};
-use crate::stack::{LeftOut, virsh};
+use crate::stack::{Guest, LeftOut, virsh};
 use crate::text::Text;
 
 const ASKED: Duration = Duration::from_secs(30);
@@ -73,24 +73,13 @@ pub(super) fn console(domain: &str) -> String {
 
 /// Over when one of them has ended; never where they are containers.
 pub(super) async fn any(site: &Site, nodes: &[Node]) {
-    let domains = domains(nodes);
-    if domains.is_empty() {
+    if up(nodes).next().is_none() {
         return std::future::pending().await;
     }
     let mut before: Vec<(String, End)> = Vec::new();
-    // Who is root in a machine can write its kernel's words.
-    let mut lies: Vec<String> = Vec::new();
     loop {
         tokio::time::sleep(EVERY).await;
-        let mut now = ended(site, &domains).await;
-        now.retain(|(domain, end)| !matches!(end, End::Panic(_)) || !lies.contains(domain));
-        for (domain, _) in now.iter().filter(|(_, end)| matches!(end, End::Panic(_))) {
-            let address = nodes.iter().filter_map(|node| node.guest.as_ref()).find(|guest| guest.domain == *domain);
-            if reach::answers(site, address.map_or("", |guest| &guest.address)).await {
-                lies.push(domain.clone());
-            }
-        }
-        now.retain(|(domain, _)| !lies.contains(domain));
+        let now = ended(site, nodes).await;
         // One that is off for a moment is started by whoever turned it off.
         if now.iter().any(|end| matches!(end.1, End::Panic(_)) || before.contains(end)) {
             return;
@@ -99,20 +88,31 @@ pub(super) async fn any(site: &Site, nodes: &[Node]) {
     }
 }
 
-/// The hypervisor's names of those that are up.
-fn domains(nodes: &[Node]) -> Vec<String> {
-    nodes.iter().filter(|node| node.is_up()).filter_map(|node| Some(node.guest.as_ref()?.domain.clone())).collect()
+/// The virtual machines that were not left out.
+fn up(nodes: &[Node]) -> impl Iterator<Item = &Guest> {
+    nodes.iter().filter(|node| node.is_up()).filter_map(|node| node.guest.as_deref())
 }
 
 /// Which have ended, by the hypervisor's names.
-async fn ended(site: &Site, domains: &[String]) -> Vec<(String, End)> {
+async fn ended(site: &Site, nodes: &[Node]) -> Vec<(String, End)> {
+    let domains: Vec<String> = up(nodes).map(|guest| guest.domain.clone()).collect();
+    if domains.is_empty() {
+        return Vec::new();
+    }
     let grep = ["grep", "--text", "--no-messages", "--with-filename", "--max-count=1", "--fixed-strings", PANIC, "--"];
     let files = domains.iter().map(|domain| console(domain));
     // What cannot be asked says nothing: there is a deadline besides.
     let said = site.shell.run(&Cmd::new(grep).args(files).timeout(ASKED)).await.unwrap_or_default();
-    let mut all = panics(&said.out(), domains);
+    let mut all = Vec::new();
+    for (domain, end) in panics(&said.out(), &domains) {
+        // Who is root in a machine can write its kernel's words.
+        let address = up(nodes).find(|guest| guest.domain == domain).map_or("", |guest| guest.address.as_str());
+        if !reach::answers(site, address).await {
+            all.push((domain, end));
+        }
+    }
     let listed = site.shell.run(&virsh(&["list", "--all"]).timeout(ASKED)).await.unwrap_or_default();
-    for domain in off(&listed.out(), domains) {
+    for domain in off(&listed.out(), &domains) {
         if all.iter().any(|(known, _)| *known == domain) {
             continue;
         }
@@ -162,14 +162,12 @@ fn reason(said: &str) -> String {
 /// anything that is said of it and was not the submission's.
 pub(super) async fn after(site: &Site, machines: &mut Machines, done: &mut Provisioned, log: &mut Log) {
     let slower = machines.slower();
-    let domains = domains(&machines.nodes);
-    let ended = if domains.is_empty() { Vec::new() } else { ended(site, &domains).await };
+    let ended = ended(site, &machines.nodes).await;
     let hung = done.hung.is_some();
     let looks = machines.nodes.iter().map(|node| async { why(site, node, &ended, hung, slower).await });
     let whys: Vec<Option<LeftOut>> = join_all(looks).await;
-    for (node, left) in machines.nodes.iter().zip(&whys) {
-        let domain = node.guest.as_ref().map(|guest| &guest.domain).filter(|_| left.is_some());
-        if let Some((domain, End::Panic(_))) = domain.and_then(|own| ended.iter().find(|(domain, _)| domain == own)) {
+    for (domain, end) in &ended {
+        if let End::Panic(_) = end {
             // It would keep a processor busy for nothing; what it said is in the lab.
             let _ = site.shell.run(&virsh(&["destroy", domain]).timeout(ASKED)).await;
         }
@@ -196,10 +194,7 @@ async fn why(site: &Site, node: &Node, ended: &[(String, End)], hung: bool, slow
     }
     let address = match (&node.guest, &node.container) {
         (Some(guest), _) => {
-            let end = ended.iter().find(|(domain, _)| *domain == guest.domain).map(|(_, end)| end);
-            if let Some(end) = end
-                && !(matches!(end, End::Panic(_)) && reach::answers(site, &guest.address).await)
-            {
+            if let Some((_, end)) = ended.iter().find(|(domain, _)| *domain == guest.domain) {
                 return Some(end.why(node.name()));
             }
             guest.address.clone()
