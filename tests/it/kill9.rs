@@ -241,6 +241,21 @@ fn inside(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect()
 }
 
+/// What is still there, looked for until it is nothing or so much time has passed since the kill; and how long that took.
+pub(crate) async fn until_nothing(
+    killed: Instant,
+    within: Duration,
+    look: impl AsyncFn() -> Vec<String>,
+) -> (Vec<String>, Duration) {
+    loop {
+        let still = look().await;
+        if still.is_empty() || killed.elapsed() >= within {
+            return (still, killed.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
     let Some(host) = engine().await else { return };
@@ -269,16 +284,14 @@ async fn kill9_at_random_moments_leaves_nothing_and_touches_no_other_run() {
         }
         let record = fs::read_to_string(run.reports.path().join(&run.name).join("record.json")).unwrap();
         assert!(record.contains("\"interrupted\": true"), "{record}");
-        let (still, after) = loop {
+        let (still, after) = until_nothing(killed, within, async || {
             let mut still = left(&host, &run, &had).await;
             if many.is_some() {
                 still.extend(Machine::now(&host).await.beyond(&before));
             }
-            if still.is_empty() || killed.elapsed() >= within {
-                break (still, killed.elapsed());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+            still
+        })
+        .await;
         other.shell().must(&Cmd::new(["true"])).await.expect("the other run's lab");
         dirty += u64::from(!still.is_empty());
         let phase = run.said.lock().unwrap().clone();
@@ -346,17 +359,15 @@ async fn kill9_in_the_middle_of_drills_leaves_nothing_broken() {
         if run.child.wait().unwrap().signal() != Some(9) {
             continue;
         }
-        let still = loop {
+        let (still, after) = until_nothing(killed, SHARED, async || {
             let mut still = left(&host, &run, &had).await;
             let faults = open_faults(&run.name);
             still.extend(faults.exists().then(|| format!("faults {}", faults.display())));
-            if still.is_empty() || killed.elapsed() >= SHARED {
-                break still;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+            still
+        })
+        .await;
         dirty += usize::from(!still.is_empty());
-        let (at, after) = (moment.as_secs_f64(), killed.elapsed().as_secs_f64());
+        let (at, after) = (moment.as_secs_f64(), after.as_secs_f64());
         let fault = if open { "a fault was open" } else { "no fault was open" };
         let result = if still.is_empty() { format!("nothing after {after:.1} s") } else { still.join("; ") };
         let row = format!("{:>3}  {at:>6.2} s  {fault:<18}  {result}", table.len() + 1);

@@ -11,7 +11,7 @@ use imparcial::docker::Engine;
 use imparcial::record::{RunRecord, Verdict};
 use tokio::process::Command;
 
-use crate::kill9::{Machine, Moments, Run, SEED, asked, had, left};
+use crate::kill9::{Machine, Moments, Run, SEED, asked, had, left, until_nothing};
 use crate::live::{copy, engine};
 
 const GUEST: &str = "tests/it/data/guest/submission";
@@ -141,18 +141,16 @@ async fn kill9_at_moments_of_runs_with_virtual_machines_leaves_nothing() {
             // It was over before.
             continue;
         }
-        let still = loop {
+        let (still, after) = until_nothing(killed, GONE, async || {
             let mut still = left(&host, &run, &had).await;
             // A snapshot that was made to its end is for the next run.
             still.extend(Machine::now(&host).await.beyond(&before).into_iter().filter(|it| !it.contains("-snapshot-")));
             still.extend(of_a_hypervisor().difference(&without).cloned());
-            if still.is_empty() || killed.elapsed() >= GONE {
-                break still;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+            still
+        })
+        .await;
         dirty += u64::from(!still.is_empty());
-        let (at, after) = (moment.as_secs_f64(), killed.elapsed().as_secs_f64());
+        let (at, after) = (moment.as_secs_f64(), after.as_secs_f64());
         let phase = phase.rsplit(' ').next().unwrap_or_default();
         let result = if still.is_empty() { format!("nothing after {after:.1} s") } else { still.join("; ") };
         let row = format!("{:>3}  {at:>6.1} s  snapshots {snapshots:<5}  after {phase:<12}  {result}", table.len() + 1);
