@@ -18,6 +18,13 @@ pub struct Notice {
     pub service: Option<String>,
 }
 
+impl Notice {
+    /// Of no place in the submission and no service.
+    pub fn new(id: impl Into<String>, level: Level, text: Text) -> Self {
+        Self { id: id.into(), level, text, at: None, service: None }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {

@@ -27,12 +27,7 @@ pub(super) fn asked(args: &[String]) -> Option<ExitCode> {
     if name != ASKED {
         return None;
     }
-    // Past the buffers of the standard streams.
-    let own = |fd: io::Result<std::os::fd::OwnedFd>| fd.map(File::from);
-    let input = own(io::stdin().as_fd().try_clone_to_owned());
-    let output = own(io::stdout().as_fd().try_clone_to_owned());
-    let carried = input.and_then(|input| output.and_then(|output| carry(&UnixStream::connect(socket)?, input, output)));
-    Some(match carried {
+    Some(match dial(socket) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever asked reads it as the last words of a command that ended.
@@ -42,15 +37,22 @@ pub(super) fn asked(args: &[String]) -> Option<ExitCode> {
     })
 }
 
+fn dial(socket: &str) -> io::Result<()> {
+    // Past the buffers of the standard streams.
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    carry(&UnixStream::connect(socket)?, input, output)
+}
+
 /// Until the socket ends. That the input ends is told the socket, which may still have something to say.
 fn carry<I: Read + Send + 'static>(socket: &UnixStream, mut input: I, mut output: impl Write) -> io::Result<()> {
-    let (mut there, mut back) = (socket.try_clone()?, socket.try_clone()?);
+    let mut there = socket.try_clone()?;
     // Not waited for: its input may stay open, and it ends with the process.
     std::thread::spawn(move || {
         let _ = pass(&mut input, &mut there);
         let _ = there.shutdown(Shutdown::Write);
     });
-    pass(&mut back, &mut output)
+    pass(&mut &*socket, &mut output)
 }
 
 /// Not `io::copy`, which has the kernel move the bytes where it can (`splice`): that of a machine, Linux 6.1, held back what a

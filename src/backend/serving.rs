@@ -85,16 +85,14 @@ fn unknown(why: &Text) -> LeftOut {
 
 fn skipped(spot: &Spot, why: &Text) -> Notice {
     let name = crate::sanitize::line(spot.node.as_deref().unwrap_or("-"), 60);
-    Notice {
-        id: "services.machine_silent".to_owned(),
-        level: Level::Warning,
-        text: Text::new(
+    Notice::new(
+        "services.machine_silent",
+        Level::Warning,
+        Text::new(
             format!("machine {name} does not say what runs on it: {}", why.en),
             format!("la máquina {name} no dice qué corre en ella: {}", why.es),
         ),
-        at: None,
-        service: None,
-    }
+    )
 }
 
 fn nothing_started() -> LeftOut {

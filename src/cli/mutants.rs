@@ -10,6 +10,7 @@ use super::grade::guard;
 use super::planning::{self, Planning, ProviderArg, Providing};
 use super::{Ctx, exit, screen};
 use crate::backend::vagrant::boxes::Boxes;
+use crate::backend::vagrant::budget;
 use crate::engine::{self, RunOptions};
 use crate::mutants::{self, Mutant, Row, Summary};
 use crate::report;
@@ -225,12 +226,11 @@ fn planned(
 /// Labs at a time: of its half minute one works five seconds a core, and it holds an engine, a database and an app.
 fn jobs() -> usize {
     const PER_CORE: usize = 3;
-    const LAB_KB: usize = 700 * 1024;
+    const LAB: u64 = 700 << 20;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let free = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let free =
-        free.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok());
-    (cores * PER_CORE).min(free.unwrap_or(0_usize) / LAB_KB).max(1)
+    let hold = budget::available(&free).unwrap_or_default() / LAB;
+    (cores * PER_CORE).min(usize::try_from(hold).unwrap_or(usize::MAX)).max(1)
 }
 
 fn write(chosen: &[Mutant], into: &Path) -> u8 {

@@ -65,8 +65,7 @@ impl Engine {
     /// # Errors
     /// Where none answers there, or there is no docker client.
     pub async fn over(shell: Arc<dyn Shell>) -> Result<Self, EngineError> {
-        let place = format!("the engine of {}", shell.place());
-        Self::hello(transport::over(shell, transport::client(None)), place).await
+        Self::behind(shell, transport::client(None)).await
     }
 
     /// The same, where `dial` is a command whose two pipes lead to it.

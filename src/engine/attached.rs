@@ -69,7 +69,6 @@ fn why(kind: &str, phase: Phase, facts: &[&str], exercises: bool) -> Option<Text
 pub(super) fn notices(to: &Attached, submission: &Submission) -> Vec<Notice> {
     let project = &to.project;
     let name = crate::sanitize::line(&project.name, 80);
-    let notice = |id: &str, level, text| Notice { id: id.to_owned(), level, text, at: None, service: None };
     let disturbed = if to.exercises {
         (
             "exercises write into it, and may restart its services",
@@ -78,7 +77,7 @@ pub(super) fn notices(to: &Attached, submission: &Submission) -> Vec<Notice> {
     } else {
         ("nothing of it was created, started, stopped or removed", "nada suyo se creó, arrancó, detuvo ni retiró")
     };
-    let mut notices = vec![notice(
+    let mut notices = vec![Notice::new(
         "attached.as_found",
         Level::Info,
         Text::new(
@@ -113,7 +112,7 @@ pub(super) fn notices(to: &Attached, submission: &Submission) -> Vec<Notice> {
                 format!("el proyecto {name} se levantó desde {from}, y se juzgan la política y los límites de {file}"),
             )
         };
-        notices.push(notice("attached.another_file", Level::Warning, text));
+        notices.push(Notice::new("attached.another_file", Level::Warning, text));
     }
     notices
 }

@@ -119,8 +119,7 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
                     "los servicios corren en los motores de las propias máquinas (primero {name}), no al lado en el laboratorio"
                 ),
             );
-            let notice =
-                Notice { id: "services.on_machine".to_owned(), level: Level::Info, text, at: None, service: None };
+            let notice = Notice::new("services.on_machine", Level::Info, text);
             let site = Site::new(home, site.ground.clone(), site.workdir.clone(), None);
             Home { site, others, notice: Some(notice), unable: None, slowness: machines.slower() }
         }
@@ -129,8 +128,7 @@ async fn home(plan: &Plan, site: &Site, machines: &Machines) -> Home {
                 format!("the services were brought up in the lab, beside the machines: {}", why.en),
                 format!("los servicios se levantaron en el laboratorio, junto a las máquinas: {}", why.es),
             );
-            let notice =
-                Notice { id: "services.in_lab".to_owned(), level: Level::Warning, text, at: None, service: None };
+            let notice = Notice::new("services.in_lab", Level::Warning, text);
             beside(Some(notice), None)
         }
         Err(error) => beside(None, Some(host_trouble(&error))),

@@ -139,13 +139,7 @@ pub async fn run(plan: &Plan, options: &RunOptions) -> Result<(RunRecord, RunFol
             (options.progress)(Event::Phase("teardown"));
             let started = clock.ms();
             if plan.options.keep {
-                record.notices.push(Notice {
-                    id: "run.kept".to_owned(),
-                    level: Level::Info,
-                    text: lab.how_to_look(),
-                    at: None,
-                    service: None,
-                });
+                record.notices.push(Notice::new("run.kept", Level::Info, lab.how_to_look()));
             } else {
                 let provider = plan.options.provider;
                 let destroyed = backend::vagrant::destroy(&lab.site(), provider, &plan.submission).await;

@@ -36,39 +36,21 @@ impl Ssh {
 
     /// The client with its options, as other tools take it (`rsync -e`).
     pub fn client() -> Vec<String> {
-        let connects = format!("ConnectTimeout={}", CONNECTS.as_secs());
+        let control = format!("ControlPath={CONTROL}");
         let options = [
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "LogLevel=ERROR",
-            "BatchMode=yes",
             "ControlMaster=auto",
             "ControlPersist=600",
             // One that was turned off says nothing: it is given up after a quarter of a minute.
             "ServerAliveInterval=5",
             "ServerAliveCountMax=3",
-            &connects,
+            &control,
         ];
-        let mut all: Vec<String> = ["ssh", "-F", "/dev/null", "-i", KEY].map(str::to_owned).to_vec();
-        all.extend(options.into_iter().flat_map(|option| ["-o".to_owned(), option.to_owned()]));
-        all.extend(["-o".to_owned(), format!("ControlPath={CONTROL}")]);
-        all
+        with(CONNECTS, &options)
     }
 
     /// A connection of its own, as a stranger with the key makes it: whether anybody is let in.
     pub fn knock(address: &str, within: Duration) -> Cmd {
-        let connects = format!("ConnectTimeout={}", within.as_secs());
-        let options = [
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "LogLevel=ERROR",
-            "BatchMode=yes",
-            "ControlPath=none",
-            &connects,
-        ];
-        let options = options.into_iter().flat_map(|option| ["-o", option]);
-        let client = Cmd::new(["ssh", "-F", "/dev/null", "-i", KEY]).args(options);
-        client.arg(format!("vagrant@{address}")).args(["--", "true"])
+        Cmd::new(with(within, &["ControlPath=none"])).arg(format!("vagrant@{address}")).args(["--", "true"])
     }
 
     /// The command as the ground runs it: for what talks with it there.
@@ -87,6 +69,16 @@ impl Ssh {
         let line = Cmd::new(words).to_string();
         Cmd::new(Self::client()).arg(format!("vagrant@{}", self.address)).arg("--").arg(line)
     }
+}
+
+/// The client with Vagrant's own key and no other settings than these, which gives up a machine that lets nobody in by then.
+fn with(connects: Duration, own: &[&str]) -> Vec<String> {
+    let connects = format!("ConnectTimeout={}", connects.as_secs());
+    let all =
+        ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes", &connects];
+    let mut words: Vec<String> = ["ssh", "-F", "/dev/null", "-i", KEY].map(str::to_owned).to_vec();
+    words.extend(all.iter().chain(own).flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));
+    words
 }
 
 #[async_trait]

@@ -196,7 +196,7 @@ pub(super) fn shown(parts: &[String]) -> String {
 }
 
 fn notice(level: Level, text: Text) -> Notice {
-    Notice { id: "lab.layers".to_owned(), level, text, at: None, service: None }
+    Notice::new("lab.layers", level, text)
 }
 
 fn no_seal(volume: &str) -> Notice {

@@ -81,16 +81,14 @@ fn notice(it: &NotCopied) -> Notice {
             format!("es un solo archivo de {} MB", mb(bytes)),
         ),
     };
-    Notice {
-        id: "submission.not_copied".to_owned(),
-        level: Level::Warning,
-        text: Text::new(
+    Notice::new(
+        "submission.not_copied",
+        Level::Warning,
+        Text::new(
             format!("{path} was left out of the run's copy: {}", why.en),
             format!("{path} quedó fuera de la copia de esta ejecución: {}", why.es),
         ),
-        at: None,
-        service: None,
-    }
+    )
 }
 
 /// What weighs most of a folder's own entries, with their bytes, as far as it would be copied.

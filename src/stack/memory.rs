@@ -85,13 +85,20 @@ impl Spot {
 /// How many bytes are more than a limit allows, where the machine has them: up to the limit in memory, and only swap can take what
 /// is beyond.
 fn beyond(limit: u64, meminfo: &str) -> Option<u64> {
-    let kib = |name: &str| meminfo.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB"));
-    let bytes =
-        |name: &str| kib(name).and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_default().saturating_mul(1024);
-    let spare = SPARE.min(bytes("MemTotal:") / SPARE_PART);
-    let there = limit <= MOST && bytes("MemAvailable:") >= limit + OVER + spare;
-    let swap = bytes("SwapTotal:") == 0 || bytes("SwapFree:") >= limit.saturating_add(OVER);
-    (there && swap).then(|| limit * 2 + OVER)
+    if limit > MOST {
+        return None;
+    }
+    let bytes = |name: &str| in_meminfo(meminfo, name).unwrap_or_default();
+    let spare = SPARE.min(bytes("MemTotal") / SPARE_PART);
+    let there = bytes("MemAvailable") >= limit + OVER + spare;
+    let swap = bytes("SwapTotal") == 0 || bytes("SwapFree") >= limit + OVER;
+    (there && swap).then_some(limit * 2 + OVER)
+}
+
+/// Of `/proc/meminfo`, in bytes.
+pub(crate) fn in_meminfo(meminfo: &str, name: &str) -> Option<u64> {
+    let said = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    said.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// The folder of a process's memory group, from its `/proc/PID/cgroup`; none where that is not the container's own.

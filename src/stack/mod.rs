@@ -29,6 +29,7 @@ pub use attached::Doubt;
 pub use body::{Body, Guest, Started, virsh};
 pub(crate) use body::{CLOCK, clock_set};
 pub use found::{Found, Unknown};
+pub(crate) use memory::in_meminfo;
 pub use spot::Spot;
 
 /// How long a service must have lived since its last start when all looking is over.

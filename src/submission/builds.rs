@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::discover::notice;
 use super::dockerfile::{self, Dockerfile};
 use super::paths::{self, Lead};
 use super::read::load;
@@ -40,7 +39,7 @@ fn one(root: &Path, folder: &Path, service: &ServiceDef, notices: &mut Vec<Notic
     let def = service.build.as_ref()?;
     let mut build = Build { target: def.target.clone(), ..Build::default() };
     let mut say = |id: &str, en: String, es: String| {
-        let mut said = notice(id, Level::Warning, Text { en, es });
+        let mut said = Notice::new(id, Level::Warning, Text { en, es });
         said.at = Some(def.at.clone());
         said.service = Some(service.name.clone());
         notices.push(said);

@@ -106,7 +106,7 @@ pub(super) fn choose(mut candidates: Vec<Candidate>) -> (Vec<Candidate>, Option<
                 few(&equals)
             ),
         );
-        return (candidates, Some(notice("submission.ambiguous_compose", Level::Problem, text)), false);
+        return (candidates, Some(Notice::new("submission.ambiguous_compose", Level::Problem, text)), false);
     }
     let (en, es) = if a.0 != b.0 {
         ("the others cannot be read as compose files", "los demás no se pueden leer como archivos compose")
@@ -130,7 +130,7 @@ pub(super) fn choose(mut candidates: Vec<Candidate>) -> (Vec<Candidate>, Option<
         format!("`{chosen}` is the compose file that counts: {en}; not used: {others}"),
         format!("cuenta el archivo compose `{chosen}`: {es}; sin usar: {others}"),
     );
-    (candidates, Some(notice("submission.chosen_compose", Level::Info, text)), true)
+    (candidates, Some(Notice::new("submission.chosen_compose", Level::Info, text)), true)
 }
 
 /// The first few of them.
@@ -138,8 +138,4 @@ fn few(names: &[String]) -> String {
     const MANY: usize = 8;
     let shown = names.iter().take(MANY).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > MANY { format!("{shown}, … (+{})", names.len() - MANY) } else { shown }
-}
-
-fn notice(id: &str, level: Level, text: Text) -> Notice {
-    super::discover::notice(id, level, text)
 }

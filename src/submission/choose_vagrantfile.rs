@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::discover::notice;
 use crate::notice::{Level, Notice};
 use crate::text::Text;
 
@@ -37,7 +36,7 @@ pub(super) fn choose(root: &Path, mut found: Vec<PathBuf>) -> (Vec<PathBuf>, Opt
         format!("`{chosen}` is the Vagrantfile that counts: {en}; not used: {others}"),
         format!("cuenta el Vagrantfile `{chosen}`: {es}; sin usar: {others}"),
     );
-    let said = notice("submission.chosen_vagrantfile", Level::Info, text);
+    let said = Notice::new("submission.chosen_vagrantfile", Level::Info, text);
     (found, Some(said))
 }
 

@@ -102,7 +102,7 @@ pub(super) fn walk(root: &Path) -> Found {
                     relative(root, entry.path()).display()
                 ),
             );
-            found.notices.push(notice("submission.too_many_files", Level::Warning, text));
+            found.notices.push(Notice::new("submission.too_many_files", Level::Warning, text));
             break;
         }
         let path = relative(root, entry.path());
@@ -118,7 +118,7 @@ pub(super) fn walk(root: &Path) -> Found {
                         ),
                         format!("el enlace `{}` lleva fuera de la entrega ({target}): no se siguió", path.display()),
                     );
-                    found.notices.push(notice("submission.link_outside", Level::Warning, text));
+                    found.notices.push(Notice::new("submission.link_outside", Level::Warning, text));
                     continue;
                 }
             }
@@ -208,11 +208,7 @@ fn unreadable(root: &Path, error: &walkdir::Error) -> Notice {
     let path = error.path().map(|path| relative(root, path).display().to_string()).unwrap_or_default();
     let why = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
     let text = Text::new(format!("could not read `{path}`: {why}"), format!("no se pudo leer `{path}`: {why}"));
-    notice("submission.unreadable", Level::Warning, text)
-}
-
-pub(super) fn notice(id: &str, level: Level, text: Text) -> Notice {
-    Notice { id: id.to_owned(), level, text, at: None, service: None }
+    Notice::new("submission.unreadable", Level::Warning, text)
 }
 
 #[cfg(test)]

@@ -68,6 +68,11 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// Whether it was handed in more than half a year before `now`; none where nobody knows when it was.
+    pub fn is_old(&self, now: time::OffsetDateTime) -> Option<bool> {
+        self.handed_in.as_ref().map(|day| day.is_old(now))
+    }
+
     /// The compose file that counts, also where it cannot be read; empty where there is none.
     pub fn compose_path(&self) -> PathBuf {
         let broken =

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::choose::{self, Candidate};
 use super::compose::{self, Parsed};
 use super::decode::{self, Encoding};
-use super::discover::{self, Found, MAX_COMPOSE_BYTES, notice};
+use super::discover::{self, Found, MAX_COMPOSE_BYTES};
 use super::machines::{Loaded, Vagrantfile};
 use super::{Submission, builds, choose_vagrantfile};
 use crate::notice::{Level, Notice};
@@ -171,7 +171,7 @@ fn candidates(root: &Path, found: &Found, notices: &mut Vec<Notice>) -> Vec<Cand
             format!("`{}` is an override file; it is not used", path.display()),
             format!("`{}` es un archivo de override; no se usa", path.display()),
         );
-        notices.push(notice("submission.override_file", Level::Info, text));
+        notices.push(Notice::new("submission.override_file", Level::Info, text));
     }
     all
 }
@@ -184,7 +184,7 @@ fn candidate(root: &Path, path: PathBuf) -> Candidate {
 fn read_compose(root: &Path, path: &Path) -> Result<Parsed, Box<Notice>> {
     let problem = |en: String, es: String| {
         let at = Some(crate::expect::Place { file: path.display().to_string(), line: 1, column: 1 });
-        Box::new(Notice { at, ..notice("compose.invalid", Level::Problem, Text { en, es }) })
+        Box::new(Notice { at, ..Notice::new("compose.invalid", Level::Problem, Text { en, es }) })
     };
     let shown = path.display();
     let bytes = read_file(&root.join(path), MAX_COMPOSE_BYTES)
@@ -204,7 +204,7 @@ fn read_compose(root: &Path, path: &Path) -> Result<Parsed, Box<Notice>> {
             format!("`{shown}` is not written in UTF-8; docker-compose may refuse it"),
             format!("`{shown}` no está escrito en UTF-8; docker-compose puede rechazarlo"),
         );
-        parsed.notices.push(notice("compose.encoding", Level::Warning, text));
+        parsed.notices.push(Notice::new("compose.encoding", Level::Warning, text));
     }
     Ok(parsed)
 }
@@ -235,7 +235,7 @@ fn nothing_found(found: &Found, machines: Option<&Vagrantfile>) -> Notice {
             "the folder is empty: there is nothing to grade",
             "la carpeta está vacía: no hay nada que calificar",
         );
-        return notice("submission.empty", Level::Problem, text);
+        return Notice::new("submission.empty", Level::Problem, text);
     }
     let seen: &BTreeMap<&str, usize> = &BTreeMap::from([
         ("Dockerfile", found.dockerfiles.len()),
@@ -255,7 +255,7 @@ fn nothing_found(found: &Found, machines: Option<&Vagrantfile>) -> Notice {
             found.files
         ),
     );
-    notice("submission.no_compose", if machines.is_some() { Level::Warning } else { Level::Problem }, text)
+    Notice::new("submission.no_compose", if machines.is_some() { Level::Warning } else { Level::Problem }, text)
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ async fn read(shell: &dyn Shell, path: &str) -> Result<String, BackendError> {
 }
 
 fn notice(id: &str, en: &str, es: &str) -> Notice {
-    Notice { id: id.to_owned(), level: Level::Info, text: Text::new(en, es), at: None, service: None }
+    Notice::new(id, Level::Info, Text::new(en, es))
 }
 
 /// A tool that was killed or never began says nothing of the file.

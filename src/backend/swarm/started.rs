@@ -30,16 +30,14 @@ impl Started {
             Self::Stack(name) => (format!("the stack {name}"), format!("el stack {name}")),
             Self::Project(name) => (format!("the compose project {name}"), format!("el proyecto de compose {name}")),
         };
-        Notice {
-            id: "services.started".to_owned(),
-            level: Level::Info,
-            text: Text::new(
+        Notice::new(
+            "services.started",
+            Level::Info,
+            Text::new(
                 format!("the provisioning started {en}: it was taken as it is"),
                 format!("el aprovisionamiento arrancó {es}: se tomó tal como está"),
             ),
-            at: None,
-            service: None,
-        }
+        )
     }
 }
 

@@ -109,8 +109,7 @@ pub fn why(seen: &Seen<'_>) -> Option<LeftOut> {
 
 /// A machine of its own box that is its own controller: what its plays do is written down by a program that boxes have not.
 fn unwritten(seen: &Seen<'_>) -> Option<LeftOut> {
-    let controls = |node: &&Node| node.def.provisioners.iter().any(|it| it.kind == "ansible_local");
-    let node = seen.nodes.iter().filter(|node| node.taken.is_some()).find(controls)?;
+    let node = seen.nodes.iter().find(|node| node.taken.is_some() && node.def.is_controller())?;
     let name = shown(node.name());
     let text = Text::new(
         format!(

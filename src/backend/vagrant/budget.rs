@@ -4,6 +4,7 @@
 use super::nodes;
 use crate::notice::{Level, Notice};
 use crate::scenario::units::show_bytes;
+use crate::stack::in_meminfo;
 use crate::submission::machines::MachineDef;
 use crate::text::Text;
 
@@ -55,8 +56,7 @@ pub(super) fn is_capped(def: &MachineDef, cap: Option<u64>) -> bool {
 
 /// Bytes of memory that may still be taken, by `/proc/meminfo`.
 pub fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    in_meminfo(meminfo, "MemAvailable")
 }
 
 impl Budget {
@@ -120,13 +120,7 @@ pub fn clamped(defs: &[MachineDef], cores: f64) -> Option<Notice> {
             said("de")
         ),
     );
-    (!each.is_empty()).then(|| Notice {
-        id: "machines.cpus".to_owned(),
-        level: Level::Warning,
-        text,
-        at: None,
-        service: None,
-    })
+    (!each.is_empty()).then(|| Notice::new("machines.cpus", Level::Warning, text))
 }
 
 /// As people read it, rounded.

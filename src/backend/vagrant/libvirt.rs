@@ -50,24 +50,12 @@ pub(super) async fn up(
     let found = found.shared(budget::processors(defs, cores), cores);
     let stretched = |budget: Duration| budget.mul_f64(found.slowness());
     let within = stretched(request.up);
-    log.notices().push(Notice {
-        id: "machines.acceleration".to_owned(),
-        level: Level::Info,
-        text: found.told(),
-        at: None,
-        service: None,
-    });
+    log.notices().push(Notice::new("machines.acceleration", Level::Info, found.told()));
     if let Some(text) = budget::of(defs, found.is_kvm(), request.memory_cap).refused(available(site).await?) {
         return Ok(Machines { left_out: Some(super::not_here(text)), ..Machines::default() });
     }
     if let Some(text) = request.memory_cap.and_then(|cap| budget::capped(defs, cap)) {
-        log.notices().push(Notice {
-            id: "machines.memory-cap".to_owned(),
-            level: Level::Warning,
-            text,
-            at: None,
-            service: None,
-        });
+        log.notices().push(Notice::new("machines.memory-cap", Level::Warning, text));
     }
     if let Some((slot, kept)) = slot.zip(kept) {
         if request.boxes.from == Boxes::Auto {
@@ -83,7 +71,6 @@ pub(super) async fn up(
     if request.boxes.from == Boxes::Auto {
         decided.tell(log);
     }
-    let now = time::OffsetDateTime::now_utc();
     let making = Making {
         cores,
         kvm: found.is_kvm(),
@@ -91,7 +78,7 @@ pub(super) async fn up(
         cap: request.memory_cap,
         boxes: &decided,
         only_own: request.boxes.from == Boxes::Pull,
-        old: request.submission.handed_in.as_ref().map(|day| day.is_old(now)),
+        old: request.submission.is_old(time::OffsetDateTime::now_utc()),
     };
     log.notices().extend(budget::clamped(defs, making.cores));
     let (nodes, given) = guests::plan(defs, &making);

@@ -46,7 +46,7 @@ pub(super) async fn run(
     let (plays, unread) = plays(ground, nodes).await?;
     let ended_s = now.unix_timestamp() as f64;
     let done = Provisioned { ok: ran.status == Some(0), hung, ended_s, output: ran.text, plays, why: None };
-    let old = submission.handed_in.as_ref().map(|day| day.is_old(now));
+    let old = submission.is_old(now);
     // What was going on when we ended it says nothing of how it would have gone on.
     let why = match unread.or_else(|| ran.cut.then(cut)) {
         Some(ours) => Some(ours),
@@ -69,8 +69,7 @@ fn host(en: String, es: String) -> LeftOut {
 
 /// Machines that are their own controllers.
 fn controllers(nodes: &[Node]) -> impl Iterator<Item = &Node> {
-    let local = |node: &&Node| node.def.provisioners.iter().any(|it| it.kind == "ansible_local");
-    nodes.iter().filter(local).filter(|node| node.container.is_some() || node.guest.is_some())
+    nodes.iter().filter(|node| node.def.is_controller()).filter(|node| node.container.is_some() || node.guest.is_some())
 }
 
 async fn forget(ground: &Ground<'_>, nodes: &[Node]) -> Result<(), BackendError> {

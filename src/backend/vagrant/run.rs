@@ -33,6 +33,17 @@ pub struct Ran {
     pub text: String,
 }
 
+/// Vagrant, whose words are read by no person.
+pub(super) fn plain() -> Cmd {
+    let quiet = Cmd::new(["vagrant"]).env("LANG", "C.UTF-8");
+    quiet.env("VAGRANT_CHECKPOINT_DISABLE", "1").env("VAGRANT_NO_COLOR", "1")
+}
+
+/// With the boxes and the home Vagrantfile of a lab.
+pub(super) fn at_home(vagrant: Cmd) -> Cmd {
+    vagrant.env("HOME", "/root").env("VAGRANT_HOME", "/root/.vagrant.d")
+}
+
 /// Runs Vagrant in the submission's copy.
 pub(crate) async fn vagrant(
     ground: &Ground<'_>,
@@ -51,19 +62,15 @@ pub(super) async fn vagrant_until(
     budget: Duration,
     pointless: impl Future<Output = ()>,
 ) -> Result<Ran, BackendError> {
-    let mut cmd = Cmd::new(["vagrant"]).args(args.iter().copied()).cwd(&ground.dir).timeout(budget);
-    cmd = cmd
-        .env("LANG", "C.UTF-8")
-        .env("VAGRANT_VAGRANTFILE", &ground.file)
-        .env("VAGRANT_CHECKPOINT_DISABLE", "1")
-        .env("VAGRANT_NO_COLOR", "1");
+    let mut cmd = plain().args(args.iter().copied()).cwd(&ground.dir).timeout(budget);
+    cmd = cmd.env("VAGRANT_VAGRANTFILE", &ground.file);
     if ground.own {
         // Vagrant goes where these lead, whatever folder it is started in: to a project of the user's, with machines of its own.
         cmd = cmd.env("VAGRANT_CWD", &ground.dir).env("VAGRANT_DOTFILE_PATH", virtualbox::KEPT);
         // As the file was read: `vm.disk` makes nothing without it.
         cmd = cmd.env("VAGRANT_EXPERIMENTAL", "disks");
     } else {
-        cmd = cmd.env("HOME", "/root").env("VAGRANT_HOME", "/root/.vagrant.d");
+        cmd = at_home(cmd);
         cmd.clean_env = true;
     }
     for (name, value) in env {

@@ -155,7 +155,7 @@ fn is_worth_it(machines: &Machines) -> bool {
 }
 
 fn notice(level: Level, text: Text) -> Notice {
-    Notice { id: "machines.snapshot".to_owned(), level, text, at: None, service: None }
+    Notice::new("machines.snapshot", level, text)
 }
 
 #[cfg(test)]

@@ -25,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::kind::{Form, Kind};
 use self::target::{Caps, Target, Why};
-use super::discover::notice;
 use super::when::{self, HandedIn};
 use super::{ReadOptions, Submission, read};
 use crate::notice::{Level, Notice};
@@ -170,7 +169,7 @@ async fn take_within(
         }
         Err(stop) => {
             let id = if stop.is_our_limit() { "submission.too_large" } else { "submission.archive" };
-            let problem = notice(id, Level::Problem, stop.judge(&path)?);
+            let problem = Notice::new(id, Level::Problem, stop.judge(&path)?);
             (Submission { root: folder.path().to_owned(), notices: vec![problem], ..Submission::default() }, None)
         }
     };
@@ -227,7 +226,7 @@ fn no_submodules() -> Notice {
         "the repository's submodules were not fetched: they are no part of what was handed in",
         "no se trajeron los submódulos del repositorio: no son parte de lo entregado",
     );
-    notice("submission.submodules", Level::Warning, text)
+    Notice::new("submission.submodules", Level::Warning, text)
 }
 
 fn wrong_ending(path: &Path, form: Form) -> Notice {
@@ -236,7 +235,7 @@ fn wrong_ending(path: &Path, form: Form) -> Notice {
         format!("`{shown}` is a {form} by its content, whatever its name says"),
         format!("`{shown}` es un {form} por su contenido, diga lo que diga su nombre"),
     );
-    notice("submission.archive_name", Level::Info, text)
+    Notice::new("submission.archive_name", Level::Info, text)
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use super::target::Why;
 use crate::notice::{Level, Notice};
 use crate::sanitize;
 use crate::submission::ReadError;
-use crate::submission::discover::notice;
 use crate::text::Text;
 
 /// Whose fault it is that there is no submission to read.
@@ -172,7 +171,7 @@ pub(super) fn left_out(left_out: &BTreeMap<Why, (usize, Vec<String>)>) -> Vec<No
             format!("left out of what was handed in ({count}; {en}): {names}"),
             format!("se dejó fuera de lo entregado ({count}; {es}): {names}"),
         );
-        notice("submission.left_out", Level::Warning, text)
+        Notice::new("submission.left_out", Level::Warning, text)
     };
     left_out.iter().map(one).collect()
 }

@@ -65,7 +65,7 @@ fn twice(machine: &Machine) -> Option<Notice> {
 
 fn notice(id: &str, is: bool, en: String, es: String) -> Option<Notice> {
     let text = Text::new(en, es);
-    is.then(|| Notice { id: id.to_owned(), level: Level::Info, text, at: None, service: None })
+    is.then(|| Notice::new(id, Level::Info, text))
 }
 
 #[cfg(test)]

@@ -95,6 +95,13 @@ pub struct MachineDef {
     pub invalid: Vec<String>,
 }
 
+impl MachineDef {
+    /// Whether it provisions itself with Ansible: its own controller.
+    pub fn is_controller(&self) -> bool {
+        self.provisioners.iter().any(|it| it.kind == "ansible_local")
+    }
+}
+
 /// A disk beside the box's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskDef {

@@ -71,7 +71,7 @@ fn made_up_for(answer: &Answer) -> Vec<Notice> {
     let listed = |names: &[String]| sanitize::line(&names.join(", "), 300);
     let mut say = |id: &str, en: String, es: String| {
         let text = Text { en, es };
-        notices.push(Notice { id: id.to_owned(), level: Level::Info, text, at: None, service: None });
+        notices.push(Notice::new(id, Level::Info, text));
     };
     if !answer.unknown_plugins.is_empty() {
         let names = listed(&answer.unknown_plugins);

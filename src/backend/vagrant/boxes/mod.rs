@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use self::catalogue::{Answer, PROVIDER, is_address};
-use super::output;
+use super::{output, run};
 use crate::backend::log::Log;
 use crate::backend::{BackendError, Site};
 use crate::exec::{Cmd, RunErrorKind, ShellExt};
@@ -167,7 +167,7 @@ impl Decided {
             let (why, more) = (no.why(), no.more());
             let of = format!("{}{more}", names.join(", "));
             let text = Text::new(format!("{}: stand-ins ({of})", why.en), format!("{}: sustitutos ({of})", why.es));
-            Notice { id: "machines.boxes".to_owned(), level: Level::Info, text, at: None, service: None }
+            Notice::new("machines.boxes", Level::Info, text)
         }));
     }
 }
@@ -307,7 +307,7 @@ async fn fetch_one(
     within: Duration,
 ) -> Result<(String, Option<String>), BackendError> {
     site.shell.must(&Cmd::new(["mkdir", "-p", TOLD]).timeout(ASKED)).await?;
-    let mut add = Cmd::new(["vagrant", "box", "add", "--provider", PROVIDER]);
+    let mut add = run::at_home(run::plain()).args(["box", "add", "--provider", PROVIDER]);
     if real.version.is_some() {
         let told = format!("{TOLD}/{number}.json");
         let metadata = catalogue::metadata(real).to_string();
@@ -317,9 +317,7 @@ async fn fetch_one(
         add = add.arg(format!("--name={}", real.name)).arg(&real.url);
     }
     // In a folder without a Vagrantfile, and as the lab itself: with its proxies and its certificates.
-    let add = add.cwd(TOLD).env("HOME", "/root").env("VAGRANT_HOME", "/root/.vagrant.d").env("LANG", "C.UTF-8");
-    let add = add.env("VAGRANT_CHECKPOINT_DISABLE", "1").env("VAGRANT_NO_COLOR", "1");
-    match site.shell.run(&add.timeout(within)).await {
+    match site.shell.run(&add.cwd(TOLD).timeout(within)).await {
         Ok(done) => {
             let text = output::clean(done.both().as_bytes());
             let why = (!done.ok()).then(|| last(&output::clean(done.err().as_bytes()), &text));
