@@ -113,7 +113,7 @@ fn settings(def: &MachineDef, making: &Making<'_>, network: &str, real: Option<&
 fn disks(declared: &[(String, u64)], real: Option<&Real>) -> Vec<Value> {
     let own = declared.iter().map(|(device, bytes)| {
         let size = format!("{}K", bytes.div_ceil(1024));
-        json!({"size": size, "device": device, "bus": "scsi", "type": "qcow2"})
+        json!({"size": size, "device": device, "bus": "scsi", "type": "qcow2", "cache": "unsafe"})
     });
     let shared: &[(&str, &str)] = match real {
         None => &[(TOOLS, "vdb"), (LAYERS, "vdc")],

@@ -109,6 +109,7 @@ const FILES: &[(&str, &str)] = files![
     "vms/lab-tools",
     "vms/make-disk",
     "vms/metadata.json",
+    "vms/newer-qemu",
     "vms/pool.xml",
 ];
 

@@ -240,7 +240,7 @@ main() {
         mysql_note "Initializing database files"
         mkdir -p "$DATADIR"
         # As whoever this is, with what only that user may read; the folder itself may be somebody else's.
-        (umask 0027 && cp -r "$TEMPLATE"/* "$DATADIR/")
+        (umask 0027 && cp -r --sparse=always "$TEMPLATE"/* "$DATADIR/")
         mysql_note "Database files initialized"
         root_password=""
         start_temporary_server "$program" "${settings[@]}" "${arguments[@]}"

@@ -270,6 +270,9 @@ fn system(task: &Task, all: &str, seen: &Seen<'_>) -> Option<Verdict> {
         }
         return None;
     }
+    if said.contains("geo-replication") {
+        return Some(stand_in("the stand-in has no geo-replication", "el sustituto no tiene geo-replicación"));
+    }
     if other && (SERVICE.is_match(said) || LIBRARY.is_match(said)) {
         return Some(stand_in(
             "services and packages have other names on the stand-in",

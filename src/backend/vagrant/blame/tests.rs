@@ -334,6 +334,8 @@ fn a_shell_that_failed_is_judged_by_what_it_printed() {
     assert_eq!(shell("/tmp/vagrant-shell: line 3: ./instalar.sh: No such file or directory").reason, None);
     assert_eq!(shell("/tmp/vagrant-shell: line 1: firewall-cmd: command not found").reason, Some(Reason::StandIn));
     assert_eq!(shell("imparcial: not on this stand-in, which is no CentOS: @Base").reason, Some(Reason::StandIn));
+    let without = "geo-replication module not working as desired\n    master: geo-replication command failed";
+    assert_eq!(shell(without).reason, Some(Reason::StandIn));
     assert_eq!(shell("curl: (6) Could not resolve host: get.docker.com").reason, Some(Reason::Host));
     assert!(shell("listo, salgo con 3").text.en.contains("shell provisioner of `master` failed (listo, salgo con 3)"));
 }
