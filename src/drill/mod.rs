@@ -181,6 +181,10 @@ pub struct Ledger {
     /// How long before the fault the oldest lost one was acknowledged, in milliseconds; negative after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_lost_ms: Option<i64>,
+    /// From the fault on, the longest time without an acknowledged write, in milliseconds: a distributed volume stands still while
+    /// it finds out that a node is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_silence_ms: Option<u64>,
     /// Not acknowledged, and there all the same: of those that failed, and of those that nobody knew of.
     pub failed_but_there: u64,
     pub unknown_and_there: u64,

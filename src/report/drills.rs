@@ -148,6 +148,12 @@ pub(super) fn ledger(ledger: &Ledger, lang: Lang) -> String {
         };
         said.push_str(&format!(", {count} {what}{there}"));
     }
+    if let Some(silence) = ledger.longest_silence_ms.map(words::duration) {
+        said.push_str(&match lang {
+            Lang::En => format!(", no acknowledgement for up to {silence}"),
+            Lang::Es => format!(", hasta {silence} sin ninguna confirmación"),
+        });
+    }
     let at = [
         (&ledger.written_at, pick(lang, "written on", "se escribió en")),
         (&ledger.read_at, pick(lang, "read back on", "se releyó en")),

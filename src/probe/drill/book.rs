@@ -104,11 +104,19 @@ pub(super) fn sum(entries: &[Entry], there: &There, fault_ms: u64) -> Ledger {
         lost_count: lost.len() as u64,
         oldest_lost_ms: lost.first().map(|entry| signed(fault_ms) - signed(entry.at_ms)),
         lost: lost.iter().take(NAMED).map(|entry| entry.number).collect(),
+        longest_silence_ms: longest_silence_ms(entries, fault_ms),
         failed_but_there: of(Written::Failed).filter(is_there).count() as u64,
         unknown_and_there: of(Written::Unknown).filter(is_there).count() as u64,
         read_at: there.at.clone(),
         ..Ledger::default()
     }
+}
+
+/// Between two acknowledged writes, or from the last one to when the ledger was closed, of all that ends after the fault began.
+fn longest_silence_ms(entries: &[Entry], fault_ms: u64) -> Option<u64> {
+    let acknowledged = entries.iter().filter(|entry| entry.written == Written::Acknowledged).map(|entry| entry.at_ms);
+    let ends: Vec<u64> = acknowledged.chain(entries.last().map(|entry| entry.at_ms)).collect();
+    ends.windows(2).filter(|pair| pair[1] > fault_ms).map(|pair| pair[1] - pair[0]).max()
 }
 
 #[cfg(test)]
@@ -132,6 +140,22 @@ mod tests {
         let sum = sum(&entries, &there, 350);
         assert_eq!((sum.acknowledged, sum.failed, sum.unknown), (3, 1, 2));
         assert_eq!((sum.lost.as_slice(), sum.lost_count, sum.oldest_lost_ms), (&[2, 5][..], 2, Some(150)));
+        assert_eq!(sum.longest_silence_ms, Some(300), "from 200 to 500");
         assert_eq!((sum.failed_but_there, sum.unknown_and_there, sum.read_at.as_str()), (1, 1, "worker2"));
+    }
+
+    #[test]
+    fn silence_counts_from_the_fault_on_and_to_the_end() {
+        let entries = |all: &[(u64, Written)]| {
+            let numbered = all.iter().zip(1_u64..).map(|(&(at_ms, written), number)| Entry { number, at_ms, written });
+            numbered.collect::<Vec<_>>()
+        };
+        let (acknowledged, unknown) = (Written::Acknowledged, Written::Unknown);
+        let before = entries(&[(100, acknowledged), (900, acknowledged), (1000, acknowledged), (1100, acknowledged)]);
+        assert_eq!(longest_silence_ms(&before, 950), Some(100));
+        let to_the_end = entries(&[(100, acknowledged), (200, acknowledged), (5200, unknown), (10_200, unknown)]);
+        assert_eq!(longest_silence_ms(&to_the_end, 150), Some(10_000));
+        assert_eq!(longest_silence_ms(&entries(&[(100, acknowledged)]), 150), None);
+        assert_eq!(longest_silence_ms(&[], 150), None);
     }
 }

@@ -202,6 +202,9 @@ fn sampled(
     }
 }
 
+/// What cannot be said where nothing was written, or could not be read back.
+const OF_THE_LEDGER: [&str; 2] = ["acked_lost", "longest_silence_s"];
+
 fn ledger(
     spec: &Spec,
     went: &Went,
@@ -218,11 +221,23 @@ fn ledger(
                 "not one write was acknowledged before the fault, so none was at risk",
                 "no se confirmó ninguna escritura antes de la falla, así que ninguna estaba en riesgo",
             );
-            open.insert("acked_lost".to_owned(), (Reason::Unproven, text));
+            for fact in OF_THE_LEDGER {
+                open.insert(fact.to_owned(), (Reason::Unproven, text.clone()));
+            }
         }
         Some(Ok(kept)) => {
             facts.insert("acked".to_owned(), json!(kept.acknowledged));
             facts.insert("acked_lost".to_owned(), json!(kept.lost_count));
+            match kept.longest_silence_ms {
+                Some(ms) => {
+                    facts.insert("longest_silence_s".to_owned(), seconds(ms));
+                }
+                None => {
+                    let text =
+                        Text::new("no write ended after the fault", "ninguna escritura terminó después de la falla");
+                    open.insert("longest_silence_s".to_owned(), (Reason::Unproven, text));
+                }
+            }
             if kept.lost_count > 0 {
                 let (lost, all) = (kept.lost_count, kept.acknowledged);
                 let (en, es) = kept.oldest_lost_ms.map_or_else(Default::default, age);
@@ -236,7 +251,9 @@ fn ledger(
             }
         }
         Some(Err(error)) => {
-            open.insert("acked_lost".to_owned(), (error.reason, error.text.clone()));
+            for fact in OF_THE_LEDGER {
+                open.insert(fact.to_owned(), (error.reason, error.text.clone()));
+            }
         }
         None => {}
     }

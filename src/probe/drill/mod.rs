@@ -64,6 +64,11 @@ pub static FACTS: &[FactSpec] = &[
         summary: "those of them that were missing when it was read back",
     },
     FactSpec {
+        name: "longest_silence_s",
+        unit: Unit::Seconds,
+        summary: "from the fault on, the longest time without an acknowledged write of the ledger",
+    },
+    FactSpec {
         name: "spared",
         unit: Unit::Bool,
         summary: "the containers of `spares` are the same start as before, and were not killed for want of memory",

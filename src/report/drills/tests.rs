@@ -54,8 +54,8 @@ fn the_ledger_says_what_is_lost_and_where() {
     assert_eq!(of(0)[0], "312 rows acknowledged, 0 lost, 4 refused, 1 unknown (1 of them there all the same)");
     assert_eq!(
         of(2)[0],
-        "120 rows acknowledged, 43 lost (#1, #2, #3, #4, #5, …), the oldest acknowledged 3.6 s before the fault; \
-         written on worker1, read back on worker2"
+        "120 rows acknowledged, 43 lost (#1, #2, #3, #4, #5, …), the oldest acknowledged 3.6 s before the fault, \
+         no acknowledgement for up to 41.8 s; written on worker1, read back on worker2"
     );
     assert!(of(2)[1].contains("43 perdidas") && of(2)[1].contains("se releyó en worker2"), "{}", of(2)[1]);
     let files = Ledger {

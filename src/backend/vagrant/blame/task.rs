@@ -46,28 +46,37 @@ pub(super) fn of(task: &Task, seen: &Seen<'_>) -> Verdict {
     if task.status == "unreachable" {
         return unreachable(task, seen);
     }
-    let verdict = written(task, seen)
+    let written = written(task, seen);
+    let wherever = written.is_some();
+    let verdict = written
         .or_else(|| on_another_system(task, seen))
         .or_else(|| stood_in(task))
         .or_else(|| disk(&all, task, seen))
         .or_else(|| network(task, &all))
         .or_else(|| system(task, &all, seen))
         .unwrap_or_else(|| own(task));
-    if verdict.reason.is_some() || verdict.certain { verdict } else { not_as_declared(seen).unwrap_or(verdict) }
+    if verdict.reason.is_some() || verdict.certain {
+        return verdict;
+    }
+    let not_as_declared = away(seen).or_else(|| if wherever { None } else { emulated(seen) });
+    not_as_declared.unwrap_or(verdict)
 }
 
-/// Machines that are not what a task counts on, for no fault of the submission's: one is not there, or all are virtual machines
-/// that may be emulated, with a copy of each synced folder of their own.
-fn not_as_declared(seen: &Seen<'_>) -> Option<Verdict> {
+/// A machine that is not there, for no fault of the submission's.
+fn away(seen: &Seen<'_>) -> Option<Verdict> {
     let away = seen.nodes.iter().find_map(|node| Some((node, node.left_out.as_ref()?.reason?)));
-    if let Some((node, reason)) = away {
+    away.map(|(node, reason)| {
         let name = super::shown(node.name());
         let why = Text::new(
             format!("machine {name} was not there, and the task may have needed it"),
             format!("la máquina {name} no estaba, y la tarea pudo necesitarla"),
         );
-        return Some(Verdict::undecided(reason, why));
-    }
+        Verdict::undecided(reason, why)
+    })
+}
+
+/// Virtual machines that may be emulated, with a copy of each synced folder of their own.
+fn emulated(seen: &Seen<'_>) -> Option<Verdict> {
     seen.nodes.iter().any(|node| node.guest.is_some()).then(|| {
         let why = Text::new(
             "virtual machines in the lab may be slower than what it was written for, and have copies of their synced folders",

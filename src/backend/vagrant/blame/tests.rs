@@ -1,11 +1,16 @@
 //! Each rule, on what Ansible 2.14 and its modules really said on a node: `failures.jsonl` was written down in real runs.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::*;
+use crate::agent::Agents;
 use crate::backend::vagrant::ansible::tests::of as read;
-use crate::stack::StandIn;
+use crate::exec::local::Local;
 use crate::stack::machines::{HostStats, NodeDisk, Taken};
+use crate::stack::{Guest, StandIn};
 use crate::submission::machines::{MachineDef, ProvisionerDef};
 
 const FAILURES: &str = include_str!("failures.jsonl");
@@ -120,6 +125,34 @@ fn each_real_failure_is_blamed_rightly() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(FAILURES.lines().count() > 60);
+}
+
+#[test]
+fn what_is_written_wrong_is_so_on_emulated_machines_too() {
+    let guest = Guest {
+        domain: "imparcial_master".into(),
+        address: "192.168.121.2".into(),
+        addresses: BTreeMap::default(),
+        memory_bytes: 512 << 20,
+        capped: false,
+        cpus: 1.0,
+        shell: Arc::new(Local),
+        agents: Agents::default(),
+    };
+    let emulated = Node { guest: Some(Arc::new(guest)), ..node("master") };
+    let reason = |nodes: &[Node], tasks: Vec<Task>| {
+        why(&Seen { nodes, provisioned: &ran(tasks), old: None, again: false }).unwrap().reason
+    };
+    let all = [emulated.clone()];
+    assert_eq!(reason(&all, vec![real("undefined")]), None);
+    assert_eq!(reason(&all, vec![real("rc1")]), Some(Reason::StandIn), "it may have been too slow for that");
+    // What came of a task that may have been too slow is nothing to go by.
+    let ignored = Task { ignored: true, ..real("rc1") };
+    assert_eq!(reason(&all, vec![ignored, real("undefined")]), Some(Reason::StandIn));
+    // A machine that is not there has no variables either.
+    let away = LeftOut { reason: Some(Reason::Host), text: Text::same("no memory left for it") };
+    let without = [emulated, Node { left_out: Some(away), ..node("worker1") }];
+    assert_eq!(reason(&without, vec![real("undefined")]), Some(Reason::Host));
 }
 
 #[test]
