@@ -18,9 +18,10 @@ const VERSION: &str = "1.0.0";
 const TOOLS: &str = "tools.img";
 const LAYERS: &str = "layers.img";
 /// Its root has no partition, and its kernel no use for what guards against other guests. No profiles of AppArmor: the boxes of the
-/// catalogue have none either, and an engine refuses to start a container where the tool that loads them is missing.
+/// catalogue have none either, and an engine refuses to start a container where the tool that loads them is missing. All disks are
+/// found before the first is taken up, which `vagrant/images/machine/disks-in-order` does.
 const COMMAND_LINE: &str =
-    "root=LABEL=root rw net.ifnames=0 biosdevname=0 console=ttyS0 quiet mitigations=off apparmor=0";
+    "root=LABEL=root rw net.ifnames=0 biosdevname=0 console=ttyS0 quiet mitigations=off apparmor=0 scsi_mod.scan=sync";
 /// The plugin's own, and others where a submission has that.
 const MANAGEMENT: [&str; 3] = ["192.168.121.0/24", "192.168.221.0/24", "10.121.121.0/24"];
 

@@ -48,6 +48,8 @@ const FILES: &[(&str, &str)] = files![
     "lab/vagrant/lenient.rb",
     "machine/Dockerfile",
     "machine/containers.slice",
+    "machine/disks-by-hand",
+    "machine/disks-in-order",
     "machine/interfaces",
     "machine/layers.mount",
     "machine/swapfile.service",
