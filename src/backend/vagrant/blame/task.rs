@@ -50,7 +50,7 @@ pub(super) fn of(task: &Task, seen: &Seen<'_>) -> Verdict {
     let wherever = written.is_some();
     let verdict = written
         .or_else(|| on_another_system(task, seen))
-        .or_else(|| stood_in(task))
+        .or_else(|| stood_in(task, seen))
         .or_else(|| disk(&all, task, seen))
         .or_else(|| network(task, &all))
         .or_else(|| system(task, &all, seen))
@@ -153,8 +153,12 @@ fn on_another_system(task: &Task, seen: &Seen<'_>) -> Option<Verdict> {
     })
 }
 
-/// What our own stand-ins say of themselves.
-fn stood_in(task: &Task) -> Option<Verdict> {
+/// What our own stand-ins say of themselves, and what was taken out of them.
+fn stood_in(task: &Task, seen: &Seen<'_>) -> Option<Verdict> {
+    let stands_in = seen.node(&task.host).is_none_or(|node| node.stand_in.is_some());
+    if stands_in && task.message.contains("geo-replication") {
+        return Some(stand_in("the stand-in has no geo-replication", "el sustituto no tiene geo-replicación"));
+    }
     let ours = task.message.contains("imparcial:") && !task.message.contains("has to be run under the root user");
     if !ours {
         return None;
@@ -278,9 +282,6 @@ fn system(task: &Task, all: &str, seen: &Seen<'_>) -> Option<Verdict> {
             return Some(Verdict::undecided(Reason::StandIn, why));
         }
         return None;
-    }
-    if said.contains("geo-replication") {
-        return Some(stand_in("the stand-in has no geo-replication", "el sustituto no tiene geo-replicación"));
     }
     if other && (SERVICE.is_match(said) || LIBRARY.is_match(said)) {
         return Some(stand_in(
