@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::course::Went;
 use super::spec::Spec;
-use crate::drill::{DrillRecord, Measured, Outcome, TIMES};
+use crate::drill::{DrillRecord, Ledger, Measured, Outcome, TIMES};
 use crate::expect::Facts;
 use crate::notice::Reason;
 use crate::probe::ProbeError;
@@ -202,9 +202,6 @@ fn sampled(
     }
 }
 
-/// What cannot be said where nothing was written, or could not be read back.
-const OF_THE_LEDGER: [&str; 2] = ["acked_lost", "longest_silence_s"];
-
 fn ledger(
     spec: &Spec,
     went: &Went,
@@ -215,47 +212,47 @@ fn ledger(
     if spec.through.is_none() {
         return;
     }
-    match &went.ledger {
-        Some(Ok(kept)) if kept.before == 0 => {
+    let (reason, text) = match &went.ledger {
+        Some(Ok(kept)) if kept.before > 0 => return of_kept(kept, facts, open, means),
+        Some(Ok(_)) => {
             let text = Text::new(
                 "not one write was acknowledged before the fault, so none was at risk",
                 "no se confirmó ninguna escritura antes de la falla, así que ninguna estaba en riesgo",
             );
-            for fact in OF_THE_LEDGER {
-                open.insert(fact.to_owned(), (Reason::Unproven, text.clone()));
-            }
+            (Reason::Unproven, text)
         }
-        Some(Ok(kept)) => {
-            facts.insert("acked".to_owned(), json!(kept.acknowledged));
-            facts.insert("acked_lost".to_owned(), json!(kept.lost_count));
-            match kept.longest_silence_ms {
-                Some(ms) => {
-                    facts.insert("longest_silence_s".to_owned(), seconds(ms));
-                }
-                None => {
-                    let text =
-                        Text::new("no write ended after the fault", "ninguna escritura terminó después de la falla");
-                    open.insert("longest_silence_s".to_owned(), (Reason::Unproven, text));
-                }
-            }
-            if kept.lost_count > 0 {
-                let (lost, all) = (kept.lost_count, kept.acknowledged);
-                let (en, es) = kept.oldest_lost_ms.map_or_else(Default::default, age);
-                means.insert(
-                    "acked_lost".to_owned(),
-                    Text::new(
-                        format!("{lost} of {all} acknowledged writes are gone{en}"),
-                        format!("faltan {lost} de {all} escrituras confirmadas{es}"),
-                    ),
-                );
-            }
-        }
-        Some(Err(error)) => {
-            for fact in OF_THE_LEDGER {
-                open.insert(fact.to_owned(), (error.reason, error.text.clone()));
-            }
-        }
-        None => {}
+        Some(Err(error)) => (error.reason, error.text.clone()),
+        None => return,
+    };
+    for fact in ["acked_lost", "longest_silence_s"] {
+        open.insert(fact.to_owned(), (reason, text.clone()));
+    }
+}
+
+fn of_kept(
+    kept: &Ledger,
+    facts: &mut Facts,
+    open: &mut BTreeMap<String, (Reason, Text)>,
+    means: &mut BTreeMap<String, Text>,
+) {
+    facts.insert("acked".to_owned(), json!(kept.acknowledged));
+    facts.insert("acked_lost".to_owned(), json!(kept.lost_count));
+    if let Some(ms) = kept.longest_silence_ms {
+        facts.insert("longest_silence_s".to_owned(), seconds(ms));
+    } else {
+        let text = Text::new("no write ended after the fault", "ninguna escritura terminó después de la falla");
+        open.insert("longest_silence_s".to_owned(), (Reason::Unproven, text));
+    }
+    if kept.lost_count > 0 {
+        let (lost, all) = (kept.lost_count, kept.acknowledged);
+        let (en, es) = kept.oldest_lost_ms.map_or_else(Default::default, age);
+        means.insert(
+            "acked_lost".to_owned(),
+            Text::new(
+                format!("{lost} of {all} acknowledged writes are gone{en}"),
+                format!("faltan {lost} de {all} escrituras confirmadas{es}"),
+            ),
+        );
     }
 }
 
