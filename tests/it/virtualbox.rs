@@ -69,7 +69,7 @@ impl Computer {
         }
         run.push(format!("--volume={}:/data:ro", here("tests/it/data/virtualbox")));
         run.push(format!("--volume={}:/reference:ro", here("scenarios/seed/reference")));
-        run.extend(["imparcial/lab", "900", "sleep", "infinity"].map(str::to_owned));
+        run.extend(["imparcial/lab", "1800", "sleep", "infinity"].map(str::to_owned));
         let started = docker(run).await;
         assert!(started.ok(), "{}", started.both());
         computer.typed(&["sh", "-c", SETTLED]).await;
@@ -81,7 +81,7 @@ impl Computer {
     }
 
     async fn typed(&self, argv: &[&str]) -> String {
-        let cmd = Cmd::new(argv.iter().copied()).timeout(Duration::from_secs(120));
+        let cmd = Cmd::new(argv.iter().copied()).timeout(Duration::from_secs(300));
         self.shell().must(&cmd).await.unwrap_or_else(|error| panic!("{error}")).out()
     }
 
@@ -98,7 +98,7 @@ impl Computer {
             provider: Provider::VirtualBox,
             submission: submission.clone(),
             image: String::new(),
-            up: Duration::from_secs(300),
+            up: Duration::from_secs(600),
             boxes: Default::default(),
             fetch: Duration::from_secs(60),
             memory_cap: None,

@@ -25,6 +25,8 @@ pub(super) const NAME: &str = "virtualbox";
 pub(super) const KEPT: &str = ".vagrant";
 /// Four machines are taken away one after another.
 const DESTROYED_WITHIN: Duration = Duration::from_secs(300);
+/// Which machines run: Vagrant asks VirtualBox about one after another, on a host that just brought them all up.
+const TOLD_WITHIN: Duration = Duration::from_secs(300);
 /// Whatever is asked of the host besides.
 const ASKED: Duration = Duration::from_secs(20);
 
@@ -56,11 +58,11 @@ pub(super) async fn up(
     let mut nodes: Vec<Node> = defs.iter().map(|def| Node { def: def.clone(), ..Node::default() }).collect();
     let said = each_up(&ground, &mut nodes, request.up).await?;
     log.keep("vagrant-up.txt", said);
-    let status = run::vagrant(&ground, &["status", "--machine-readable"], &[], Duration::from_secs(60)).await?;
+    let status = run::vagrant(&ground, &["status", "--machine-readable"], &[], TOLD_WITHIN).await?;
     for node in &mut nodes {
         node.virtual_machine = is_running(&status.text, node.name());
         if !node.virtual_machine && node.left_out.is_none() {
-            node.left_out = Some(blame(&node.def, None));
+            node.left_out = Some(if status.status.is_none() { untold(&node.def) } else { blame(&node.def, None) });
         }
     }
     let asked = defs.iter().any(|def| !def.provisioners.is_empty());
@@ -118,6 +120,16 @@ fn why_not(def: &MachineDef, ran: &Ran, budget: Duration) -> Option<LeftOut> {
 fn blame(def: &MachineDef, said: Option<&str>) -> LeftOut {
     let LeftOut { reason, text } = nodes::blame(def, said.map(heart));
     LeftOut { reason: reason.map(|_| Reason::Host), text }
+}
+
+/// Of a machine that came up, when Vagrant did not say in time which ones run.
+fn untold(def: &MachineDef) -> LeftOut {
+    let (machine, s) = (&def.name, TOLD_WITHIN.as_secs());
+    let text = Text::new(
+        format!("whether {machine} still runs is not known: `vagrant status` was not done after {s} s"),
+        format!("no se sabe si {machine} sigue en marcha: `vagrant status` no terminó en {s} s"),
+    );
+    LeftOut { reason: Some(Reason::Host), text }
 }
 
 /// What VBoxManage itself said, where Vagrant has words and commands around it.
