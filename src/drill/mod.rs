@@ -15,8 +15,16 @@ use crate::text::Text;
 /// The facts that samples tell: how long it was down, and whether it stayed up.
 pub const TIMES: [&str; 4] = ["recovery_time_s", "longest_downtime_s", "availability", "held_s"];
 
-/// Those of them that are longer on a machine that is slower.
-pub const LASTS: [&str; 2] = ["recovery_time_s", "longest_downtime_s"];
+/// What the ledger tells of time.
+pub const SILENCE: &str = "longest_silence_s";
+
+/// Those that are longer on a machine that is slower.
+pub const LASTS: [&str; 3] = ["recovery_time_s", "longest_downtime_s", SILENCE];
+
+/// Whether a fact is about how long something took.
+pub fn is_of_time(fact: &str) -> bool {
+    fact == SILENCE || TIMES.contains(&fact)
+}
 
 /// What a drill came to: its record, and the facts that its objectives are judged by.
 #[derive(Clone, Debug, Default)]
@@ -185,6 +193,12 @@ pub struct Ledger {
     /// it finds out that a node is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_silence_ms: Option<u64>,
+    /// It was not over when the ledger was closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent_to_the_end: bool,
+    /// A write within it could not be tried, for no reason of the submission's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silence_untried: bool,
     /// Not acknowledged, and there all the same: of those that failed, and of those that nobody knew of.
     pub failed_but_there: u64,
     pub unknown_and_there: u64,

@@ -17,7 +17,7 @@ use super::schedule::Looker;
 use super::settle::Raw;
 use crate::backend::{blame, disk};
 use crate::docker::{Container, Engine};
-use crate::drill::TIMES;
+use crate::drill::is_of_time;
 use crate::expect::Finding;
 use crate::notice::Reason;
 use crate::plan::Plan;
@@ -260,9 +260,7 @@ impl Live<'_> {
 fn by_slow_machines(stack: &Stack, probe: &dyn Probe, waited: &Waited) -> Option<Text> {
     probe.breaks()?;
     let (_, facts) = waited.observation.subjects.first()?;
-    let late = |finding: &Finding| {
-        !finding.holds && TIMES.contains(&finding.fact.as_str()) && facts.contains_key(&finding.fact)
-    };
+    let late = |finding: &Finding| !finding.holds && is_of_time(&finding.fact) && facts.contains_key(&finding.fact);
     (stack.slowness() > 1.0 && waited.findings.iter().any(late)).then(|| {
         Text::new(
             "undecided: the machines are emulated here, and the times of a drill are for machines that are not",
@@ -291,7 +289,7 @@ fn by_our_edit(stack: &Stack, probe: &dyn Probe, waited: &Waited) -> Option<Text
 
 /// Whether something did not come back, or not in time: no loss of data, and no task that stays where it is.
 fn is_too_long(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| !finding.holds && TIMES.contains(&finding.fact.as_str()))
+    findings.iter().any(|finding| !finding.holds && is_of_time(&finding.fact))
 }
 
 fn behind(service: &str, stand_in: &StandIn, line: &str) -> Text {

@@ -149,9 +149,11 @@ pub(super) fn ledger(ledger: &Ledger, lang: Lang) -> String {
         said.push_str(&format!(", {count} {what}{there}"));
     }
     if let Some(silence) = ledger.longest_silence_ms.map(words::duration) {
-        said.push_str(&match lang {
-            Lang::En => format!(", no acknowledgement for up to {silence}"),
-            Lang::Es => format!(", hasta {silence} sin ninguna confirmación"),
+        said.push_str(&match (lang, ledger.silent_to_the_end) {
+            (Lang::En, false) => format!(", none acknowledged for up to {silence} after the fault"),
+            (Lang::En, true) => format!(", none acknowledged in the last {silence}"),
+            (Lang::Es, false) => format!(", hasta {silence} sin ninguna confirmación tras la falla"),
+            (Lang::Es, true) => format!(", sin ninguna confirmación en los últimos {silence}"),
         });
     }
     let at = [

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::course::Went;
 use super::spec::Spec;
-use crate::drill::{DrillRecord, Ledger, Measured, Outcome, TIMES};
+use crate::drill::{DrillRecord, Ledger, Measured, Outcome, SILENCE, TIMES};
 use crate::expect::Facts;
 use crate::notice::Reason;
 use crate::probe::ProbeError;
@@ -224,7 +224,7 @@ fn ledger(
         Some(Err(error)) => (error.reason, error.text.clone()),
         None => return,
     };
-    for fact in ["acked_lost", "longest_silence_s"] {
+    for fact in ["acked_lost", SILENCE] {
         open.insert(fact.to_owned(), (reason, text.clone()));
     }
 }
@@ -237,11 +237,10 @@ fn of_kept(
 ) {
     facts.insert("acked".to_owned(), json!(kept.acknowledged));
     facts.insert("acked_lost".to_owned(), json!(kept.lost_count));
-    if let Some(ms) = kept.longest_silence_ms {
-        facts.insert("longest_silence_s".to_owned(), seconds(ms));
-    } else {
-        let text = Text::new("no write ended after the fault", "ninguna escritura terminó después de la falla");
-        open.insert("longest_silence_s".to_owned(), (Reason::Unproven, text));
+    match silence(kept) {
+        Silence::Was(ms) => drop(facts.insert(SILENCE.to_owned(), seconds(ms))),
+        Silence::Is(text) => drop(means.insert(SILENCE.to_owned(), text)),
+        Silence::Open(reason, text) => drop(open.insert(SILENCE.to_owned(), (reason, text))),
     }
     if kept.lost_count > 0 {
         let (lost, all) = (kept.lost_count, kept.acknowledged);
@@ -254,6 +253,36 @@ fn of_kept(
             ),
         );
     }
+}
+
+/// The longest time without an acknowledged write.
+enum Silence {
+    Was(u64),
+    /// Longer than what was seen of it.
+    Is(Text),
+    Open(Reason, Text),
+}
+
+fn silence(kept: &Ledger) -> Silence {
+    let Some(ms) = kept.longest_silence_ms else {
+        let text = Text::new("no write ended after the fault", "ninguna escritura terminó después de la falla");
+        return Silence::Open(Reason::Unproven, text);
+    };
+    if kept.silence_untried {
+        let text = Text::new(
+            "not every write could be tried, so that nobody knows how long none would have been acknowledged",
+            "no todas las escrituras se pudieron intentar, así que no se sabe cuánto habría pasado sin confirmarse ninguna",
+        );
+        return Silence::Open(Reason::Imparcial, text);
+    }
+    if kept.silent_to_the_end {
+        let s = ms as f64 / 1000.0;
+        return Silence::Is(Text::new(
+            format!("no write was acknowledged for {s:.1} s, and still none when the ledger was closed"),
+            format!("no se confirmó ninguna escritura en {s:.1} s, y seguía sin confirmarse al cerrar el registro"),
+        ));
+    }
+    Silence::Was(ms)
 }
 
 fn age(ms: i64) -> (String, String) {
@@ -301,5 +330,20 @@ mod tests {
         assert_eq!(facts(down, "++---+--+").facts["longest_downtime_s"], 3.0, "up and down, and up when it was left");
         let never = Measured { during: 9, ..Measured::default() };
         assert_eq!(facts(never, "+++++++").facts["longest_downtime_s"], 0.0, "another service was hit, and is gone");
+    }
+
+    #[test]
+    fn a_silence_that_was_not_over_was_longer_than_what_was_seen_of_it() {
+        let judged = |kept: Ledger| {
+            let (mut facts, mut open, mut means) = (Facts::new(), BTreeMap::new(), BTreeMap::new());
+            of_kept(&kept, &mut facts, &mut open, &mut means);
+            (facts.contains_key(SILENCE), open.remove(SILENCE).map(|(reason, _)| reason), means.contains_key(SILENCE))
+        };
+        let kept = Ledger { longest_silence_ms: Some(4_000), ..Ledger::default() };
+        assert_eq!(judged(kept.clone()), (true, None, false));
+        assert_eq!(judged(Ledger { silent_to_the_end: true, ..kept.clone() }), (false, None, true));
+        let untried = Ledger { silence_untried: true, silent_to_the_end: true, ..kept };
+        assert_eq!(judged(untried), (false, Some(Reason::Imparcial), false));
+        assert_eq!(judged(Ledger::default()), (false, Some(Reason::Unproven), false));
     }
 }

@@ -21,7 +21,7 @@ use crate::probe::store::{self, Said, Store};
 use crate::stack::Stack;
 use crate::text::Text;
 
-/// Of one write. A store that does not answer for so long has not acknowledged it.
+/// Of one write, on machines that are not emulated.
 const WRITE: Duration = Duration::from_secs(10);
 const READ: Duration = Duration::from_secs(20);
 
@@ -114,19 +114,18 @@ impl Place {
         let known = self.store.lock().await.clone();
         let store = match known {
             Some(store) => store,
-            // Nothing was sent: it is certain that nothing was written.
             None => match enter(stack, role).await {
                 Ok(store) => {
                     *self.store.lock().await = Some(store.clone());
                     store
                 }
-                Err(_) => return Written::Failed,
+                Err(error) => return unsent(&error),
             },
         };
         let insert = format!("INSERT INTO `{}`.entries (n) VALUES (?)", self.nonce);
         // A server may be set up to commit nothing by itself.
         let statements = vec![Statement::with(insert, vec![json!(number)]), Statement::new("COMMIT".to_owned())];
-        let written = match store.say(statements, WRITE).await {
+        let written = match store.say(statements, patience(stack)).await {
             Ok(Said::Answer(results, _)) => match results.as_slice() {
                 [answer, commit] if answer.error.is_none() && answer.affected == 1 && commit.error.is_none() => {
                     Written::Acknowledged
@@ -218,7 +217,17 @@ const UNKNOWN_DATABASE: u16 = 1049;
 const NO_SUCH_TABLE: u16 = 1146;
 
 async fn enter(stack: &Stack, role: &str) -> Result<Store, ProbeError> {
-    here(store::open(stack, role, WRITE).await?)
+    here(store::open(stack, role, patience(stack)).await?)
+}
+
+/// How long one write is waited for. A store that does not answer for so long has not acknowledged it.
+fn patience(stack: &Stack) -> Duration {
+    WRITE.mul_f64(stack.slowness())
+}
+
+/// What becomes of a write whose place was not found: it is certain that nothing was written.
+fn unsent(error: &ProbeError) -> Written {
+    if error.reason == Reason::Unproven { Written::Failed } else { Written::Untried }
 }
 
 /// What is needed for a ledger; without it nothing is proven.

@@ -39,6 +39,8 @@ pub(super) enum Written {
     Acknowledged,
     /// It was refused for certain.
     Failed,
+    /// Nothing was sent, for no reason of the submission's.
+    Untried,
     /// Nothing, or nothing clear, was heard of it.
     Unknown,
 }

@@ -55,9 +55,12 @@ fn the_ledger_says_what_is_lost_and_where() {
     assert_eq!(
         of(2)[0],
         "120 rows acknowledged, 43 lost (#1, #2, #3, #4, #5, …), the oldest acknowledged 3.6 s before the fault, \
-         no acknowledgement for up to 41.8 s; written on worker1, read back on worker2"
+         none acknowledged for up to 5.2 s after the fault; written on worker1, read back on worker2"
     );
     assert!(of(2)[1].contains("43 perdidas") && of(2)[1].contains("se releyó en worker2"), "{}", of(2)[1]);
+    let silent = Ledger { longest_silence_ms: Some(9_000), silent_to_the_end: true, ..Ledger::default() };
+    assert!(ledger(&silent, Lang::En).ends_with("none acknowledged in the last 9.0 s"), "{silent:?}");
+    assert!(ledger(&silent, Lang::Es).ends_with("sin ninguna confirmación en los últimos 9.0 s"), "{silent:?}");
     let files = Ledger {
         through: "files".into(),
         lost_count: 1,

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Mutex;
 
 use super::super::world::{There, Written};
-use super::{READ, WRITE, here};
+use super::{READ, here, patience};
 use crate::exec::{Cmd, Output};
 use crate::notice::Reason;
 use crate::probe::ProbeError;
@@ -60,6 +60,8 @@ struct Shown {
 /// Why a command did not come to an end.
 enum Ran {
     NotStarted(String),
+    /// Nobody knows whether the machine could have.
+    Unasked(String),
     Broke(String),
 }
 
@@ -98,7 +100,7 @@ impl Files {
         let why = match made {
             Ok(output) if output.ok() => return Ok(node),
             Ok(output) => output.both(),
-            Err(Ran::NotStarted(why) | Ran::Broke(why)) => why,
+            Err(Ran::NotStarted(why) | Ran::Unasked(why) | Ran::Broke(why)) => why,
         };
         // It may have come about all the same.
         let _ = self.close(stack).await;
@@ -106,12 +108,13 @@ impl Files {
     }
 
     pub(super) async fn write(&self, stack: &Stack, number: u64) -> Written {
-        let writer = {
+        let (writer, hit) = {
             let mut known = self.known.lock().await;
             known.last = known.last.max(number);
-            known.writers.first().cloned()
+            let Some(writer) = known.writers.first().cloned() else { return Written::Failed };
+            let hit = known.hit.contains(&writer.node);
+            (writer, hit)
         };
-        let Some(writer) = writer else { return Written::Failed };
         let to = format!("of={}/{number}", self.folder(&writer));
         let dd = Cmd::new(["dd", &to, "conv=fsync", "status=none"]).env("LC_ALL", "C").stdin(self.entry(number));
         let written = match run(stack, &writer, dd).await {
@@ -119,6 +122,9 @@ impl Files {
             // Nothing was opened: it is certain that nothing was written.
             Ok(output) if output.err().contains("failed to open") => Written::Failed,
             Err(Ran::NotStarted(_)) => Written::Failed,
+            // Of a machine that was hit it is no wonder.
+            Err(Ran::Unasked(_)) if hit => Written::Failed,
+            Err(Ran::Unasked(_)) => Written::Untried,
             Ok(_) | Err(Ran::Broke(_)) => Written::Unknown,
         };
         let mut known = self.known.lock().await;
@@ -241,11 +247,11 @@ impl Shown {
 async fn run(stack: &Stack, at: &Mounted, cmd: Cmd) -> Result<Output, Ran> {
     let none = || Ran::NotStarted(format!("there is no machine {}", at.node));
     let node = stack.machines.node(&at.node).ok_or_else(none)?;
-    let body = match up(stack, node).await.map_err(|error| Ran::NotStarted(error.text.en))? {
+    let body = match up(stack, node).await.map_err(|error| Ran::Unasked(error.text.en))? {
         Found::Here(body) => body,
         Found::Absent(why) => return Err(Ran::NotStarted(why.en)),
     };
-    body.shell(&stack.ground).run(&cmd.timeout(WRITE)).await.map_err(|error| Ran::Broke(error.to_string()))
+    body.shell(&stack.ground).run(&cmd.timeout(patience(stack))).await.map_err(|error| Ran::Broke(error.to_string()))
 }
 
 fn not_made(node: &str, why: &str) -> ProbeError {

@@ -10,7 +10,7 @@ use url::Url;
 use super::super::spec::NUMBER;
 use super::super::watch;
 use super::super::world::{There, Written};
-use super::{READ, WRITE};
+use super::{READ, patience, unsent};
 use crate::agent::{Look, Sight};
 use crate::probe::ProbeError;
 use crate::probe::common::{doors, look};
@@ -33,8 +33,11 @@ pub(super) async fn post(
     number: u64,
 ) -> Written {
     let entry = format!("{nonce}-{number}");
-    let Ok(url) = door(stack, role, &path.replace(NUMBER, &entry)).await else { return Written::Failed };
-    let Ok(agent) = stack.ground.agents.lab().await else { return Written::Failed };
+    let url = match door(stack, role, &path.replace(NUMBER, &entry)).await {
+        Ok(url) => url,
+        Err(error) => return unsent(&error),
+    };
+    let Ok(agent) = stack.ground.agents.lab().await else { return Written::Untried };
     let fields = form.iter().map(|(name, value)| (name.as_str(), value.replace(NUMBER, &entry)));
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let ask = Look::Http {
@@ -44,7 +47,7 @@ pub(super) async fn post(
         body: Some(body),
         max_bytes: 64 << 10,
     };
-    match look(&agent, ask, WRITE).await {
+    match look(&agent, ask, patience(stack)).await {
         // What says what its database answered has confirmed nothing.
         Ok(Sight::Http { status: status @ 200..=399, body, headers, .. }) => {
             let said = watch::answered(status, &body, content_type(&headers));
