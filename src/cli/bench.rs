@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
 
-use super::planning::Planning;
+use super::planning::{Planning, ProviderArg, Providing};
 use super::{Ctx, exit};
 use crate::engine::bench::machines::{Machines, machines};
 use crate::engine::bench::whole::{Whole, whole};
@@ -23,6 +23,8 @@ use crate::text::Text;
 pub struct Args {
     #[command(flatten)]
     planning: Planning,
+    #[command(flatten)]
+    providing: Providing,
     /// Pairs of by hand and ours.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -51,6 +53,18 @@ struct Services {
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
+    if args.providing.provider == ProviderArg::VirtualBox {
+        let text = Text::new(
+            "machines are measured in labs, and no lab has VirtualBox's: `--provider docker` or `libvirt`",
+            "las máquinas se miden en laboratorios, y ninguno tiene las de VirtualBox: `--provider docker` o `libvirt`",
+        );
+        return super::planning::usage(text.get(ctx.lang));
+    }
+    if args.providing.refuses_boxes(ctx) {
+        return exit::USAGE;
+    }
+    // Of virtual machines, how long they take to be ready; all else is measured where looks are not slowed down.
+    let guests = args.providing.provider == ProviderArg::Libvirt;
     let guard = match super::grade::guard(ctx) {
         Ok(guard) => guard,
         Err(code) => return code,
@@ -59,14 +73,16 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     // Drills are of the services, and measured with them.
     for layer in scenario::LAYERS.iter().filter(|layer| **layer != "drills") {
         let layers = &args.planning.layers;
-        if !layers.is_empty() && !layers.iter().any(|asked| asked == layer) {
+        let wanted = layers.is_empty() || layers.iter().any(|asked| asked == layer);
+        if !wanted || (guests && *layer != "machines") {
             continue;
         }
         let planning = Planning { layers: vec![(*layer).to_owned()], ..args.planning.clone() };
-        let plan = match planning.plan_any(ctx, &guard.token()).await {
+        let mut plan = match planning.plan_any(ctx, &guard.token()).await {
             Ok(plan) => plan,
             Err(code) => return code,
         };
+        args.providing.into(&mut plan.options);
         if !plan.wants(layer) {
             continue;
         }

@@ -39,7 +39,8 @@ fn whole(took: &Whole) -> String {
 
 fn machines(took: &Machines) -> String {
     let pairs = || took.ours.iter().copied().zip(took.by_hand.iter().copied());
-    let mut out = format!("{} machines ready, medians of {} pairs, in one lab\n", took.count, took.ours.len());
+    let mut out =
+        format!("{} machines ready, medians of {} pairs, both of a pair in one lab\n", took.count, took.ours.len());
     out += &row("by hand: vagrant up", seconds(median(&took.by_hand)));
     out += &row("imparcial: copy, disks, vagrant up, who is there", seconds(median(&took.ours)));
     out += &row("ratio, pair by pair", format!("{:>8.2} x", ratio(pairs())));
@@ -85,7 +86,7 @@ fn drill(took: &Drilled) -> String {
 
 fn steps(rounds: &[Round]) -> String {
     let of = |get: &dyn Fn(&Round) -> f64| seconds(median(&rounds.iter().map(get).collect::<Vec<_>>()));
-    let mut out = format!("medians of {} pairs, in one lab\n", rounds.len());
+    let mut out = format!("medians of {} pairs, both of a pair in one lab\n", rounds.len());
     out += &row("by hand: up, first 200, quiet, down", of(&|r| r.by_hand));
     out += &row("imparcial: the same, and every look", of(&|r| r.ours));
     out += &row("overhead, pair by pair", of(&|r| r.ours - r.by_hand));

@@ -1,4 +1,5 @@
-//! Machines against `vagrant up` typed by hand: the same file, the same lab, the same home Vagrantfile, in pairs.
+//! Machines against `vagrant up` typed by hand: the same file, the same lab, the same home Vagrantfile, in pairs. Virtual machines:
+//! a lab for each pair, as its hypervisor starts once; ours first, so that what the host has cached by then is for the other's good.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::vagrant::{self, Ground, Request, run};
+use crate::backend::vagrant::{self, Ground, Provider, Request, provision, run};
 use crate::backend::{BackendError, Site};
 use crate::engine::bring_up::NODE;
 use crate::engine::place::Place;
@@ -15,6 +16,9 @@ use crate::plan::Plan;
 use crate::submission::Submission;
 use crate::submission::machines::Loaded;
 use crate::text::Text;
+
+/// Until Vagrant is done.
+const BY_HAND: Duration = Duration::from_secs(300);
 
 /// What was measured, in seconds.
 #[derive(Clone, Debug, Default)]
@@ -29,19 +33,39 @@ pub struct Machines {
     pub gone: f64,
 }
 
-/// Brings the machines up by hand and by the backend in turn, and removes the lab at the end with all of them in it.
+/// Brings the machines up by hand and by the backend, and removes the lab at the end with all of them in it.
 ///
 /// # Errors
 /// Some machine does not come up: that would measure something else.
 pub async fn machines(plan: &Plan, rounds: usize, cancel: &CancellationToken) -> Result<Machines, Text> {
+    let rounds = rounds.max(1);
+    if plan.options.provider != Provider::Libvirt {
+        return in_lab(plan, cancel, async |site| measure(plan, rounds, site).await).await;
+    }
+    let mut out = Machines::default();
+    for _ in 0..rounds {
+        let pair = in_lab(plan, cancel, async |site| guests(plan, site).await).await?;
+        out.by_hand.extend(pair.by_hand);
+        out.ours.extend(pair.ours);
+        out = Machines { count: pair.count, gone: pair.gone, ..out };
+    }
+    Ok(out)
+}
+
+async fn in_lab(
+    plan: &Plan,
+    cancel: &CancellationToken,
+    measure: impl AsyncFnOnce(&Site) -> Result<Machines, Text>,
+) -> Result<Machines, Text> {
     let spec = LabSpec {
         mirrors: vec![registry::MIRROR.to_owned()],
         ..LabSpec::new(format!("bench-{}", crate::engine::run_id()), plan.submission.root.clone())
     };
+    let spec = if plan.options.provider == Provider::Libvirt { spec.with_machines() } else { spec };
     let lab = Place::open(&plan.options.place, spec).await.map_err(|e| e.text())?;
     let site = lab.site();
     let measured = tokio::select! {
-        measured = measure(plan, rounds, &site) => measured,
+        measured = measure(&site) => measured,
         () = cancel.cancelled() => Err(Text::new("interrupted", "interrumpido")),
     };
     let began = Instant::now();
@@ -49,9 +73,8 @@ pub async fn machines(plan: &Plan, rounds: usize, cancel: &CancellationToken) ->
     Ok(Machines { gone: began.elapsed().as_secs_f64(), ..measured? })
 }
 
-async fn measure(plan: &Plan, rounds: usize, site: &Site) -> Result<Machines, Text> {
-    let said = |e: BackendError| e.text();
-    let request = Request {
+fn request(plan: &Plan) -> Request {
+    Request {
         state: crate::lab::setup::state(),
         provider: plan.options.provider,
         submission: Arc::new(without_provisioners(&plan.submission)),
@@ -63,35 +86,65 @@ async fn measure(plan: &Plan, rounds: usize, site: &Site) -> Result<Machines, Te
         memory_cap: plan.options.machine_memory_cap,
         snapshot: None,
         told: Arc::new(|_| ()),
-    };
+    }
+}
+
+async fn measure(plan: &Plan, rounds: usize, site: &Site) -> Result<Machines, Text> {
+    let said = |e: BackendError| e.text();
+    let request = request(plan);
     let (file, defs) = vagrant::declared(&request.submission).map_err(|left| left.text)?;
     let ground = Ground::of(site, file);
     let mut out = Machines { count: defs.len(), ..Machines::default() };
     // What the first one fetches, the others find.
     vagrant::prepare(&ground, defs, NODE).await.map_err(said)?;
-    for _ in 0..rounds.max(1) {
+    for _ in 0..rounds {
         vagrant::prepare(&ground, defs, NODE).await.map_err(said)?;
-        let began = Instant::now();
-        let args = ["up", "--no-provision", "--provider=docker"];
-        let ran = run::vagrant(&ground, &args, &[], Duration::from_secs(300)).await.map_err(said)?;
-        out.by_hand.push(began.elapsed().as_secs_f64());
-        if ran.status != Some(0) {
-            let last = ran.text.lines().next_back().unwrap_or_default().to_owned();
-            return Err(Text::new(format!("vagrant up failed: {last}"), format!("vagrant up falló: {last}")));
-        }
+        out.by_hand.push(typed(&ground, &["up", "--no-provision", "--provider=docker"], BY_HAND).await?);
         vagrant::down(site).await.map_err(said)?;
-
-        let began = Instant::now();
-        let up = vagrant::up(site, &request).await.map_err(said)?;
-        out.ours.push(began.elapsed().as_secs_f64());
-        if let Some(left) = up.machines.nodes.iter().find_map(|node| node.left_out.clone()) {
-            return Err(left.text);
-        }
-        if out.ours.len() < rounds.max(1) {
+        out.ours.push(backend(site, &request).await?.0);
+        if out.ours.len() < rounds {
             vagrant::down(site).await.map_err(said)?;
         }
     }
     Ok(out)
+}
+
+/// One pair. What ours was given stays for the other: the same disks, sizes and addresses.
+async fn guests(plan: &Plan, site: &Site) -> Result<Machines, Text> {
+    let request = request(plan);
+    let (file, defs) = vagrant::declared(&request.submission).map_err(|left| left.text)?;
+    let ground = Ground::of(site, file);
+    let (ours, slowness) = backend(site, &request).await?;
+    let within = BY_HAND.mul_f64(slowness.max(1.0));
+    typed(&ground, &["destroy", "--force"], within).await?;
+    let by_hand = typed(&ground, &["up", "--no-provision", "--provider=libvirt"], within).await?;
+    Ok(Machines { count: defs.len(), by_hand: vec![by_hand], ours: vec![ours], gone: 0.0 })
+}
+
+/// How long the backend takes, in seconds, and how much slower than others the machines are.
+async fn backend(site: &Site, request: &Request) -> Result<(f64, f64), Text> {
+    let began = Instant::now();
+    let machines = vagrant::up(site, request).await.map_err(|e| e.text())?.machines;
+    let took = began.elapsed().as_secs_f64();
+    let left_out = machines.nodes.iter().map(|node| &node.left_out).chain([&machines.left_out]).flatten().next();
+    left_out.map_or(Ok((took, machines.slowness)), |left| Err(left.text.clone()))
+}
+
+/// How long Vagrant takes for what a person types, in seconds.
+///
+/// # Errors
+/// It did not come to its end: that would measure something else.
+pub(super) async fn typed(ground: &Ground<'_>, args: &[&str], within: Duration) -> Result<f64, Text> {
+    let began = Instant::now();
+    // A person's box has the packages that a play names; a node has them by our stand-in.
+    let ran = run::vagrant(ground, args, &provision::STAND_IN, within).await.map_err(|e| e.text())?;
+    let took = began.elapsed().as_secs_f64();
+    // Of a play, what failed; else the last that was said.
+    let failure = ran.text.lines().rev().find(|line| line.starts_with("fatal:"));
+    let last = failure.or_else(|| ran.text.lines().next_back()).unwrap_or_default();
+    let (line, last) = (args.join(" "), crate::sanitize::line(last, 400));
+    let failed = || Text::new(format!("vagrant {line} failed: {last}"), format!("vagrant {line} falló: {last}"));
+    if ran.status == Some(0) { Ok(took) } else { Err(failed()) }
 }
 
 /// Both are measured until the machines are ready.

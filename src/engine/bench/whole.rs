@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::machines::typed;
 use super::{bench_run, look, until_page, url_of};
-use crate::backend::vagrant::{self, Ground, again, provision, run};
+use crate::backend::vagrant::{self, Ground, again};
 use crate::backend::{BackendError, Site};
 use crate::engine::RunOptions;
 use crate::engine::bring_up::{NODE, bring_up};
@@ -117,23 +118,11 @@ async fn ours(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -> Re
 
 /// What a person types, each a command in the lab. The disks are there before: VirtualBox makes them within `up`.
 async fn by_hand(plan: &Plan, site: &Site, url: &str) -> Result<(Steps, ()), Text> {
-    let said = |e: BackendError| e.text();
     let (file, defs) = vagrant::declared(&plan.submission).map_err(|left| left.text)?;
     let ground = Ground::of(site, file);
-    vagrant::prepare(&ground, defs, NODE).await.map_err(said)?;
+    vagrant::prepare(&ground, defs, NODE).await.map_err(|e: BackendError| e.text())?;
     let budgets = &plan.scenario.budgets;
-    let typed = async |args: &[&str], budget: Duration| -> Result<f64, Text> {
-        let began = Instant::now();
-        // A person's box has the packages that a play names; a node has them by our stand-in.
-        let ran = run::vagrant(&ground, args, &provision::STAND_IN, budget).await.map_err(said)?;
-        let took = began.elapsed().as_secs_f64();
-        // Of a play, what failed; else the last that was said.
-        let failure = ran.text.lines().rev().find(|line| line.starts_with("fatal:"));
-        let last = failure.or_else(|| ran.text.lines().next_back()).unwrap_or_default();
-        let (line, last) = (args.join(" "), crate::sanitize::line(last, 400));
-        let failed = || Text::new(format!("vagrant {line} failed: {last}"), format!("vagrant {line} falló: {last}"));
-        if ran.status == Some(0) { Ok(took) } else { Err(failed()) }
-    };
+    let typed = async |args: &[&str], budget: Duration| typed(&ground, args, budget).await;
     let mut steps = Steps {
         machines: typed(&["up", "--no-provision", "--provider=docker"], budgets.machines).await?
             + typed(&["provision"], budgets.provision).await?,
