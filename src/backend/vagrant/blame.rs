@@ -33,6 +33,11 @@ impl Seen<'_> {
         self.node(host).map_or_else(|| self.nodes.iter().any(|node| node.other_family), |node| node.other_family)
     }
 
+    /// Whether a host is a stand-in; of one that is no machine by name, whether any machine is.
+    fn stands_in(&self, host: &str) -> bool {
+        self.node(host).map_or_else(|| self.nodes.iter().any(|node| node.stand_in.is_some()), |n| n.stand_in.is_some())
+    }
+
     fn declares_ansible(&self) -> bool {
         self.nodes.iter().any(|node| node.def.provisioners.iter().any(|provisioner| provisioner.is_ansible()))
     }

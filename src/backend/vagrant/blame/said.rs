@@ -96,6 +96,8 @@ pub(super) static UNDEFINED: LazyLock<Regex> = LazyLock::new(|| {
         r"'[^'\n]*' is undefined|undefined variable|AnsibleUndefinedVariable|'(dict|list|ansible\.\S+) object' has no attribute",
     )
 });
+/// A part of something that there is.
+pub(super) static LACKING: LazyLock<Regex> = LazyLock::new(|| regex("object' has no attribute"));
 pub(super) static FACT: LazyLock<Regex> =
     LazyLock::new(|| regex(r"'(ansible_\w+|eth\d+|enp\w+)'|ansible_facts|attribute 'ansible_"));
 /// Parameters that a module does not take or does not get: versions differ in them.

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::said::{
-    ABSENT, ABSENT_FILE, CONTAINED, DISK, FACT, FETCHES, FETCHING, KILLED, LIBRARY, NO_PROGRAM, NOT_MET, OF_A_SYSTEM,
-    OF_CENTOS, PARAMETERS, PARTITIONS, PROGRAMS, REMOVED, SERVICE, STARTING, SYNCED, UNDEFINED, UNFETCHED, URL,
-    WRITTEN_WRONG,
+    ABSENT, ABSENT_FILE, CONTAINED, DISK, FACT, FETCHES, FETCHING, KILLED, LACKING, LIBRARY, NO_PROGRAM, NOT_MET,
+    OF_A_SYSTEM, OF_CENTOS, PARAMETERS, PARTITIONS, PROGRAMS, REMOVED, SERVICE, STARTING, SYNCED, UNDEFINED, UNFETCHED,
+    URL, WRITTEN_WRONG,
 };
 use super::{Seen, Verdict};
 use crate::backend::blame;
@@ -47,7 +47,8 @@ pub(super) fn of(task: &Task, seen: &Seen<'_>) -> Verdict {
         return unreachable(task, seen);
     }
     let written = written(task, seen);
-    let wherever = written.is_some();
+    // What a task registered lacks a part where the task was skipped, for what another one found on a machine too slow.
+    let wherever = written.is_some() && !LACKING.is_match(&task.message);
     let verdict = written
         .or_else(|| on_another_system(task, seen))
         .or_else(|| stood_in(task, seen))
@@ -155,8 +156,7 @@ fn on_another_system(task: &Task, seen: &Seen<'_>) -> Option<Verdict> {
 
 /// What our own stand-ins say of themselves, and what was taken out of them.
 fn stood_in(task: &Task, seen: &Seen<'_>) -> Option<Verdict> {
-    let stands_in = seen.node(&task.host).is_none_or(|node| node.stand_in.is_some());
-    if stands_in && task.message.contains("geo-replication") {
+    if seen.stands_in(&task.host) && task.message.contains("geo-replication") {
         return Some(stand_in("the stand-in has no geo-replication", "el sustituto no tiene geo-replicación"));
     }
     let ours = task.message.contains("imparcial:") && !task.message.contains("has to be run under the root user");

@@ -146,6 +146,9 @@ fn what_is_written_wrong_is_so_on_emulated_machines_too() {
     let all = [emulated.clone()];
     assert_eq!(reason(&all, vec![real("undefined")]), None);
     assert_eq!(reason(&all, vec![real("rc1")]), Some(Reason::StandIn), "it may have been too slow for that");
+    // A task that was skipped for what came of a slow one registered only that.
+    assert_eq!(reason(&all, vec![real("badtask")]), Some(Reason::StandIn));
+    assert_eq!(reason(&[node("master")], vec![real("badtask")]), None);
     // What came of a task that may have been too slow is nothing to go by.
     let ignored = Task { ignored: true, ..real("rc1") };
     assert_eq!(reason(&all, vec![ignored, real("undefined")]), Some(Reason::StandIn));
@@ -153,6 +156,22 @@ fn what_is_written_wrong_is_so_on_emulated_machines_too() {
     let away = LeftOut { reason: Some(Reason::Host), text: Text::same("no memory left for it") };
     let without = [emulated, Node { left_out: Some(away), ..node("worker1") }];
     assert_eq!(reason(&without, vec![real("undefined")]), Some(Reason::Host));
+}
+
+#[test]
+fn geo_replication_is_missing_from_stand_ins_alone() {
+    let reason = |nodes: &[Node], host: &str| {
+        let failed = Task { message: "geo-replication command failed".into(), ..task("replicate", "failed") };
+        let tasks = vec![Task { host: host.into(), ..failed }];
+        why(&Seen { nodes, provisioned: &ran(tasks), old: None, again: false }).unwrap().reason
+    };
+    let own = Node { stand_in: None, ..node("master") };
+    let with_stand_in = [own.clone(), node("worker1")];
+    assert_eq!(reason(&with_stand_in, "worker1"), Some(Reason::StandIn));
+    assert_eq!(reason(&with_stand_in, "master"), None);
+    // The controller is no machine: what it is told may be a stand-in's.
+    assert_eq!(reason(&with_stand_in, "localhost"), Some(Reason::StandIn));
+    assert_eq!(reason(&[own], "localhost"), None);
 }
 
 #[test]
