@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::BackendError;
-use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell};
+use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell, ShellExt};
 use crate::owner::Owner;
 use crate::text::Text;
 
@@ -22,6 +22,7 @@ const NATIVE_S: f64 = 0.8;
 const MOST: f64 = 8.0;
 /// A machine shares its host with what looks at it, which a kernel alone does not show.
 const SHARED: f64 = 1.5;
+const QEMU: &str = "qemu-system-x86_64";
 const FILE: &str = "acceleration.json";
 
 /// What was found of this host.
@@ -29,6 +30,9 @@ const FILE: &str = "acceleration.json";
 pub struct Acceleration {
     /// The host's start of which this is known.
     boot: String,
+    /// What emulates, as it names itself: another one is slower or faster.
+    #[serde(default)]
+    qemu: String,
     kvm: bool,
     /// Why not; empty where it is.
     why: Text,
@@ -81,7 +85,9 @@ impl Acceleration {
 /// # Errors
 /// A kernel does not start by emulation either.
 pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration, BackendError> {
-    if let Some(known) = known(folder) {
+    let named = shell.must(&Cmd::new([QEMU, "--version"]).timeout(WITHIN)).await?.out();
+    let qemu = named.lines().next().unwrap_or_default().to_owned();
+    if let Some(known) = known(folder).filter(|known| known.qemu == qemu) {
         return Ok(known);
     }
     let boot = Owner::this().boot;
@@ -102,7 +108,7 @@ pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration,
             )));
         }
     };
-    let found = Acceleration { boot, kvm, why, kernel_s, shared: 0.0 };
+    let found = Acceleration { boot, qemu, kvm, why, kernel_s, shared: 0.0 };
     // So it does where it cannot be kept.
     if let Some(text) = serde_json::to_vec_pretty(&found).ok().filter(|_| sure) {
         let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(folder.join(FILE), text));
@@ -125,7 +131,7 @@ enum Began {
 }
 
 async fn start(shell: &dyn Shell, with: &[&str]) -> Result<Began, BackendError> {
-    let cmd = Cmd::new(["qemu-system-x86_64", "-m", "256", "-no-reboot", "-nodefaults", "-display", "none"])
+    let cmd = Cmd::new([QEMU, "-m", "256", "-no-reboot", "-nodefaults", "-display", "none"])
         .args(["-serial", "stdio", "-kernel", "/box/vmlinuz", "-append", "console=ttyS0 panic=-1"])
         .args(with.iter().copied());
     match shell.run(&cmd.timeout(WITHIN)).await {
@@ -161,24 +167,35 @@ mod tests {
     async fn a_kernel_that_hangs_with_the_processors_help_is_emulated_and_that_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let replies = vec![Reply::fail(1, "qemu-system-x86_64: failed to set MSR 0x345"), Reply::out(PANIC)];
-        let script = Scripted::default().on(["qemu-system-x86_64"], replies);
+        let named = |version| vec![Reply::out(format!("QEMU emulator version {version}\nCopyright\n"))];
+        let script = Scripted::default().on([QEMU, "--version"], named("7.2")).on([QEMU], replies);
         let found = of(&script, folder.path()).await.unwrap();
         assert!(!found.kvm && found.why.en.contains("MSR"), "{found:?}");
         assert_eq!(of(&script, folder.path()).await.unwrap(), found);
-        assert_eq!(script.asked().len(), 2, "the second time nothing is started");
+        assert_eq!(script.asked().len(), 4, "the second time nothing is started");
+        let other = Scripted::default().on([QEMU, "--version"], named("10.0")).on([QEMU], vec![Reply::out(PANIC)]);
+        assert!(of(&other, folder.path()).await.unwrap().kvm, "what another one does is seen anew");
     }
 
     #[test]
     fn budgets_are_stretched_by_what_was_measured() {
         let of = |kvm, kernel_s| {
-            let found = Acceleration { boot: "b".into(), kvm, why: Text::same("no"), kernel_s, shared: 0.0 };
+            let found = Acceleration {
+                boot: "b".into(),
+                qemu: String::new(),
+                kvm,
+                why: Text::same("no"),
+                kernel_s,
+                shared: 0.0,
+            };
             let of_four = found.clone().shared(4.0, 2.0).slowness();
             assert!(kvm || of_four == MOST.min(2.0 * kernel_s / NATIVE_S).max(1.0), "{of_four}");
             (found.slowness() * 10.0).round()
         };
         assert_eq!([of(true, 9.0), of(false, 0.1), of(false, 1.6), of(false, 60.0)], [10.0, 10.0, 30.0, MOST * 10.0]);
         let why = Text::same("no KVM");
-        let told = Acceleration { boot: "b".into(), kvm: false, why, kernel_s: 1.6, shared: 0.5 }.told();
+        let told =
+            Acceleration { boot: "b".into(), qemu: String::new(), kvm: false, why, kernel_s: 1.6, shared: 0.5 }.told();
         assert!(told.en.contains("a kernel took 1.6 s to start, so every budget is 3.0 times as long"), "{}", told.en);
     }
 }
