@@ -383,7 +383,7 @@ async fn a_lab_that_is_killed_from_outside_ends_its_run_with_a_record_and_nobody
     let mut run = Run::start().await;
     let name = format!("imparcial-{}", run.name);
     let checks = || async { run.said.lock().unwrap().ends_with("start") };
-    assert!(crate::live::eventually(Duration::from_secs(120), checks).await, "{}", run.said.lock().unwrap());
+    assert!(crate::live::eventually(Duration::from_secs(400), checks).await, "{}", run.said.lock().unwrap());
     // `down` of a fresh process does not do it to a run that is being graded, unless it is told to.
     let down = |args: &[&str]| {
         let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_imparcial")).args(args).output().unwrap();

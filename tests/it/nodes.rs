@@ -109,9 +109,13 @@ impl World {
 
     /// Runs something in the node, as a play would.
     async fn play(&self, argv: &[&str]) {
+        let (ok, said) = self.played(argv).await;
+        assert!(ok, "{argv:?}: {said}");
+    }
+
+    async fn played(&self, argv: &[&str]) -> (bool, String) {
         let output = Command::new("docker").args(["exec", self.container.id()]).args(argv).output().await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{argv:?}: {said} {}", String::from_utf8_lossy(&output.stdout));
+        (output.status.success(), String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned())
     }
 }
 
@@ -302,7 +306,9 @@ async fn a_disk_is_empty_formatted_mounted_and_partitioned() {
     assert_eq!(world.fact("mount", "{on: first}", "in_fstab").await, json!(true), "without a path, the extra disk's");
 
     world.play(&["umount", "/data"]).await;
-    world.play(&["wipefs", "--all", "--quiet", "/dev/sdb"]).await;
+    // Whoever started in the node while it was mounted may have the mount in a namespace of its own for a moment more.
+    let wiped = || async { world.played(&["wipefs", "--all", "--quiet", "/dev/sdb"]).await.0 };
+    assert!(live::eventually(Duration::from_secs(60), wiped).await, "{:?}", world.played(&["lsblk"]).await);
     assert_eq!(world.fact("disk", disk, "formatted").await, json!(false), "wiped");
     world.play(&["parted", "-s", "/dev/sdb", "mklabel", "msdos", "mkpart", "primary", "1MiB", "100%"]).await;
     assert_eq!(world.fact("disk", disk, "filesystem").await, json!("dos"));

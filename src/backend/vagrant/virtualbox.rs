@@ -62,7 +62,7 @@ pub(super) async fn up(
     for node in &mut nodes {
         node.virtual_machine = is_running(&status.text, node.name());
         if !node.virtual_machine && node.left_out.is_none() {
-            node.left_out = Some(if status.status.is_none() { untold(&node.def) } else { blame(&node.def, None) });
+            node.left_out = Some(not_running(&node.def, status.status.is_some()));
         }
     }
     let asked = defs.iter().any(|def| !def.provisioners.is_empty());
@@ -122,8 +122,11 @@ fn blame(def: &MachineDef, said: Option<&str>) -> LeftOut {
     LeftOut { reason: reason.map(|_| Reason::Host), text }
 }
 
-/// Of a machine that came up, when Vagrant did not say in time which ones run.
-fn untold(def: &MachineDef) -> LeftOut {
+/// Of a machine that is not among those that run; `told`, Vagrant said in time which ones do.
+fn not_running(def: &MachineDef, told: bool) -> LeftOut {
+    if told || !def.autostart {
+        return blame(def, None);
+    }
     let (machine, s) = (&def.name, TOLD_WITHIN.as_secs());
     let text = Text::new(
         format!("whether {machine} still runs is not known: `vagrant status` was not done after {s} s"),
@@ -218,6 +221,23 @@ mod tests {
         let status =
             "1700000000,master,state,running\n1700000000,w1,state,poweroff\n1700000000,w1,state-human-short,running\n";
         assert!(is_running(status, "master") && !is_running(status, "w1") && !is_running(status, "mast"));
+    }
+
+    #[test]
+    fn of_a_machine_that_came_up_nothing_is_known_where_vagrant_does_not_answer() {
+        let def = |autostart| MachineDef { name: "w1".into(), autostart, ..MachineDef::default() };
+        let said = |autostart, told| {
+            let LeftOut { reason, text } = not_running(&def(autostart), told);
+            (reason, text.en)
+        };
+        let (reason, text) = said(true, false);
+        assert!(reason == Some(Reason::Host) && text.contains("whether w1 still runs is not known"), "{text}");
+        let (reason, text) = said(true, true);
+        assert!(reason == Some(Reason::Host) && text.contains("Vagrant did not say why"), "{text}");
+        for told in [true, false] {
+            let (reason, text) = said(false, told);
+            assert!(reason.is_none() && text.contains("autostart: false"), "{text}");
+        }
     }
 
     fn left(status: Option<i32>, said: &str) -> Option<LeftOut> {
