@@ -60,7 +60,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         );
         return super::planning::usage(text.get(ctx.lang));
     }
-    if args.providing.refuses_boxes(ctx) {
+    if args.providing.refuses(None, ctx) {
         return exit::USAGE;
     }
     // Of virtual machines, how long they take to be ready; all else is measured where looks are not slowed down.

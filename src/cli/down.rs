@@ -2,8 +2,8 @@
 
 use super::{Ctx, exit};
 use crate::docker::Engine;
-use crate::lab::LabError;
 use crate::lab::sweep::{self, Left, Removed};
+use crate::lab::{LabError, snapshots};
 use crate::owner::Life;
 use crate::text::Text;
 
@@ -20,6 +20,9 @@ pub struct Args {
     /// Only say what there is; take nothing down.
     #[arg(long, conflicts_with_all = ["run", "all"])]
     list: bool,
+    /// Instead of runs: the snapshots of virtual machines that no run uses now. The next run of their submissions boots anew.
+    #[arg(long, conflicts_with_all = ["run", "all", "list"])]
+    snapshots: bool,
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
@@ -34,6 +37,14 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
 
 async fn take_down(args: &Args, ctx: Ctx) -> Result<u8, LabError> {
     let engine = Engine::host().await?;
+    if args.snapshots {
+        let count = snapshots::remove_all(&engine).await?;
+        if !ctx.quiet {
+            let text = Text::new(format!("snapshots taken away: {count}"), format!("instantáneas retiradas: {count}"));
+            eprintln!("{}", text.get(ctx.lang));
+        }
+        return Ok(exit::OK);
+    }
     let before = sweep::left(&engine).await?;
     if args.list {
         let all: Vec<&Left> = before.iter().collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::attach::{self, Clash};
-use super::planning::{PlaceArg, Planning, ProviderArg, Providing};
+use super::planning::{PlaceArg, Planning, Providing};
 use super::{AudienceArg, Ctx, exit, github, marks, screen};
 use crate::engine::{self, RunOptions};
 use crate::lab::Guard;
@@ -67,15 +67,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
         eprintln!("error: {}", text.get(ctx.lang));
         return exit::USAGE;
     }
-    if args.providing.provider == ProviderArg::VirtualBox && args.place != Some(PlaceArg::Host) {
-        let text = Text::new(
-            "`--provider virtualbox` needs `--place host`: its machines are this host's own",
-            "`--provider virtualbox` necesita `--place host`: sus máquinas son de este anfitrión",
-        );
-        eprintln!("error: {}", text.get(ctx.lang));
-        return exit::USAGE;
-    }
-    if args.providing.refuses_boxes(ctx) {
+    if args.providing.refuses(args.place, ctx) {
         return exit::USAGE;
     }
     let guarded = if args.attach.is_some() { guard_attached(ctx) } else { guard(ctx) };

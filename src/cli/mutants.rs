@@ -78,7 +78,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
             "mutants are graded in labs, and no lab has VirtualBox's machines: `--provider docker` or `libvirt`",
         );
     }
-    if args.providing.refuses_boxes(ctx) {
+    if args.providing.refuses(None, ctx) {
         return exit::USAGE;
     }
     let file = match scenario::locate(&args.scenario) {

@@ -7,6 +7,7 @@ use std::io::Write as _;
 
 use super::planning::{PlaceArg, Planning, Providing};
 use super::{Ctx, exit};
+use crate::backend::vagrant::Provider;
 use crate::expect::Place;
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{MACHINES, Phase};
@@ -30,7 +31,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
-    if args.providing.refuses_boxes(ctx) {
+    if args.providing.refuses(args.place, ctx) {
         return exit::USAGE;
     }
     match args.planning.plan_alone(ctx).await {
@@ -82,8 +83,9 @@ pub fn show(plan: &Plan, lang: Lang) -> String {
     ];
     let budgets = budgets.iter().chain(of_machines.iter().filter(|_| machines));
     let budgets: Vec<String> = budgets.map(|(name, time)| format!("{name} {}", show_duration(*time))).collect();
-    rows.push((say("budgets", "tiempos"), budgets.join(", ")));
-    rows.push((say("time", "duración"), longest(plan, lang)));
+    let stretch = machines::stretch(plan).map(|text| format!("; {}", text.get(lang))).unwrap_or_default();
+    rows.push((say("budgets", "tiempos"), budgets.join(", ") + &stretch));
+    rows.push((say("time", "duración"), longest(plan, lang) + &stretch));
     if let Some(o) = &scenario.overrides {
         let limits = format!("{}, {} cpu", show_bytes(o.memory_bytes), o.cpus);
         let when = say("only after a death at a limit", "solo tras una muerte por límite");
@@ -152,7 +154,7 @@ fn cannot(out: &mut String, plan: &Plan, lang: Lang) {
         let probe = &plan.checks[i].probe;
         let in_machines = probe.layer() == MACHINES || probe.also().contains(&MACHINES);
         let machines = !plan.ground().is_lab() && in_machines && probe.phase() != Phase::Static;
-        let own = probe.cannot(plan.ground()).or_else(|| machines.then(only_in_a_lab));
+        let own = probe.cannot(plan.ground()).or_else(|| machines.then(|| only_in_a_lab(plan)));
         let need = || plan.needs(i).into_iter().find(|&need| why[need].is_some());
         let Some(text) = own.or_else(|| need().map(|need| needs(&plan.checks[need].spec.id))) else { continue };
         match groups.iter_mut().find(|(known, _)| *known == text) {
@@ -178,7 +180,13 @@ fn cannot(out: &mut String, plan: &Plan, lang: Lang) {
     }
 }
 
-fn only_in_a_lab() -> Text {
+fn only_in_a_lab(plan: &Plan) -> Text {
+    if plan.options.provider == Provider::VirtualBox {
+        return Text::new(
+            "machines of this host's own VirtualBox are not looked into; one that the file itself keeps down fails",
+            "las máquinas del VirtualBox de este anfitrión no se miran por dentro; falla la que el propio archivo impide levantar",
+        );
+    }
     Text::new(
         "machines are brought up in a lab only; leave `--place` out",
         "las máquinas solo se levantan en un laboratorio; omita `--place`",

@@ -117,17 +117,30 @@ pub(super) enum ProviderArg {
 }
 
 impl Providing {
-    /// Says why not, where boxes are asked for that no machine of this run is made of.
-    pub(super) fn refuses_boxes(self, ctx: Ctx) -> bool {
-        let refused = self.boxes == BoxesArg::Pull && self.provider != ProviderArg::Libvirt;
-        if refused {
-            let text = Text::new(
+    /// Says why not, where what is asked for does not go together; `place` is where it is to be.
+    pub(super) fn refuses(self, place: Option<PlaceArg>, ctx: Ctx) -> bool {
+        let on_host = place == Some(PlaceArg::Host);
+        let text = match self.provider {
+            ProviderArg::VirtualBox if !on_host => Text::new(
+                "`--provider virtualbox` needs `--place host`: its machines are this host's own",
+                "`--provider virtualbox` necesita `--place host`: sus máquinas son de este anfitrión",
+            ),
+            ProviderArg::Libvirt if on_host => Text::new(
+                "`--provider libvirt` needs a lab, which its machines are in: leave `--place host` out",
+                "`--provider libvirt` necesita un laboratorio, donde están sus máquinas: quite `--place host`",
+            ),
+            ProviderArg::Docker | ProviderArg::VirtualBox if self.boxes == BoxesArg::Pull => Text::new(
                 "`--boxes pull` needs `--provider libvirt`: no other machines of a lab are made of boxes",
                 "`--boxes pull` necesita `--provider libvirt`: las demás máquinas de un laboratorio no se hacen de boxes",
-            );
-            usage(text.get(ctx.lang));
-        }
-        refused
+            ),
+            ProviderArg::Docker | ProviderArg::VirtualBox if self.machine_memory_cap.is_some() => Text::new(
+                "`--machine-memory-cap` needs `--provider libvirt`: it is for virtual machines in a lab",
+                "`--machine-memory-cap` necesita `--provider libvirt`: es para máquinas virtuales en un laboratorio",
+            ),
+            _ => return false,
+        };
+        usage(text.get(ctx.lang));
+        true
     }
 
     pub(super) fn into(self, options: &mut Options) {

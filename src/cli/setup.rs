@@ -7,7 +7,10 @@ use tokio::time::Instant;
 use super::bars::{Bars, say};
 use super::{Ctx, exit};
 use crate::backend::getting::At;
+use crate::backend::vagrant::acceleration;
+use crate::docker::Engine;
 use crate::lab::setup::{self, Progress, Seen, World};
+use crate::lab::snapshots;
 use crate::sanitize;
 use crate::text::{Lang, Text};
 
@@ -16,7 +19,7 @@ pub struct Args {
     /// Only say what is there, what is missing, and what to type.
     #[arg(long, conflicts_with_all = ["remove", "rebuild"])]
     check: bool,
-    /// Take away what set-up made: images, registry, network. Packages and the engine stay.
+    /// Take away what set-up made: images, registry, network; and the snapshots of virtual machines. Packages and the engine stay.
     #[arg(long, conflicts_with = "rebuild")]
     remove: bool,
     /// Make every image again, with the packages of today.
@@ -30,7 +33,7 @@ pub struct Args {
 pub async fn run(args: Args, ctx: Ctx) -> u8 {
     let world = World::of_host(args.rebuild).with_vms(args.vms);
     if args.check {
-        return check(&world, ctx).await;
+        return check(&world, args.vms, ctx).await;
     }
     let lines = Lines::new(ctx);
     let done = if args.remove {
@@ -55,7 +58,7 @@ pub async fn run(args: Args, ctx: Ctx) -> u8 {
     }
 }
 
-async fn check(world: &World, ctx: Ctx) -> u8 {
+async fn check(world: &World, vms: bool, ctx: Ctx) -> u8 {
     let mut missing = 0;
     let row = |mark: &str, name: &str, text: &str| println!("{mark:<3} {:<9} {text}", called(name, ctx.lang));
     for (name, seen) in setup::check(world).await {
@@ -69,6 +72,11 @@ async fn check(world: &World, ctx: Ctx) -> u8 {
                 missing += 1;
                 row("!!", name, error.text().get(ctx.lang));
             }
+        }
+    }
+    if vms {
+        for (name, text) in of_virtual_machines().await {
+            row("ok", name, text.get(ctx.lang));
         }
     }
     let text = match interpreter() {
@@ -96,6 +104,31 @@ async fn check(world: &World, ctx: Ctx) -> u8 {
     }
     println!("{}", closing(missing).get(ctx.lang));
     if missing == 0 { exit::OK } else { exit::NOT_GRADED }
+}
+
+/// What a run would make of virtual machines here: what they run on, and where it would begin.
+async fn of_virtual_machines() -> Vec<(&'static str, Text)> {
+    let tried = acceleration::known(&setup::state()).map(|known| known.told());
+    let tried = tried.unwrap_or_else(|| {
+        Text::new(
+            "whether virtual machines run on the processor (KVM) is tried by the first run of each start of this host",
+            "si las máquinas virtuales corren sobre el procesador (KVM) lo prueba la primera ejecución tras cada arranque de este anfitrión",
+        )
+    });
+    let mut all = vec![("kvm", tried)];
+    if let Ok(engine) = Engine::host().await
+        && let Ok(count) = snapshots::count(&engine).await
+    {
+        let most = snapshots::MOST;
+        all.push((
+            "snapshots",
+            Text::new(
+                format!("{count} of at most {most} kept, in volumes of the engine; `imparcial down --snapshots` takes them away"),
+                format!("{count} de {most} como máximo, en volúmenes del motor; `imparcial down --snapshots` los quita"),
+            ),
+        ));
+    }
+    all
 }
 
 fn closing(missing: usize) -> Text {
@@ -133,6 +166,7 @@ fn called(name: &str, lang: Lang) -> &str {
         "registry" => "registro",
         "images" => "imágenes",
         "layers" => "capas",
+        "snapshots" => "instantáneas",
         "program" => "programa",
         "remove" => "retirada",
         other => other,

@@ -67,6 +67,10 @@ impl EngineError {
     /// What the reader may do about it.
     pub fn next(&self) -> Text {
         match self.kind {
+            EngineErrorKind::Unreachable(ref said) if said.contains("ermission denied") => Text::new(
+                "it is there, and this user may not use it: run it as root or with sudo, or join the group `docker`",
+                "existe, y este usuario no puede usarlo: ejecute como root o con sudo, o entre en el grupo `docker`",
+            ),
             EngineErrorKind::Unreachable(_) => Text::new(
                 "start the Docker engine or let `imparcial setup` do it; DOCKER_HOST says where it is if not in the usual place",
                 "arranque el motor de Docker o deje que lo haga `imparcial setup`; DOCKER_HOST indica dónde está si no es en el sitio habitual",
@@ -149,6 +153,9 @@ mod tests {
         let full = answer(500, "mkdir /var/lib/docker/x: no space left on device");
         assert!(matches!(full.kind, EngineErrorKind::Full(_)));
         assert!(full.next().en.contains("disk space"));
+        let kind = EngineErrorKind::Unreachable("client error: Permission denied (os error 13)".into());
+        let forbidden = EngineError { kind, ..answer(409, "x") };
+        assert!(forbidden.next().en.contains("join the group `docker`"), "{}", forbidden.next().en);
         assert!(answer(404, "No such container: x").is_missing());
         let refused = answer(409, "conflict");
         assert!(!refused.is_missing() && !refused.is_gone());

@@ -25,8 +25,8 @@ use crate::stack::snapshot::{Slot, path};
 const LABEL: &str = "imparcial.snapshot";
 /// Where it is in a lab.
 const AT: &str = "/kept";
-/// A snapshot has gigabytes.
-const MOST: usize = 2;
+/// How many are kept, of all submissions together: one has gigabytes.
+pub const MOST: usize = 2;
 /// Raised where what is kept, or the way it is kept, is another.
 const FORMAT: &str = "snapshot 1\n";
 const LARGEST: u64 = 64 << 20;
@@ -87,6 +87,15 @@ pub(super) fn mount(slot: &Slot, run: HashMap<String, String>) -> Mount {
 /// Whether a volume with these labels is a snapshot that stays after its run.
 pub(super) fn stays(labels: &HashMap<String, String>) -> bool {
     labels.get(LABEL).is_some_and(|key| path(&folder(), key).is_file())
+}
+
+/// How many there are that a run may begin from.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn count(host: &Engine) -> Result<usize, EngineError> {
+    let folder = folder();
+    Ok(volumes(host).await?.iter().filter(|(_, key)| path(&folder, key).is_file()).count())
 }
 
 /// Takes away every snapshot that no lab uses, and says how many.

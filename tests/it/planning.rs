@@ -76,6 +76,26 @@ fn where_boxes_come_from_is_said_and_only_virtual_machines_are_made_of_them() {
 }
 
 #[test]
+fn a_provider_is_planned_where_its_machines_can_be() {
+    let of = |more: &[&str]| {
+        let all: Vec<&str> = ["--layers", "machines"].iter().chain(more).copied().collect();
+        let (code, out, stderr) = plan(Path::new("seed"), &all);
+        (code, out.split_whitespace().collect::<Vec<_>>().join(" "), stderr)
+    };
+    for (asked, needs) in [
+        (&["--provider", "virtualbox"][..], "`--provider virtualbox` needs `--place host`"),
+        (&["--provider", "libvirt", "--place", "host"], "`--provider libvirt` needs a lab"),
+        (&["--machine-memory-cap", "1GiB"], "`--machine-memory-cap` needs `--provider libvirt`"),
+    ] {
+        let (code, _, stderr) = of(asked);
+        assert!(code == 2 && stderr.contains(needs), "{asked:?}: {stderr}");
+    }
+    let (code, out, _) = of(&["--provider", "virtualbox", "--place", "host"]);
+    assert!(code == 0 && out.contains("this host's own Vagrant and VirtualBox bring up"), "{out}");
+    assert!(out.contains("VirtualBox are not looked into"), "{out}");
+}
+
+#[test]
 fn a_scenario_that_is_no_text_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("binary.yaml");

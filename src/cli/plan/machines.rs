@@ -30,6 +30,18 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
         Loaded::Refused { text, .. } | Loaded::Unknown { text, .. } => return vec![row(text.clone())],
         Loaded::NotYet => return vec![row(Text::new("the Vagrantfile was not read", "no se leyó el Vagrantfile"))],
     };
+    if plan.options.provider == Provider::VirtualBox {
+        let started: Vec<&str> = machines.iter().filter(|it| it.autostart).map(|it| it.name.as_str()).collect();
+        let names = started.join(", ");
+        return vec![row(Text::new(
+            format!(
+                "this host's own Vagrant and VirtualBox bring up, of the boxes and sizes that the file says: {names}"
+            ),
+            format!(
+                "el Vagrant y el VirtualBox de este anfitrión levantan, con los boxes y tamaños que dice el archivo: {names}"
+            ),
+        ))];
+    }
     if plan.options.place != Place::Lab {
         let text = Text::new("none: they are brought up in a lab only", "ninguna: solo se levantan en un laboratorio");
         return vec![row(text)];
@@ -136,11 +148,27 @@ fn memory(machines: &[MachineDef], guests: bool) -> Option<Text> {
     ))
 }
 
+/// By how much every time of a run is longer than what is written, where machines are emulated and that was measured.
+pub(super) fn stretch(plan: &Plan) -> Option<Text> {
+    let file = plan.submission.vagrantfile.as_ref().filter(|_| plan.options.provider == Provider::Libvirt)?;
+    let Loaded::Machines(machines) = &file.loaded else { return None };
+    let by =
+        measured(machines).filter(|_| plan.wants(MACHINES)).map(|known| known.slowness()).filter(|by| *by > 1.0)?;
+    Some(Text::new(
+        format!("{by:.1} times that here, where machines are emulated"),
+        format!("aquí, con máquinas emuladas, {by:.1} veces eso"),
+    ))
+}
+
+/// What an earlier run found of this host, for these machines.
+fn measured(machines: &[MachineDef]) -> Option<acceleration::Acceleration> {
+    let cores = cores();
+    acceleration::known(&setup::state()).map(|known| known.shared(budget::processors(machines, cores), cores))
+}
+
 /// What they take of this host's memory, whether it has that, and how much slower they are than what times were written for.
 fn virtual_machines(plan: &Plan, machines: &[MachineDef]) -> Vec<Text> {
-    let cores = cores();
-    let known = acceleration::known(&setup::state());
-    let known = known.map(|known| known.shared(budget::processors(machines, cores), cores));
+    let known = measured(machines);
     let kvm = known.as_ref().is_some_and(acceleration::Acceleration::is_kvm);
     let budget = budget::of(machines, kvm, plan.options.machine_memory_cap);
     let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|said| budget::available(&said));
