@@ -25,12 +25,32 @@ use crate::exec::{Cmd, Shell};
 use crate::lab::{LabSpec, registry};
 use crate::plan::Plan;
 use crate::probe::Phase;
-use crate::stack::Stack;
+use crate::stack::{Ground, Stack};
 use crate::text::Text;
 use crate::time::Clock;
 
 /// Pairs of a drill and its script: each takes some ten seconds.
 const DRILLS: usize = 3;
+
+/// Opens a lab, measures in it, and removes it, whatever came of it; how long that took, in seconds.
+async fn in_lab<T>(
+    plan: &Plan,
+    run: String,
+    cancel: &CancellationToken,
+    measure: impl AsyncFnOnce(&Place) -> Result<T, Text>,
+) -> Result<(T, f64), Text> {
+    let spec =
+        LabSpec { mirrors: vec![registry::MIRROR.to_owned()], ..LabSpec::new(run, plan.submission.root.clone()) };
+    let spec = if plan.ground() == Ground::Guests { spec.with_machines() } else { spec };
+    let lab = Place::open(&plan.options.place, spec).await.map_err(|e| e.text())?;
+    let measured = tokio::select! {
+        measured = measure(&lab) => measured,
+        () = cancel.cancelled() => Err(Text::new("interrupted", "interrumpido")),
+    };
+    let began = Instant::now();
+    lab.down().await.map_err(|e| e.text())?;
+    Ok((measured?, began.elapsed().as_secs_f64()))
+}
 
 /// A lab with everything fetched and built.
 pub struct Bench<'a> {

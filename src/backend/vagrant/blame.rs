@@ -28,14 +28,18 @@ impl Seen<'_> {
         self.nodes.iter().find(|node| node.name() == host)
     }
 
-    /// Whether a host is of another family than its box; of one that is no machine by name, whether any machine is.
+    /// Whether a host is of another family than its box.
     fn other_family(&self, host: &str) -> bool {
-        self.node(host).map_or_else(|| self.nodes.iter().any(|node| node.other_family), |node| node.other_family)
+        self.holds_of(host, |node| node.other_family)
     }
 
-    /// Whether a host is a stand-in; of one that is no machine by name, whether any machine is.
     fn stands_in(&self, host: &str) -> bool {
-        self.node(host).map_or_else(|| self.nodes.iter().any(|node| node.stand_in.is_some()), |n| n.stand_in.is_some())
+        self.holds_of(host, |node| node.stand_in.is_some())
+    }
+
+    /// Of a host that is no machine by name, whether it holds of any machine.
+    fn holds_of(&self, host: &str, is: impl Fn(&Node) -> bool) -> bool {
+        self.node(host).map_or_else(|| self.nodes.iter().any(&is), &is)
     }
 
     fn declares_ansible(&self) -> bool {

@@ -86,7 +86,7 @@ fn drill(took: &Drilled) -> String {
 
 fn steps(rounds: &[Round]) -> String {
     let of = |get: &dyn Fn(&Round) -> f64| seconds(median(&rounds.iter().map(get).collect::<Vec<_>>()));
-    let mut out = format!("medians of {} pairs, both of a pair in one lab\n", rounds.len());
+    let mut out = format!("medians of {} pairs, in one lab\n", rounds.len());
     out += &row("by hand: up, first 200, quiet, down", of(&|r| r.by_hand));
     out += &row("imparcial: the same, and every look", of(&|r| r.ours));
     out += &row("overhead, pair by pair", of(&|r| r.ours - r.by_hand));

@@ -7,11 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::in_lab;
 use crate::backend::vagrant::{self, Ground, Provider, Request, provision, run};
 use crate::backend::{BackendError, Site};
 use crate::engine::bring_up::NODE;
-use crate::engine::place::Place;
-use crate::lab::{LabSpec, registry};
 use crate::plan::Plan;
 use crate::submission::Submission;
 use crate::submission::machines::Loaded;
@@ -40,11 +39,11 @@ pub struct Machines {
 pub async fn machines(plan: &Plan, rounds: usize, cancel: &CancellationToken) -> Result<Machines, Text> {
     let rounds = rounds.max(1);
     if plan.options.provider != Provider::Libvirt {
-        return in_lab(plan, cancel, async |site| measure(plan, rounds, site).await).await;
+        return opened(plan, cancel, async |site| measure(plan, rounds, site).await).await;
     }
     let mut out = Machines::default();
     for _ in 0..rounds {
-        let pair = in_lab(plan, cancel, async |site| guests(plan, site).await).await?;
+        let pair = opened(plan, cancel, async |site| guests(plan, site).await).await?;
         out.by_hand.extend(pair.by_hand);
         out.ours.extend(pair.ours);
         out = Machines { count: pair.count, gone: pair.gone, ..out };
@@ -52,25 +51,14 @@ pub async fn machines(plan: &Plan, rounds: usize, cancel: &CancellationToken) ->
     Ok(out)
 }
 
-async fn in_lab(
+async fn opened(
     plan: &Plan,
     cancel: &CancellationToken,
     measure: impl AsyncFnOnce(&Site) -> Result<Machines, Text>,
 ) -> Result<Machines, Text> {
-    let spec = LabSpec {
-        mirrors: vec![registry::MIRROR.to_owned()],
-        ..LabSpec::new(format!("bench-{}", crate::engine::run_id()), plan.submission.root.clone())
-    };
-    let spec = if plan.options.provider == Provider::Libvirt { spec.with_machines() } else { spec };
-    let lab = Place::open(&plan.options.place, spec).await.map_err(|e| e.text())?;
-    let site = lab.site();
-    let measured = tokio::select! {
-        measured = measure(&site) => measured,
-        () = cancel.cancelled() => Err(Text::new("interrupted", "interrumpido")),
-    };
-    let began = Instant::now();
-    lab.down().await.map_err(|e| e.text())?;
-    Ok(Machines { gone: began.elapsed().as_secs_f64(), ..measured? })
+    let run = format!("bench-{}", crate::engine::run_id());
+    let (measured, gone) = in_lab(plan, run, cancel, async |lab| measure(&lab.site()).await).await?;
+    Ok(Machines { gone, ..measured })
 }
 
 fn request(plan: &Plan) -> Request {

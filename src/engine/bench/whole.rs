@@ -8,14 +8,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::machines::typed;
-use super::{bench_run, look, until_page, url_of};
+use super::{bench_run, in_lab, look, until_page, url_of};
 use crate::backend::vagrant::{self, Ground, again};
 use crate::backend::{BackendError, Site};
 use crate::engine::RunOptions;
 use crate::engine::bring_up::{NODE, bring_up};
 use crate::engine::place::Place;
 use crate::exec::{Cmd, ShellExt};
-use crate::lab::{LabSpec, registry};
 use crate::plan::Plan;
 use crate::probe::Phase;
 use crate::scenario::{On, With};
@@ -61,35 +60,23 @@ pub async fn whole(plan: &Plan, rounds: usize, cancel: &CancellationToken) -> Re
     let mut out = Whole::default();
     for _ in 0..rounds.max(1) {
         let options = bench_run(cancel.clone());
-        let (ours, url) = in_lab(plan, &options, async |lab, site| ours(plan, &options, lab, site).await).await?;
+        let (ours, url) = opened(plan, &options, async |lab, site| ours(plan, &options, lab, site).await).await?;
         let options = bench_run(cancel.clone());
-        let (by_hand, ()) = in_lab(plan, &options, async |_, site| by_hand(plan, site, &url).await).await?;
+        let (by_hand, ()) = opened(plan, &options, async |_, site| by_hand(plan, site, &url).await).await?;
         out.ours.push(ours);
         out.by_hand.push(by_hand);
     }
     Ok(out)
 }
 
-/// Opens a lab, measures in it, and removes it, whatever came of it.
-async fn in_lab<T>(
+async fn opened<T>(
     plan: &Plan,
     options: &RunOptions,
     measure: impl AsyncFnOnce(&Place, &Site) -> Result<(Steps, T), Text>,
 ) -> Result<(Steps, T), Text> {
-    let spec = LabSpec {
-        mirrors: vec![registry::MIRROR.to_owned()],
-        ..LabSpec::new(options.run.clone(), plan.submission.root.clone())
-    };
-    let lab = Place::open(&plan.options.place, spec).await.map_err(|e| e.text())?;
-    let site = lab.site();
-    let measured = tokio::select! {
-        measured = measure(&lab, &site) => measured,
-        () = options.cancel.cancelled() => Err(Text::new("interrupted", "interrumpido")),
-    };
-    let began = Instant::now();
-    lab.down().await.map_err(|e| e.text())?;
-    let gone = began.elapsed().as_secs_f64();
-    measured.map(|(steps, more)| (Steps { gone, ..steps }, more))
+    let measured = in_lab(plan, options.run.clone(), &options.cancel, async |lab| measure(lab, &lab.site()).await);
+    let ((steps, more), gone) = measured.await?;
+    Ok((Steps { gone, ..steps }, more))
 }
 
 async fn ours(plan: &Plan, options: &RunOptions, lab: &Place, site: &Site) -> Result<(Steps, String), Text> {

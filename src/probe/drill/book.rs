@@ -147,11 +147,11 @@ fn longest_silence(entries: &[Entry], fault_ms: u64) -> Option<Silence> {
     ends.extend(entries.last().filter(|entry| !is_end(entry)));
     let gaps = ends.windows(2).filter(|pair| pair[1].at_ms > fault_ms);
     let silence = |pair: &[&Entry]| {
-        let within = entries.iter().filter(|entry| entry.number > pair[0].number && entry.number <= pair[1].number);
+        let mut within = entries.iter().filter(|entry| entry.number > pair[0].number && entry.number <= pair[1].number);
         Silence {
             ms: pair[1].at_ms - pair[0].at_ms.max(fault_ms),
             over: is_end(&pair[1]),
-            untried: within.clone().any(|entry| entry.written == Written::Untried),
+            untried: within.any(|entry| entry.written == Written::Untried),
         }
     };
     gaps.map(silence).max_by_key(|silence| silence.ms)
