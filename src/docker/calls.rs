@@ -33,7 +33,11 @@ impl Engine {
         self.containers_labelled(NAMESPACE, stack).await
     }
 
-    async fn containers_labelled(&self, label: &str, project: &str) -> Result<Vec<Container>, EngineError> {
+    async fn containers_labelled(&self, label: &'static str, project: &str) -> Result<Vec<Container>, EngineError> {
+        self.labelled.ask((label, project.to_owned()), self.list_labelled(label, project)).await
+    }
+
+    async fn list_labelled(&self, label: &str, project: &str) -> Result<Vec<Container>, EngineError> {
         let labels = vec![format!("{label}={project}")];
         let options =
             ListContainersOptionsBuilder::new().all(true).filters(&HashMap::from([("label", labels)])).build();

@@ -7,7 +7,7 @@ use bollard::errors::Error;
 use crate::text::Text;
 
 /// A call to an engine that had no answer, or the wrong one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("could not {tried} on {place}: {kind}")]
 pub struct EngineError {
     /// [`Engine::place`](super::Engine::place).
@@ -17,7 +17,7 @@ pub struct EngineError {
     pub kind: EngineErrorKind,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum EngineErrorKind {
     /// Nobody answers there.
     #[error("no engine answers: {0}")]

@@ -8,6 +8,7 @@ mod error;
 pub mod exec;
 mod lines;
 pub mod swarm;
+mod together;
 mod transport;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use container::Container;
 pub use error::{EngineError, EngineErrorKind};
 pub use lines::Stream;
 
+use self::together::Together;
 use crate::exec::local::Local;
 use crate::exec::{Cmd, Shell};
 
@@ -32,7 +34,12 @@ const HELLO: Duration = Duration::from_secs(20);
 pub struct Engine {
     docker: Docker,
     place: String,
+    labelled: Arc<Labelled>,
 }
+
+/// The containers that have a label with a value. Many checks wait at the same time, and each wants to know them: on an emulated
+/// machine that took half of its processor.
+type Labelled = Together<(&'static str, String), Result<Vec<Container>, EngineError>>;
 
 impl Engine {
     /// The engine of this host: `DOCKER_HOST`, else the usual socket. Asks for its version.
@@ -81,7 +88,7 @@ impl Engine {
         let said = |e| EngineError::new(&place, "ask for the version", &e);
         let docker = docker.map_err(said)?;
         match tokio::time::timeout(HELLO, docker.negotiate_version()).await {
-            Ok(Ok(docker)) => Ok(Self { docker, place }),
+            Ok(Ok(docker)) => Ok(Self { docker, place, labelled: Arc::default() }),
             Ok(Err(error)) => Err(said(error)),
             Err(_) => {
                 let kind = EngineErrorKind::Timeout(HELLO);
