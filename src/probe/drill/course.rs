@@ -187,10 +187,13 @@ impl<W: World + 'static> Drill<'_, W> {
     async fn go(&mut self) -> Result<(), ProbeError> {
         let course = self.course;
         let before = self.world.used().await;
+        let since = Instant::now();
         if before.is_some() {
             sleep(IDLE).await;
         }
         let idle = self.world.used().await;
+        // An engine that is slow to tell makes it longer.
+        let rested = since.elapsed();
         let sampler = Sampler::start(self.world.clone(), self.began, course.every, course.timeout);
         let sampled = Instant::now();
         let stable = course.stable.max(PRICED.min(course.stable + 3));
@@ -203,7 +206,7 @@ impl<W: World + 'static> Drill<'_, W> {
         self.note(What::Steady, Text::default());
         if let (Some(before), Some(idle), Some(now)) = (before, idle, self.world.used().await) {
             let looks = sampler.samples().len().max(1) as u32;
-            let at_rest = idle.cpu.saturating_sub(before.cpu).as_secs_f64() / IDLE.as_secs_f64();
+            let at_rest = idle.cpu.saturating_sub(before.cpu).as_secs_f64() / rested.as_secs_f64();
             let busy = now.cpu.saturating_sub(idle.cpu).as_secs_f64() - at_rest * sampled.elapsed().as_secs_f64();
             let (cost, every) = price::price(busy / f64::from(looks), now.quota, course.every);
             sampler.widen(every);
@@ -243,6 +246,7 @@ impl<W: World + 'static> Drill<'_, W> {
             book.until_acknowledged(book.acknowledged() + 1, Instant::now() + course.timeout).await;
         }
         let unmade = sampler.unable().0;
+        sampler.whatever_hangs();
         let broke = self.broken(&sampler, book.as_ref()).await;
         self.went.samples = sampler.samples();
         self.unmade(&sampler, unmade);
@@ -280,7 +284,9 @@ impl<W: World + 'static> Drill<'_, W> {
 
     /// Whether so many looks in a row that were begun since `from` pass, in time.
     async fn steady(&self, sampler: &Sampler, from: u64, stable: usize) -> bool {
-        let until = Instant::now() + self.course.steady_within;
+        // Looks that were made rarer by their price need longer to be so many.
+        let looks = Duration::from_millis(sampler.every_ms()) * (stable as u32 + 1) + self.course.timeout;
+        let until = Instant::now() + self.course.steady_within.max(looks);
         sampler.until(until, |samples| passing(samples, from) >= stable).await
     }
 

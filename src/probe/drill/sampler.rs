@@ -1,7 +1,7 @@
-//! Looks at a fixed interval, whether or not earlier looks have ended: an outage that makes them hang is then still seen to the
-//! interval.
+//! Looks at a fixed interval, from the fault on whether or not earlier looks have ended: an outage that makes them hang is then
+//! still seen to the interval.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::time::whole_ms;
 
 /// Looks under way at once; beyond it the interval is missed rather than the service drowned.
 const MOST: usize = 32;
+/// As long as nothing is broken: a look that takes long is an answer that takes long, and more of them make it longer.
+const AT_REST: usize = 2;
 
 /// A sampler at work; it ends when this is dropped.
 pub(super) struct Sampler {
@@ -29,6 +31,7 @@ pub(super) struct Sampler {
 struct Shared {
     began: Instant,
     every_ms: AtomicU64,
+    most: AtomicUsize,
     seen: Mutex<Seen>,
 }
 
@@ -42,8 +45,12 @@ struct Seen {
 
 impl Sampler {
     pub(super) fn start<W: World + 'static>(world: Arc<W>, began: Instant, every: Duration, timeout: Duration) -> Self {
-        let shared =
-            Arc::new(Shared { began, every_ms: AtomicU64::new(period_ms(every)), seen: Mutex::new(Seen::default()) });
+        let shared = Arc::new(Shared {
+            began,
+            every_ms: AtomicU64::new(period_ms(every)),
+            most: AtomicUsize::new(AT_REST),
+            seen: Mutex::new(Seen::default()),
+        });
         let (tell, told) = watch::channel(0_u64);
         let with = shared.clone();
         let task = tokio::spawn(async move { sample(&*world, &with, timeout, &tell).await });
@@ -53,6 +60,11 @@ impl Sampler {
     /// Looks less often from now on.
     pub(super) fn widen(&self, every: Duration) {
         self.shared.every_ms.store(period_ms(every), Ordering::Relaxed);
+    }
+
+    /// Something is about to be broken: looks that hang from now on keep no other from being made.
+    pub(super) fn whatever_hangs(&self) {
+        self.shared.most.store(MOST, Ordering::Relaxed);
     }
 
     pub(super) fn every_ms(&self) -> u64 {
@@ -116,7 +128,7 @@ async fn sample<W: World>(world: &W, shared: &Shared, timeout: Duration, tell: &
     loop {
         tokio::select! {
             () = sleep_until(next) => {
-                if looks.len() < MOST {
+                if looks.len() < shared.most.load(Ordering::Relaxed) {
                     looks.push(one(world, shared.began, timeout));
                 }
                 // On a host that was held up, what was missed is not caught up with: it would come in a burst.

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use tokio::time::sleep_until;
 
 use super::super::world::{Seen, There, Used, Written};
 use super::*;
@@ -31,6 +32,9 @@ struct Script {
     shows_after: Duration,
     cost: Duration,
     quota: f64,
+    /// An answer takes so long, one after the other, also where whoever asked has gone.
+    works: Duration,
+    works_until: Mutex<Instant>,
     looks: AtomicUsize,
     written: Mutex<Vec<(u64, Instant)>>,
     order: Mutex<Vec<&'static str>>,
@@ -54,6 +58,8 @@ impl Script {
             shows_after: Duration::ZERO,
             cost: Duration::from_millis(1),
             quota: 1.0,
+            works: Duration::ZERO,
+            works_until: Mutex::new(Instant::now()),
             looks: AtomicUsize::new(0),
             written: Mutex::default(),
             order: Mutex::default(),
@@ -77,10 +83,16 @@ impl Script {
 impl World for Script {
     async fn look(&self, timeout: Duration) -> Result<Seen, ProbeError> {
         self.looks.fetch_add(1, Ordering::Relaxed);
-        let mut ok = self.up();
+        let done = {
+            let mut until = self.works_until.lock().unwrap();
+            *until = Instant::now().max(*until) + self.works;
+            *until
+        };
+        let late = Instant::now() + timeout;
+        sleep_until(done.min(late)).await;
+        let mut ok = self.up() && done <= late;
         if !ok && self.hangs {
             // It answers when it is up again, unless the look is given up before.
-            let late = Instant::now() + timeout;
             while !ok && Instant::now() < late {
                 sleep(Duration::from_millis(50)).await;
                 ok = self.up();
@@ -308,6 +320,16 @@ async fn looks_that_cost_too_much_are_made_less_often() {
     assert!((cost.cpu_ms - 20.0).abs() < 1.0, "{cost:?}");
     assert_eq!(went.every_ms, 1000, "20 ms of a tenth of a cpu at a fifth of it");
     assert!(cost.share <= 0.2 + 1e-3, "{cost:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_service_is_not_drowned_before_anything_is_broken() {
+    let (works, cost) = (Duration::from_secs(2), Duration::from_secs(2));
+    let (went, _) = go(Script { works, cost, ..Script::new() }, &course()).await;
+    assert!(went.unsteady.is_none(), "{:?}", went.unsteady);
+    // 2 s of a cpu at a fifth of it, and what the two that were under way had used by then.
+    assert!((10_000..=13_400).contains(&went.every_ms), "{}", went.every_ms);
+    assert!(went.measured.unwrap().recovery_time_ms.is_some());
 }
 
 /// The figure that is asked for: on a clock that is not waited for, a drill is made of its own work alone.
