@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::Mutex;
+use url::Url;
 
 use self::files::Files;
 use super::spec::Through;
@@ -31,6 +32,8 @@ pub(super) struct Place {
     /// What tells its entries from any others.
     nonce: String,
     store: Mutex<Option<Store>>,
+    /// Of the page, where the last write was answered.
+    door: Mutex<Option<Url>>,
     files: Files,
     /// The machine that the writes went to when they began, where there are machines.
     at: Mutex<String>,
@@ -40,7 +43,9 @@ impl Place {
     pub(super) fn new(through: Through) -> Self {
         let nonce = format!("imparcial{:08x}", crate::nonce::number() as u32);
         let volume = if let Through::Files(volume) = &through { volume.clone() } else { None };
-        Self { through, files: Files::new(&nonce, volume), nonce, store: Mutex::default(), at: Mutex::default() }
+        let files = Files::new(&nonce, volume);
+        let (store, door, at) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { through, nonce, store, door, files, at }
     }
 
     /// How it is written, and where: for the record.
@@ -105,7 +110,10 @@ impl Place {
     pub(super) async fn write(&self, stack: &Stack, number: u64) -> Written {
         match &self.through {
             Through::Sql(role) => self.insert(stack, role, number).await,
-            Through::Page { role, post, form, .. } => page::post(stack, &self.nonce, role, post, form, number).await,
+            Through::Page { role, post, form, .. } => {
+                let form = page::Form { nonce: &self.nonce, role, path: post, fields: form, door: &self.door };
+                form.post(stack, number).await
+            }
             Through::Files(_) => self.files.write(stack, number).await,
         }
     }
@@ -186,7 +194,8 @@ impl Place {
     pub(super) async fn shows_all(&self, stack: &Stack, there: &There, next: u64) -> Result<(), ProbeError> {
         let Through::Page { role, post, form, read } = &self.through else { return Ok(()) };
         // Whatever is answered: it shows, or it does not.
-        page::post(stack, &self.nonce, role, post, form, next).await;
+        let form = page::Form { nonce: &self.nonce, role, path: post, fields: form, door: &self.door };
+        form.post(stack, next).await;
         page::shows_all(stack, &self.nonce, role, read, there, next).await
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use regex::Regex;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
@@ -23,46 +24,68 @@ const MOST: usize = 8 << 20;
 const SHOWS: Duration = Duration::from_secs(8);
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Sends the form; what the app answers says what became of it.
-pub(super) async fn post(
-    stack: &Stack,
-    nonce: &str,
-    role: &str,
-    path: &str,
-    form: &[(String, String)],
-    number: u64,
-) -> Written {
-    let entry = format!("{nonce}-{number}");
-    let url = match door(stack, role, &path.replace(NUMBER, &entry)).await {
-        Ok(url) => url,
-        Err(error) => return unsent(&error),
-    };
-    let Ok(agent) = stack.ground.agents.lab().await else { return Written::Untried };
-    let fields = form.iter().map(|(name, value)| (name.as_str(), value.replace(NUMBER, &entry)));
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    let ask = Look::Http {
-        method: "POST".to_owned(),
-        url: url.to_string(),
-        headers: vec![("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned())],
-        body: Some(body),
-        max_bytes: 64 << 10,
-    };
-    match look(&agent, ask, patience(stack)).await {
-        // What says what its database answered has confirmed nothing.
-        Ok(Sight::Http { status: status @ 200..=399, body, headers, .. }) => {
-            let said = watch::answered(status, &body, content_type(&headers));
-            if said.ok { Written::Acknowledged } else { Written::Unknown }
+/// A form of the page that entries are written with.
+pub(super) struct Form<'a> {
+    pub(super) nonce: &'a str,
+    pub(super) role: &'a str,
+    pub(super) path: &'a str,
+    pub(super) fields: &'a [(String, String)],
+    /// Where the last one was answered: to ask an engine before each takes time that is no silence of the page's.
+    pub(super) door: &'a Mutex<Option<Url>>,
+}
+
+impl Form<'_> {
+    /// Sends it; what the app answers says what became of the entry.
+    pub(super) async fn post(&self, stack: &Stack, number: u64) -> Written {
+        let known = self.door.lock().await.clone();
+        let door = match known {
+            Some(door) => door,
+            None => match door(stack, self.role).await {
+                Ok(door) => door,
+                Err(error) => return unsent(&error),
+            },
+        };
+        let (written, answered) = self.post_at(stack, &door, number).await;
+        // It may be another container by the next write.
+        *self.door.lock().await = answered.then_some(door);
+        written
+    }
+
+    /// And whether anything answered.
+    async fn post_at(&self, stack: &Stack, door: &Url, number: u64) -> (Written, bool) {
+        let entry = format!("{}-{number}", self.nonce);
+        let url = match at(door, self.role, &self.path.replace(NUMBER, &entry)) {
+            Ok(url) => url,
+            Err(error) => return (unsent(&error), true),
+        };
+        let Ok(agent) = stack.ground.agents.lab().await else { return (Written::Untried, false) };
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.replace(NUMBER, &entry)));
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let ask = Look::Http {
+            method: "POST".to_owned(),
+            url: url.to_string(),
+            headers: vec![("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned())],
+            body: Some(body),
+            max_bytes: 64 << 10,
+        };
+        match look(&agent, ask, patience(stack)).await {
+            // What says what its database answered has confirmed nothing.
+            Ok(Sight::Http { status: status @ 200..=399, body, headers, .. }) => {
+                let said = watch::answered(status, &body, content_type(&headers));
+                (if said.ok { Written::Acknowledged } else { Written::Unknown }, true)
+            }
+            // A server that fails may have written before; one that refuses has not.
+            Ok(Sight::Http { status: 400..=499, .. }) => (Written::Failed, true),
+            Ok(Sight::Http { .. }) => (Written::Unknown, true),
+            Ok(Sight::No { stage, .. }) if stage == "connect" => (Written::Failed, false),
+            _ => (Written::Unknown, false),
         }
-        // A server that fails may have written before; one that refuses has not.
-        Ok(Sight::Http { status: 400..=499, .. }) => Written::Failed,
-        Ok(Sight::No { stage, .. }) if stage == "connect" => Written::Failed,
-        _ => Written::Unknown,
     }
 }
 
 /// All entries that the page shows.
 pub(super) async fn read(stack: &Stack, nonce: &str, role: &str, path: &str) -> Result<There, ProbeError> {
-    let url = door(stack, role, path).await?;
+    let url = at(&door(stack, role).await?, role, path)?;
     let agent = stack.ground.agents.lab().await?;
     let ask =
         Look::Http { method: "GET".to_owned(), url: url.to_string(), headers: Vec::new(), body: None, max_bytes: MOST };
@@ -111,11 +134,20 @@ fn shows_the_rest(before: &There, after: &There, next: u64) -> bool {
     after.numbers.contains(&next) && before.numbers.is_subset(&after.numbers)
 }
 
-async fn door(stack: &Stack, role: &str, path: &str) -> Result<Url, ProbeError> {
+/// The role's first door.
+async fn door(stack: &Stack, role: &str) -> Result<Url, ProbeError> {
     let containers = stack.containers().await?;
     let door = doors(stack, role, &containers).into_iter().next();
     let root = door.and_then(|door| Url::parse(&format!("http://{}:{}/", door.address(stack), door.host)).ok());
-    root.and_then(|root| root.join(path).ok()).ok_or_else(|| unread(&format!("{role} publishes no port")))
+    root.ok_or_else(|| no_door(role))
+}
+
+fn at(door: &Url, role: &str, path: &str) -> Result<Url, ProbeError> {
+    door.join(path).map_err(|_| no_door(role))
+}
+
+fn no_door(role: &str) -> ProbeError {
+    unread(&format!("{role} publishes no port"))
 }
 
 fn unread(why: &str) -> ProbeError {
