@@ -100,6 +100,8 @@ pub struct Request {
     pub fetch: Duration,
     pub build: Duration,
     pub ready: Duration,
+    /// By how much longer everything takes where the services run; the budgets have it in them.
+    pub slowness: f64,
     /// Limits for all services after a death by limit, or silence at it: bytes and cpus.
     pub overrides: Option<(u64, f64)>,
     /// The statement's own memory figure: dying of it is not held against anyone.

@@ -236,6 +236,7 @@ async fn services(
             ready: slowed(plan.options.patience.map_or(plan.scenario.budgets.ready, |p| {
                 p.max(Duration::from_secs(30)).min(plan.scenario.budgets.ready)
             })),
+            slowness,
             overrides: plan.scenario.overrides.as_ref().map(|o| (o.memory_bytes, o.cpus)),
             demanded_memory: plan.scenario.demanded_memory_bytes,
             as_of,

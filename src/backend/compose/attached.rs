@@ -3,7 +3,7 @@
 
 use bollard::models::ImageInspect;
 
-use super::pressure::{self, Counters};
+use super::pressure;
 use super::start::listen;
 use super::{read, up_with};
 use crate::backend::log::Log;
@@ -172,7 +172,8 @@ pub(in crate::backend) async fn limits(
     let Some(container) = container else {
         return (AsWritten::default(), service.memory.is_some().then(|| unlived(&service.name)));
     };
-    let counters = if container.running() { pressure::counters(site, container).await } else { Counters::default() };
+    let read = if container.running() { pressure::counters(site, container).await } else { None };
+    let counters = read.unwrap_or_default();
     let seen = AsWritten {
         memory_bytes: container.memory_bytes,
         cpus: container.cpus(),

@@ -1,9 +1,9 @@
 //! Limits as they were handed in: what the created containers got, and whether a service dies at its limit or is silent there.
 //!
 //! It watches from outside, by the engine and the cgroup's counters, until each limited service answers, ends, or shows that
-//! its limit does not press it. A service that answers is never held back by this.
+//! its limit does not press it. A service that answers where it publishes a port is never held back by this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,10 +15,12 @@ use crate::stack::AsWritten;
 use crate::submission::ServiceDef;
 
 const EVERY: Duration = Duration::from_millis(250);
-/// A limit that never pushed in so long does not push.
+/// A limit that has not pushed for so long does not push for now.
 const CALM: Duration = Duration::from_secs(3);
-/// Silent for so long while the limit pushes: it will not answer either.
+/// Silent for so long while the limit pushes: it will not answer either. As much longer as the machine is slower.
 const SILENT: Duration = Duration::from_secs(25);
+/// What works takes more of a processor than this: on a busy host it has not come to its limit yet, however calm that is.
+const BUSY: f64 = 0.02;
 
 /// What the watch came to for one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,18 +31,28 @@ enum State {
     Pressed,
 }
 
+/// How long services are watched.
+pub struct Patience {
+    pub budget: Duration,
+    /// By how much longer their machine takes for anything.
+    pub slowness: f64,
+    /// Stores, which may work for minutes before they answer: their limits are not waited for while they do.
+    pub stores: BTreeSet<String>,
+}
+
 /// Watches the services that have a memory limit; fills in what their cgroups say.
 pub async fn watch(
     site: &Site,
     project: &str,
     limited: &[&ServiceDef],
-    budget: Duration,
+    patience: &Patience,
     seen: &mut BTreeMap<String, AsWritten>,
 ) -> Result<Vec<String>, BackendError> {
     let began = Instant::now();
+    let most = SILENT.mul_f64(patience.slowness);
     let mut states: BTreeMap<&str, State> = limited.iter().map(|s| (s.name.as_str(), State::Watching)).collect();
-    let mut pushes: BTreeMap<String, (u64, Instant)> = BTreeMap::new();
-    while states.values().any(|s| *s == State::Watching) && began.elapsed() < budget {
+    let mut courses: BTreeMap<String, Course> = BTreeMap::new();
+    while states.values().any(|s| *s == State::Watching) && began.elapsed() < patience.budget {
         let round = Instant::now();
         let containers = site.engine.project_containers(project).await?;
         for service in limited {
@@ -55,7 +67,16 @@ pub async fn watch(
             let entry = seen.entry(service.name.clone()).or_default();
             entry.memory_bytes = container.memory_bytes;
             entry.cpus = container.cpus();
-            *state = one(site, container, entry, &mut pushes, began).await;
+            *state = match one(site, container, entry).await {
+                Ok(counters) => {
+                    let now = Instant::now();
+                    let course = courses.entry(container.id.clone()).or_insert_with(|| Course::new(now));
+                    // What could not be read says nothing.
+                    counters.iter().for_each(|counters| course.went_on(counters, now));
+                    course.silent(now, began.elapsed(), most, !patience.stores.contains(&service.name))
+                }
+                Err(state) => state,
+            };
             entry.died_at_limit |= *state == State::Pressed;
         }
         tokio::time::sleep_until(round + EVERY).await;
@@ -63,47 +84,74 @@ pub async fn watch(
     Ok(states.into_iter().filter(|(_, s)| *s == State::Pressed).map(|(name, _)| name.to_owned()).collect())
 }
 
-async fn one(
-    site: &Site,
-    container: &Container,
-    entry: &mut AsWritten,
-    pushes: &mut BTreeMap<String, (u64, Instant)>,
-    began: Instant,
-) -> State {
+/// What a service has come to; of one that lives and does not answer, its counters, where they can be read.
+async fn one(site: &Site, container: &Container, entry: &mut AsWritten) -> Result<Option<Counters>, State> {
     if container.oom_killed || (container.exit_code == 137 && !container.running() && container.memory_bytes > 0) {
-        return State::Pressed;
+        return Err(State::Pressed);
     }
     if container.memory_bytes == 0 || container.exited_for_good() || container.state == "created" {
-        return State::Fine;
+        return Err(State::Fine);
     }
     if !container.running() {
-        return State::Watching;
+        return Err(State::Watching);
     }
     let counters = counters(site, container).await;
-    entry.cgroup_memory_bytes = counters.limit.or(entry.cgroup_memory_bytes);
-    entry.cgroup_cpus = counters.cpus.or(entry.cgroup_cpus);
-    if counters.oom_kills > 0 {
-        return State::Pressed;
+    if let Some(counters) = &counters {
+        entry.cgroup_memory_bytes = counters.limit.or(entry.cgroup_memory_bytes);
+        entry.cgroup_cpus = counters.cpus.or(entry.cgroup_cpus);
+        if counters.oom_kills > 0 {
+            return Err(State::Pressed);
+        }
     }
     if answers(site, container).await {
-        return State::Fine;
+        return Err(State::Fine);
     }
-    let now = Instant::now();
-    let last = pushes.entry(container.id.clone()).or_insert((counters.pushes, now));
-    if counters.pushes > last.0 {
-        *last = (counters.pushes, now);
-    }
-    silent(counters.pushes > 0, now.duration_since(last.1), began.elapsed())
+    Ok(counters)
 }
 
-/// What becomes of a service that lives and does not answer: whether its limit was ever hit, for how long it no longer was,
-/// and how long the watch has lasted.
-fn silent(pushed: bool, calm: Duration, watched: Duration) -> State {
-    if !pushed || calm >= CALM {
-        // Silent, but not for its limit: the checks will say what of.
-        return if watched >= CALM { State::Fine } else { State::Watching };
+/// What a service that does not answer was seen to do so far.
+struct Course {
+    pushes: u64,
+    pushed: Instant,
+    /// Of a processor, where that is known.
+    used: Option<Duration>,
+    looked: Instant,
+    worked: Instant,
+    /// Its limit once left it alone: pages of files that fill it later press nobody, only a death counts.
+    was_calm: bool,
+}
+
+impl Course {
+    fn new(now: Instant) -> Self {
+        Self { pushes: 0, pushed: now, used: None, looked: now, worked: now, was_calm: false }
     }
-    if watched >= SILENT { State::Pressed } else { State::Watching }
+
+    fn went_on(&mut self, counters: &Counters, now: Instant) {
+        if counters.pushes > self.pushes {
+            self.pushed = now;
+        }
+        if let (Some(used), Some(before)) = (counters.used, self.used) {
+            // Less than before: it was started anew.
+            let used = used.checked_sub(before);
+            if used.is_none_or(|used| used > now.duration_since(self.looked).mul_f64(BUSY)) {
+                self.worked = now;
+            }
+        }
+        (self.pushes, self.used, self.looked) = (counters.pushes, counters.used, now);
+    }
+
+    /// What becomes of it, alive and silent, after it was `watched` for so long, `most` being the end. What works is
+    /// `waited_for`, or not.
+    fn silent(&mut self, now: Instant, watched: Duration, most: Duration, waited_for: bool) -> State {
+        self.was_calm |= watched >= CALM && (self.pushes == 0 || now.duration_since(self.pushed) >= CALM);
+        let works = now.duration_since(self.worked) < CALM;
+        match self.was_calm {
+            // Silent, but not for its limit: the checks will say what of.
+            true if watched >= most || !(works && waited_for) => State::Fine,
+            false if watched >= most => State::Pressed,
+            _ => State::Watching,
+        }
+    }
 }
 
 /// Whether anything that the container publishes accepts a connection at the container's own address.
@@ -134,27 +182,26 @@ pub struct Counters {
     pub oom_kills: u64,
     /// How often the limit was hit.
     pub pushes: u64,
+    /// Of a processor, where that is counted.
+    pub used: Option<Duration>,
 }
 
-/// Reads a container's counters, cgroup v1 and v2, through the lab's agent.
-pub async fn counters(site: &Site, container: &Container) -> Counters {
-    let Ok(agent) = site.agents.lab().await else { return Counters::default() };
-    let map = format!("/proc/{}/cgroup", container.pid);
-    let Ok(Sight::Files { contents }) =
-        agent.look(Look::Files { paths: vec![map.clone()] }, Duration::from_secs(5)).await
-    else {
-        return Counters::default();
+/// Reads a container's counters, cgroup v1 and v2, through the lab's agent; none where they are not to be had.
+pub async fn counters(site: &Site, container: &Container) -> Option<Counters> {
+    let agent = site.agents.lab().await.ok()?;
+    let files = async |paths: Vec<String>| match agent.look(Look::Files { paths }, Duration::from_secs(5)).await {
+        Ok(Sight::Files { contents }) if !contents.is_empty() => Some(contents),
+        _ => None,
     };
-    let paths = cgroup_files(contents.get(&map).map_or("", String::as_str), &container.id);
-    match agent.look(Look::Files { paths }, Duration::from_secs(5)).await {
-        Ok(Sight::Files { contents }) => read(&contents),
-        _ => Counters::default(),
-    }
+    let map = format!("/proc/{}/cgroup", container.pid);
+    let contents = files(vec![map.clone()]).await?;
+    let paths = cgroup_files(contents.get(&map)?, &container.id);
+    Some(read(&files(paths).await?))
 }
 
 /// The counter files of a process's cgroups, from its `/proc/PID/cgroup`.
 fn cgroup_files(map: &str, id: &str) -> Vec<String> {
-    let mut files = Vec::new();
+    let mut files = cgroup::cpu_files(map, id);
     const OLD: [(&str, &[&str]); 2] = [
         ("memory", &["memory.limit_in_bytes", "memory.failcnt", "memory.oom_control"]),
         ("cpu", &["cpu.cfs_quota_us", "cpu.cfs_period_us"]),
@@ -162,7 +209,8 @@ fn cgroup_files(map: &str, id: &str) -> Vec<String> {
     for group in cgroup::own(map, id) {
         let path = group.path;
         if group.is_unified() {
-            files.extend(["memory.max", "memory.events", "cpu.max"].map(|f| format!("/sys/fs/cgroup{path}/{f}")));
+            let names = ["memory.max", "memory.events", "cpu.max"];
+            files.extend(names.map(|f| format!("/sys/fs/cgroup{path}/{f}")));
         }
         for (controller, names) in OLD.iter().filter(|(controller, _)| group.has(controller)) {
             files.extend(names.iter().map(|f| format!("/sys/fs/cgroup/{controller}{path}/{f}")));
@@ -192,6 +240,7 @@ fn read(files: &BTreeMap<String, String>) -> Counters {
             .and_then(|n| u64::try_from(n).ok())
             .or(field("/memory.events", "max "))
             .unwrap_or(0),
+        used: cgroup::cpu_used(files),
     }
 }
 
@@ -201,11 +250,55 @@ mod tests {
 
     #[test]
     fn silence_counts_only_while_the_limit_is_hit() {
-        let s = Duration::from_secs;
-        assert_eq!(silent(true, s(1), s(24)), State::Watching, "it may answer yet");
-        assert_eq!(silent(true, s(1), s(25)), State::Pressed, "alive, and its limit leaves it no time to answer");
-        assert_eq!(silent(true, s(3), s(30)), State::Fine, "the limit no longer pushes: it is silent for itself");
-        assert_eq!((silent(false, s(0), s(2)), silent(false, s(0), s(3))), (State::Watching, State::Fine));
+        let of = |pushed, calm, watched| {
+            let began = Instant::now();
+            let at = |s| began + Duration::from_secs(s);
+            let mut course = Course::new(began);
+            if pushed {
+                course.went_on(&Counters { pushes: 7, ..Counters::default() }, at(watched - calm));
+            }
+            course.silent(at(watched), Duration::from_secs(watched), SILENT, false)
+        };
+        assert_eq!(of(true, 1, 24), State::Watching, "it may answer yet");
+        assert_eq!(of(true, 1, 25), State::Pressed, "alive, and its limit leaves it no time to answer");
+        assert_eq!(of(true, 3, 24), State::Fine, "the limit no longer pushes: it is silent for itself");
+        assert_eq!((of(false, 0, 2), of(false, 0, 3)), (State::Watching, State::Fine));
+    }
+
+    /// A service that is looked at each quarter of a second, until so many; what it has used and how often it pushed by then.
+    fn after(s: u64, most: Duration, waited_for: bool, counters: impl Fn(u64) -> Counters) -> State {
+        let began = Instant::now();
+        let mut course = Course::new(began);
+        let looks = (0..=s * 4).map(|look| Duration::from_millis(look * 250));
+        let states = looks.map(|at| {
+            course.went_on(&counters(at.as_millis() as u64), began + at);
+            course.silent(began + at, at, most, waited_for)
+        });
+        states.last().unwrap_or(State::Watching)
+    }
+
+    fn used(ms: u64, pushes: u64) -> Counters {
+        Counters { used: Some(Duration::from_millis(ms)), pushes, ..Counters::default() }
+    }
+
+    #[test]
+    fn what_still_works_has_not_come_to_its_limit() {
+        let busy = |ms| used(ms / 20, 0);
+        assert_eq!(after(24, SILENT, true, busy), State::Watching, "a busy host lets it start slowly");
+        assert_eq!(after(25, SILENT, true, busy), State::Fine, "it works on, and its limit leaves it alone");
+        assert_eq!(after(25, SILENT * 4, true, busy), State::Watching, "a slow machine has longer");
+        assert_eq!(after(3, SILENT, false, busy), State::Fine, "a store may fill itself for minutes");
+        assert_eq!(after(3, SILENT, true, |ms| used(ms / 100, 0)), State::Fine, "a hundredth is rest");
+        assert_eq!(after(3, SILENT, true, |_| Counters::default()), State::Fine, "nobody counts what it uses");
+        assert_eq!(after(9, SILENT, true, |ms| used(6_000 - ms / 2, 0)), State::Watching, "started again and again");
+    }
+
+    #[test]
+    fn files_that_fill_a_limit_later_press_nobody() {
+        assert_eq!(after(25, SILENT, true, |ms| used(ms, ms)), State::Pressed, "from the first on");
+        let later = |ms: u64| used(ms, ms.saturating_sub(10_000));
+        assert_eq!(after(24, SILENT, true, later), State::Watching);
+        assert_eq!(after(25, SILENT, true, later), State::Fine, "it was calm for ten seconds");
     }
 
     #[test]
@@ -216,16 +309,20 @@ mod tests {
             ("/m/memory.oom_control".to_owned(), "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n".to_owned()),
             ("/c/cpu.cfs_quota_us".to_owned(), "10000\n".to_owned()),
             ("/c/cpu.cfs_period_us".to_owned(), "100000\n".to_owned()),
+            ("/a/cpuacct.usage".to_owned(), "1500000000\n".to_owned()),
         ]);
         let c = read(&v1);
         assert_eq!((c.limit, c.cpus, c.oom_kills, c.pushes), (Some(20_971_520), Some(0.1), 2, 417));
+        assert_eq!(c.used, Some(Duration::from_millis(1500)));
         let v2 = BTreeMap::from([
             ("/u/memory.max".to_owned(), "max\n".to_owned()),
             ("/u/memory.events".to_owned(), "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\n".to_owned()),
             ("/u/cpu.max".to_owned(), "max 100000\n".to_owned()),
+            ("/u/cpu.stat".to_owned(), "usage_usec 2500\nuser_usec 9\n".to_owned()),
         ]);
         let c = read(&v2);
         assert_eq!((c.limit, c.cpus, c.oom_kills, c.pushes), (None, None, 1, 9));
+        assert_eq!(c.used, Some(Duration::from_micros(2500)));
     }
 
     #[test]

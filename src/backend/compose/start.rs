@@ -1,10 +1,12 @@
 //! Starting what can be started: as handed in first, a second `up` for what an order of start would have saved, and, only
 //! after a death by limit or silence at it, once more under the scenario's limits.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pressure::Patience;
 use super::tool::Tool;
 use super::{images, pressure, resolve};
 use crate::agent::{Look, Sight};
@@ -51,7 +53,12 @@ pub async fn start(
 
     let limited: Vec<&ServiceDef> =
         file.services.iter().filter(|s| s.memory.is_some() && services.contains(&s.name)).collect();
-    let mut pressed = pressure::watch(site, &tool.project, &limited, request.ready, &mut stack.as_written).await?;
+    let patience = Patience {
+        budget: request.ready,
+        slowness: request.slowness,
+        stores: stores(request, stack).into_iter().cloned().collect(),
+    };
+    let mut pressed = pressure::watch(site, &tool.project, &limited, &patience, &mut stack.as_written).await?;
     let mut first_up = second_up(site, request, tool, &services, all, &output, stack, log).await?;
     // What dies at its limit is up or down as it happens: no order of start has a part in it.
     first_up.healed_by_second.retain(|service| !pressed.contains(service));
@@ -166,14 +173,19 @@ async fn settled(site: &Site, tool: &Tool) -> Result<(), BackendError> {
     }
 }
 
-/// A store that still initialises would let the second `up` fail as the first did.
-async fn wait_for_stores(site: &Site, request: &Request, tool: &Tool, stack: &Stack) -> Result<(), BackendError> {
-    let stores: Vec<&String> = stack
+/// The services of roles that hold data.
+fn stores<'a>(request: &Request, stack: &'a Stack) -> Vec<&'a String> {
+    stack
         .roles
         .iter()
         .filter(|(role, _)| request.roles.iter().any(|r| &r.name == *role && !r.image_family.is_empty()))
         .filter_map(|(_, binding)| binding.service.as_ref())
-        .collect();
+        .collect()
+}
+
+/// A store that still initialises would let the second `up` fail as the first did.
+async fn wait_for_stores(site: &Site, request: &Request, tool: &Tool, stack: &Stack) -> Result<(), BackendError> {
+    let stores = stores(request, stack);
     let deadline = Instant::now() + request.ready.min(Duration::from_secs(30));
     while Instant::now() < deadline {
         let round = Instant::now();
@@ -216,8 +228,10 @@ async fn held_against(
         return Ok(());
     }
     again(site, request, tool, &stack.made, services, all, |c| (c.memory_bytes * 2, c.cpus())).await?;
-    let mut seen = std::collections::BTreeMap::new();
-    let still = pressure::watch(site, &tool.project, &judged, request.ready, &mut seen).await?;
+    let mut seen = BTreeMap::new();
+    // Each of them is known to have come to half of this: a store is waited for as any other.
+    let patience = Patience { budget: request.ready, slowness: request.slowness, stores: BTreeSet::new() };
+    let still = pressure::watch(site, &tool.project, &judged, &patience, &mut seen).await?;
     for service in judged {
         stack.as_written.entry(service.name.clone()).or_default().fails_at_twice = Some(still.contains(&service.name));
     }
