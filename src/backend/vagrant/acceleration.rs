@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::guests;
 use crate::backend::BackendError;
 use crate::exec::{Cmd, Output, RunError, RunErrorKind, Shell, ShellExt};
 use crate::owner::Owner;
@@ -37,6 +38,9 @@ pub struct Acceleration {
     /// What emulates, as it names itself: another one is slower or faster.
     #[serde(default)]
     qemu: String,
+    /// The processor that it emulates: one that can do more costs more.
+    #[serde(default)]
+    cpu: String,
     kvm: bool,
     /// Why not; empty where it is.
     why: Text,
@@ -92,7 +96,8 @@ impl Acceleration {
 pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration, BackendError> {
     let named = shell.must(&Cmd::new([QEMU, "--version"]).timeout(WITHIN)).await?.out();
     let qemu = named.lines().next().unwrap_or_default().to_owned();
-    if let Some(known) = known(folder).filter(|known| known.qemu == qemu) {
+    let emulated = format!("max,-{}", guests::DEAR.join(",-"));
+    if let Some(known) = known(folder).filter(|known| known.qemu == qemu && known.cpu == emulated) {
         return Ok(known);
     }
     let boot = Owner::this().boot;
@@ -103,7 +108,7 @@ pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration,
         Began::Came(_) => (true, Text::default()),
         Began::Late(why) | Began::Ended(why) => (false, why),
     };
-    let kernel_s = match start(shell, "tcg", "max").await? {
+    let kernel_s = match start(shell, "tcg", &emulated).await? {
         Began::Came(took) => took.as_secs_f64(),
         Began::Late(_) | Began::Ended(_) if kvm => NATIVE_S,
         Began::Late(why) | Began::Ended(why) => {
@@ -113,7 +118,7 @@ pub(super) async fn of(shell: &dyn Shell, folder: &Path) -> Result<Acceleration,
             )));
         }
     };
-    let found = Acceleration { boot, qemu, kvm, why, kernel_s, shared: 0.0 };
+    let found = Acceleration { boot, qemu, cpu: emulated, kvm, why, kernel_s, shared: 0.0 };
     // So it does where it cannot be kept.
     if let Some(text) = serde_json::to_vec_pretty(&found).ok().filter(|_| sure) {
         let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(folder.join(FILE), text));
@@ -192,6 +197,8 @@ mod tests {
         assert!((found.kernel_s - 1.716).abs() < 1e-9, "of the processor, not of the clock: {found:?}");
         assert_eq!(of(&script, folder.path()).await.unwrap(), found);
         assert_eq!(script.asked().len(), 4, "the second time nothing is started");
+        let without = guests::DEAR.iter().all(|dear| found.cpu.contains(&format!(",-{dear}")));
+        assert!(without && script.asked().iter().any(|argv| argv.contains(&found.cpu)));
         let other = Scripted::default().on([QEMU, "--version"], named("10.0")).on([STARTS], vec![Reply::out(PANIC)]);
         assert!(of(&other, folder.path()).await.unwrap().kvm, "what another one does is seen anew");
     }
@@ -202,6 +209,7 @@ mod tests {
             let found = Acceleration {
                 boot: "b".into(),
                 qemu: String::new(),
+                cpu: String::new(),
                 kvm,
                 why: Text::same("no"),
                 kernel_s,
@@ -213,8 +221,16 @@ mod tests {
         };
         assert_eq!([of(true, 9.0), of(false, 0.1), of(false, 1.6), of(false, 60.0)], [10.0, 10.0, 30.0, MOST * 10.0]);
         let why = Text::same("no KVM");
-        let told =
-            Acceleration { boot: "b".into(), qemu: String::new(), kvm: false, why, kernel_s: 1.6, shared: 0.5 }.told();
+        let told = Acceleration {
+            boot: "b".into(),
+            qemu: String::new(),
+            cpu: String::new(),
+            kvm: false,
+            why,
+            kernel_s: 1.6,
+            shared: 0.5,
+        }
+        .told();
         assert!(
             told.en.contains("one took 1.6 s of a processor to start, so every budget is 3.0 times as long"),
             "{}",
