@@ -19,7 +19,7 @@ pub(super) fn items(plan: &Plan, stack: &Stack) -> Vec<schedule::Item> {
             after: if check.probe.visits() { first.clone() } else { Vec::new() },
             phase: check.probe.phase(),
             patience: stretched(&check.spec.eventually, stack, check.probe.layer()),
-            never: check.spec.never,
+            never: check.spec.never.map(|time| time.mul_f64(slowness(stack, check.probe.layer()))),
             longest: check.probe.longest().mul_f64(slowness(stack, check.probe.layer())),
             expect: expected(check, stack),
         })
@@ -28,8 +28,9 @@ pub(super) fn items(plan: &Plan, stack: &Stack) -> Vec<schedule::Item> {
 
 fn stretched(patience: &Patience, stack: &Stack, layer: &str) -> Patience {
     let by = slowness(stack, layer);
-    let (within, attempt_timeout) = (patience.within.mul_f64(by), patience.attempt_timeout.mul_f64(by));
-    Patience { within, attempt_timeout, ..patience.clone() }
+    let [within, attempt_timeout, every] =
+        [patience.within, patience.attempt_timeout, patience.every].map(|time| time.mul_f64(by));
+    Patience { within, attempt_timeout, every, ..patience.clone() }
 }
 
 /// Services beside the machines are as fast as ever.
