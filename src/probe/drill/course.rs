@@ -5,6 +5,7 @@
 mod accuracy;
 mod ending;
 mod price;
+mod steady;
 mod stretch;
 #[cfg(test)]
 mod tests;
@@ -201,7 +202,7 @@ impl<W: World + 'static> Drill<'_, W> {
         self.went.every_ms = sampler.every_ms();
         if !steady {
             self.went.samples = sampler.samples();
-            return self.not_steady(&sampler);
+            return self.not_steady(&sampler, stable);
         }
         self.note(What::Steady, Text::default());
         if let (Some(before), Some(idle), Some(now)) = (before, idle, self.world.used().await) {
@@ -239,7 +240,7 @@ impl<W: World + 'static> Drill<'_, W> {
         // What the writes do to it is not the fault's doing.
         if book.is_some() && !self.steady(&sampler, self.ms(), course.stable).await {
             self.went.samples = sampler.samples();
-            return self.not_steady(&sampler);
+            return self.not_steady(&sampler, course.stable);
         }
         // Broken just after a write was confirmed: what confirms before it has committed is not saved by the moment.
         if let Some(book) = &book {
@@ -279,29 +280,6 @@ impl<W: World + 'static> Drill<'_, W> {
             from = if undoes { self.ms() } else { from };
         }
         self.as_before(&sampler, from).await;
-        Ok(())
-    }
-
-    /// Whether so many looks in a row that were begun since `from` pass, in time.
-    async fn steady(&self, sampler: &Sampler, from: u64, stable: usize) -> bool {
-        // Looks that were made rarer by their price need longer to be so many.
-        let looks = Duration::from_millis(sampler.every_ms()) * (stable as u32 + 1) + self.course.timeout;
-        let until = Instant::now() + self.course.steady_within.max(looks);
-        sampler.until(until, |samples| passing(samples, from) >= stable).await
-    }
-
-    fn not_steady(&mut self, sampler: &Sampler) -> Result<(), ProbeError> {
-        let samples = &self.went.samples;
-        let (unable, why) = sampler.unable();
-        if let Some(why) = why.filter(|_| samples.is_empty() || unable as usize > samples.len()) {
-            return Err(why);
-        }
-        let said = samples.iter().rev().find(|s| !s.ok).map(|s| s.said.clone()).unwrap_or_default();
-        let s = self.course.steady_within.as_secs();
-        self.went.unsteady = Some(Text::new(
-            format!("what the drill starts from did not hold within {s} s, so nothing was broken: {said}"),
-            format!("el estado del que parte el simulacro no se dio en {s} s, así que no se rompió nada: {said}"),
-        ));
         Ok(())
     }
 
