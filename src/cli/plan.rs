@@ -150,11 +150,12 @@ fn drills(out: &mut String, plan: &Plan, lang: Lang) {
 fn cannot(out: &mut String, plan: &Plan, lang: Lang) {
     let mut why: Vec<Option<Text>> = vec![None; plan.checks.len()];
     let mut groups: Vec<(Text, Vec<usize>)> = Vec::new();
+    let no_machines = if plan.ground().is_lab() { machines::none_begun(plan) } else { Some(only_in_a_lab(plan)) };
     for i in plan.order() {
         let probe = &plan.checks[i].probe;
         let in_machines = probe.layer() == MACHINES || probe.also().contains(&MACHINES);
-        let machines = !plan.ground().is_lab() && in_machines && probe.phase() != Phase::Static;
-        let own = probe.cannot(plan.ground()).or_else(|| machines.then(|| only_in_a_lab(plan)));
+        let machines = no_machines.as_ref().filter(|_| in_machines && probe.phase() != Phase::Static);
+        let own = probe.cannot(plan.ground()).or_else(|| machines.cloned());
         let need = || plan.needs(i).into_iter().find(|&need| why[need].is_some());
         let Some(text) = own.or_else(|| need().map(|need| needs(&plan.checks[need].spec.id))) else { continue };
         match groups.iter_mut().find(|(known, _)| *known == text) {

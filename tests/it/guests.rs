@@ -229,7 +229,7 @@ const GUESTS: [Want; 10] = [
         args: &[],
         verdicts: [Error, Error, Error],
         exit: 3,
-        says: &["1 virtual machines with 64.0 GiB of memory need 6"],
+        says: &["1 virtual machine: with 64.0 GiB of memory, that needs 6"],
         within: MINUTE.saturating_mul(2),
     },
     Want {

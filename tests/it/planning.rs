@@ -96,6 +96,28 @@ fn a_provider_is_planned_where_its_machines_can_be() {
 }
 
 #[test]
+fn what_virtual_machines_cannot_have_is_said_before_anybody_waits() {
+    let of = |submission: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imparcial"));
+        let folder = format!("tests/it/data/guests/{submission}");
+        command.current_dir(root()).env("LC_ALL", "C").args(["plan", &folder]);
+        let output = command.args(["--scenario", "tests/it/data/guests/scenario.yaml"]).args(more).output().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        out.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let undecided = "no machine is begun, for want of memory: ";
+    let too_large = of("sixty-four-gib", &["--provider", "libvirt"]);
+    assert!(too_large.contains("1 virtual machine: with 64.0 GiB of memory, that needs 6"), "{too_large}");
+    assert!(too_large.contains(undecided), "{too_large}");
+    for more in [&["--provider", "libvirt", "--machine-memory-cap", "512MiB"][..], &["--provider", "docker"]] {
+        let fits = of("sixty-four-gib", more);
+        assert!(!fits.contains(undecided), "{fits}");
+    }
+    let own = of("own-provider-block", &["--provider", "libvirt"]);
+    assert!(own.contains("what it sets for others is not taken over: `"), "{own}");
+}
+
+#[test]
 fn a_scenario_that_is_no_text_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("binary.yaml");

@@ -65,16 +65,21 @@ impl Budget {
         if self.needed <= available {
             return None;
         }
-        let Self { machines, .. } = self;
+        let machines = match self.machines {
+            1 => Text::new("1 virtual machine", "1 máquina virtual"),
+            n => Text::new(format!("{n} virtual machines"), format!("{n} máquinas virtuales")),
+        };
         let [given, needed, available] = [self.given, self.needed, available].map(gib);
         Some(Text::new(
             format!(
-                "{machines} virtual machines with {given} of memory need {needed} here, and {available} are free: run it on a \
-                 larger host, on container nodes (without `--provider libvirt`), or give each machine less (`--machine-memory-cap`)"
+                "{}: with {given} of memory, that needs {needed} here, and {available} are free; run it on a larger host, on \
+                 container nodes (without `--provider libvirt`), or give each machine less (`--machine-memory-cap`)",
+                machines.en
             ),
             format!(
-                "{machines} máquinas virtuales con {given} de memoria necesitan aquí {needed}, y hay {available} libres: use un \
-                 equipo mayor, nodos en contenedores (sin `--provider libvirt`), o dé menos a cada máquina (`--machine-memory-cap`)"
+                "{}: con {given} de memoria, eso necesita aquí {needed}, y hay {available} libres; use un equipo mayor, nodos en \
+                 contenedores (sin `--provider libvirt`), o dé menos a cada máquina (`--machine-memory-cap`)",
+                machines.es
             ),
         ))
     }
@@ -140,7 +145,12 @@ mod tests {
     fn machines_that_do_not_fit_are_refused_with_the_numbers() {
         let four = [machine(8), machine(8), machine(8), machine(8)];
         let text = of(&four, false, None).refused(22 << 30).unwrap();
-        assert!(text.en.starts_with("4 virtual machines with 32.0 GiB of memory need 37.5 GiB here, and 22.0 GiB are"));
+        assert!(
+            text.en
+                .starts_with("4 virtual machines: with 32.0 GiB of memory, that needs 37.5 GiB here, and 22.0 GiB are")
+        );
+        let one = of(&[machine(64)], true, None).refused(22 << 30).unwrap();
+        assert!(one.en.starts_with("1 virtual machine: ") && one.es.starts_with("1 máquina virtual: "), "{one:?}");
         assert_eq!(of(&four, true, None).refused(40 << 30), None);
         assert_eq!(of(&[MachineDef { autostart: false, ..machine(64) }], false, None).refused(1 << 30), None);
         assert_eq!(available("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));

@@ -55,6 +55,8 @@ pub(super) fn rows(plan: &Plan, lang: Lang) -> Vec<(String, String)> {
         all.extend(virtual_machines(plan, machines).into_iter().map(row));
     }
     all.extend(ingress(plan).map(row));
+    let asked = plan.submission.notices.iter().filter(|notice| notice.id.starts_with("machines."));
+    all.extend(asked.map(|notice| row(notice.text.clone())));
     all
 }
 
@@ -168,14 +170,13 @@ fn measured(machines: &[MachineDef]) -> Option<acceleration::Acceleration> {
 
 /// What they take of this host's memory, whether it has that, and how much slower they are than what times were written for.
 fn virtual_machines(plan: &Plan, machines: &[MachineDef]) -> Vec<Text> {
-    let known = measured(machines);
-    let kvm = known.as_ref().is_some_and(acceleration::Acceleration::is_kvm);
-    let budget = budget::of(machines, kvm, plan.options.machine_memory_cap);
-    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|said| budget::available(&said));
     let mut all = Vec::new();
-    all.extend(available.map(|free| budget.refused(free).unwrap_or_else(|| fits(budget.needed, free))));
+    all.extend(
+        memory_left(plan, machines)
+            .map(|(budget, free)| budget.refused(free).unwrap_or_else(|| fits(budget.needed, free))),
+    );
     all.extend(plan.options.machine_memory_cap.and_then(|cap| budget::capped(machines, cap)));
-    all.push(known.map_or_else(
+    all.push(measured(machines).map_or_else(
         || {
             Text::new(
                 "whether the processor helps is tried by the first run; where it does not, every time is given more, by what was measured",
@@ -185,6 +186,23 @@ fn virtual_machines(plan: &Plan, machines: &[MachineDef]) -> Vec<Text> {
         |known| known.told(),
     ));
     all
+}
+
+/// What they need, and how many bytes are free here.
+fn memory_left(plan: &Plan, machines: &[MachineDef]) -> Option<(budget::Budget, u64)> {
+    let kvm = measured(machines).is_some_and(|known| known.is_kvm());
+    let free = budget::available(&std::fs::read_to_string("/proc/meminfo").ok()?)?;
+    Some((budget::of(machines, kvm, plan.options.machine_memory_cap), free))
+}
+
+/// That none of them is begun, for want of memory: only virtual machines take all that they declare.
+pub(super) fn none_begun(plan: &Plan) -> Option<Text> {
+    let file = plan.submission.vagrantfile.as_ref().filter(|_| plan.options.provider == Provider::Libvirt)?;
+    let Loaded::Machines(machines) = &file.loaded else { return None };
+    let (budget, free) = memory_left(plan, machines)?;
+    budget.refused(free).map(|_| {
+        Text::new("no machine is begun, for want of memory", "no se inicia ninguna máquina, por falta de memoria")
+    })
 }
 
 /// A lab has as many processors as this host.
