@@ -101,7 +101,7 @@ async fn door(
 }
 
 /// None when it answered; else what was seen last.
-async fn one(agent: &Agent, address: &str, port: u16, until: Instant) -> Result<Option<String>, ProbeError> {
+pub(super) async fn one(agent: &Agent, address: &str, port: u16, until: Instant) -> Result<Option<String>, ProbeError> {
     let url = format!("http://{address}:{port}/");
     loop {
         let round = Instant::now();

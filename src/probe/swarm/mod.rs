@@ -5,11 +5,13 @@
 //! corroborated by what the services do: `scale` asks every replica.
 
 mod answers;
+mod everywhere;
 mod members;
 mod reach;
 mod scale;
 mod service;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,6 +22,7 @@ use super::common::{Found, service_of};
 use super::{Attempt, MACHINES, Observation, Phase, Probe, ProbeError, ProbeKind, SERVICES};
 use crate::docker::swarm::{Swarm, SwarmService};
 use crate::expect::{FactSpec, Facts, Unit};
+use crate::notice::Reason;
 use crate::scenario::tree::Decoder;
 use crate::stack::Stack;
 use crate::text::Text;
@@ -66,6 +69,11 @@ pub static KIND: ProbeKind = ProbeKind {
             summary: "with `role`: `ingress` (a port of every node), `host` (of the nodes of its tasks) or `nothing`, as it runs here",
         },
         FactSpec {
+            name: "silent_on",
+            unit: Unit::List,
+            summary: "with `every_node`: the nodes that are up and on whose published port it did not answer an HTTP request",
+        },
+        FactSpec {
             name: "target",
             unit: Unit::Number,
             summary: "with `scale`: how many replicas were asked for; as many as there were, and one of them anew, where the nodes have no room for more",
@@ -84,7 +92,8 @@ pub static KIND: ProbeKind = ProbeKind {
         json!({"type": "object", "additionalProperties": false, "properties": {
             "role": {"type": "string", "description": "the service that plays this role, instead of the swarm as a whole"},
             "scale": {"type": "boolean", "description": "with `role`: scales it up to what the nodes can place, asks each replica, and scales it back; alone, after all looking"},
-            "port": {"type": "integer", "minimum": 1, "maximum": 65535, "description": "with `scale`: the container's port where a replica answers; by default the one that it publishes"}
+            "every_node": {"type": "boolean", "description": "with `role`: asks its published port on each node of the swarm, whichever nodes its tasks are on"},
+            "port": {"type": "integer", "minimum": 1, "maximum": 65535, "description": "with `scale` or `every_node`: the container's port where it answers; by default the one that it publishes"}
         }})
     },
     decode: |d| decode(d).map(|probe| Box::new(probe) as Box<dyn Probe>),
@@ -93,19 +102,27 @@ pub static KIND: ProbeKind = ProbeKind {
 struct SwarmProbe {
     role: Option<String>,
     scale: bool,
+    every_node: bool,
     port: Option<u16>,
 }
 
 fn decode(d: &mut Decoder<'_>) -> Option<SwarmProbe> {
     // Asked for either way, so that a mistyped key is told what it may be.
     let role = if d.has("role") { d.role("role") } else { d.node("role").and(None) };
-    let (scale, port) = (d.bool_or("scale", false), d.port("port"));
-    for (key, there) in [("scale", scale), ("port", port.is_some())] {
+    let (scale, every_node, port) = (d.bool_or("scale", false), d.bool_or("every_node", false), d.port("port"));
+    for (key, there) in [("scale", scale), ("every_node", every_node), ("port", port.is_some())] {
         if there && role.is_none() {
             d.problem_with(key, format!("`{key}` needs a `role`"), None);
         }
     }
-    Some(SwarmProbe { role, scale, port })
+    if scale && every_node {
+        d.problem_with(
+            "every_node",
+            "`scale` and `every_node` are two checks: give each one of its own".to_owned(),
+            None,
+        );
+    }
+    Some(SwarmProbe { role, scale, every_node, port })
 }
 
 #[async_trait]
@@ -123,7 +140,7 @@ impl Probe for SwarmProbe {
     }
 
     fn visits(&self) -> bool {
-        false
+        self.every_node
     }
 
     /// No version of a base image decides where a swarm puts its tasks; whether they run is another check's.
@@ -167,8 +184,18 @@ impl Probe for SwarmProbe {
             })?;
         }
         let unmeshed = service.is_some_and(|service| unmeshed(stack, service));
-        let (facts, explanation) = service::facts(swarm, service, &name, unmeshed);
-        Ok(Observation { explanation, ..Observation::of(facts) })
+        let (mut facts, mut explanation) = service::facts(swarm, service, &name, unmeshed);
+        let mut open = BTreeMap::new();
+        if let Some(service) = service.filter(|_| self.every_node) {
+            if unmeshed {
+                open.insert("silent_on".to_owned(), (Reason::NotHere, everywhere::not_here(service)));
+            } else {
+                let (silent, why) = everywhere::silent_on(stack, &reached, swarm, service, self.port).await?;
+                facts.insert("silent_on".to_owned(), json!(silent));
+                explanation = why.or(explanation);
+            }
+        }
+        Ok(Observation { explanation, open, ..Observation::of(facts) })
     }
 }
 
@@ -242,6 +269,11 @@ mod tests {
             (SERVICES, Phase::Exercise, vec!["app".to_owned()])
         );
         assert_eq!(decoded("{scale: true}").1, ["`scale` needs a `role`"]);
+        let asks = decoded("{role: app, every_node: true}").0.unwrap();
+        assert!(asks.phase() == Phase::Look && asks.visits() && !scaled.visits());
+        assert_eq!(decoded("{every_node: true}").1, ["`every_node` needs a `role`"]);
+        let both = decoded("{role: app, scale: true, every_node: true}").1;
+        assert_eq!(both, ["`scale` and `every_node` are two checks: give each one of its own"]);
     }
 
     #[test]

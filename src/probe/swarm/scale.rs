@@ -107,13 +107,19 @@ fn way(before: u64, room: Option<u64>, ours: bool) -> Way {
 }
 
 fn no_mesh(service: &SwarmService) -> Text {
+    let Text { en, es } = unmeshed(service);
+    Text::new(format!("{en}, there is no room to scale it"), format!("{es}, no queda lugar para escalarlo"))
+}
+
+/// What its ports are here instead of ports of every node.
+pub(super) fn unmeshed(service: &SwarmService) -> Text {
     let name = crate::sanitize::line(&service.name, 80);
     Text::new(
         format!(
-            "{name} is published on a port of every node, which needs IP_VS: with ports of the node, which container nodes have instead, there is no room to scale it"
+            "{name} is published on a port of every node, which needs IP_VS: with ports of the node, which container nodes have instead"
         ),
         format!(
-            "{name} se publica en un puerto de todos los nodos, lo que necesita IP_VS: con puertos del nodo, que es lo que hay en nodos en contenedores, no queda lugar para escalarlo"
+            "{name} se publica en un puerto de todos los nodos, lo que necesita IP_VS: con puertos del nodo, que es lo que hay en nodos en contenedores"
         ),
     )
 }
