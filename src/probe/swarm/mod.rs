@@ -61,12 +61,12 @@ pub static KIND: ProbeKind = ProbeKind {
         FactSpec {
             name: "endpoint",
             unit: Unit::Text,
-            summary: "with `role`: `vip` (one address for the service) or `dnsrr` (the addresses of its tasks), as it runs here",
+            summary: "with `role`: `vip` (one address for the service) or `dnsrr` (the addresses of its tasks); undecided where our nodes have no IP_VS, which `vip` needs",
         },
         FactSpec {
             name: "publishes",
             unit: Unit::Text,
-            summary: "with `role`: `ingress` (a port of every node), `host` (of the nodes of its tasks) or `nothing`, as it runs here",
+            summary: "with `role`: `ingress` (a port of every node), `host` (of the nodes of its tasks) or `nothing`; undecided where our nodes have no IP_VS, which `ingress` needs",
         },
         FactSpec {
             name: "silent_on",
@@ -186,14 +186,19 @@ impl Probe for SwarmProbe {
         let unmeshed = service.is_some_and(|service| unmeshed(stack, service));
         let (mut facts, mut explanation) = service::facts(swarm, service, &name, unmeshed);
         let mut open = BTreeMap::new();
-        if let Some(service) = service.filter(|_| self.every_node) {
-            if unmeshed {
-                open.insert("silent_on".to_owned(), (Reason::NotHere, everywhere::not_here(service)));
-            } else {
+        match service {
+            // What they are here says nothing of what was handed in.
+            Some(service) if unmeshed => {
+                let why = (Reason::NotHere, everywhere::not_here(service));
+                open.extend(["publishes", "endpoint", "silent_on"].map(|fact| (fact.to_owned(), why.clone())));
+                facts.retain(|fact, _| !open.contains_key(fact));
+            }
+            Some(service) if self.every_node => {
                 let (silent, why) = everywhere::silent_on(stack, &reached, swarm, service, self.port).await?;
                 facts.insert("silent_on".to_owned(), json!(silent));
                 explanation = why.or(explanation);
             }
+            _ => {}
         }
         Ok(Observation { explanation, open, ..Observation::of(facts) })
     }
