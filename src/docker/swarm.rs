@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, LocalNodeState, Node, NodeSpecAvailabilityEnum,
-    NodeSpecRoleEnum, NodeState, Reachability, Service, Task, TaskState,
+    EndpointPortConfigProtocolEnum, EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, LocalNodeState, Node,
+    NodeSpecAvailabilityEnum, NodeSpecRoleEnum, NodeState, Reachability, Service, Task, TaskState,
 };
 use bollard::query_parameters::{ListNodesOptions, ListServicesOptions, ListTasksOptions};
 
@@ -103,6 +103,8 @@ pub struct SwarmPort {
     pub published: u16,
     /// A port of the node that the task runs on, and not of every node.
     pub host: bool,
+    /// What speaks no TCP there.
+    pub udp: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -210,6 +212,9 @@ fn service(service: Service) -> SwarmService {
     let task = spec.task_template.unwrap_or_default();
     let placement = task.placement.unwrap_or_default();
     let endpoint = spec.endpoint_spec.unwrap_or_default();
+    // Which ports it was given, where the file leaves that to the swarm.
+    let given = service.endpoint.and_then(|endpoint| endpoint.ports).filter(|ports| !ports.is_empty());
+    let ports = given.or(endpoint.ports).unwrap_or_default();
     let mode = spec.mode.unwrap_or_default();
     let restart = task.restart_policy.and_then(|policy| policy.condition).map(|condition| condition.to_string());
     let number = |n: Option<i64>| n.and_then(|n| u16::try_from(n).ok()).unwrap_or_default();
@@ -223,14 +228,13 @@ fn service(service: Service) -> SwarmService {
         // One is what the engine takes where none is said.
         replicas: mode.replicated.map(|r| r.replicas.and_then(|n| u64::try_from(n).ok()).unwrap_or(1)),
         dnsrr: endpoint.mode == Some(EndpointSpecModeEnum::DNSRR),
-        ports: endpoint
-            .ports
-            .unwrap_or_default()
+        ports: ports
             .into_iter()
             .map(|port| SwarmPort {
                 target: number(port.target_port),
                 published: number(port.published_port),
                 host: port.publish_mode == Some(EndpointPortConfigPublishModeEnum::HOST),
+                udp: port.protocol.is_some_and(|protocol| protocol != EndpointPortConfigProtocolEnum::TCP),
             })
             .collect(),
         constraints: placement.constraints.unwrap_or_default(),
@@ -290,7 +294,7 @@ mod tests {
             .unwrap(),
         );
         assert_eq!((read.short_name(), read.replicas, read.dnsrr, read.most_per_node), ("app", Some(2), true, 1));
-        assert_eq!(read.ports, [SwarmPort { target: 5000, published: 5000, host: true }]);
+        assert_eq!(read.ports, [SwarmPort { target: 5000, published: 5000, host: true, udp: false }]);
         assert!(!read.one_shot);
         assert_eq!(short("alone", ""), "alone");
         assert_eq!(short("faros", "faros"), "faros");

@@ -266,7 +266,7 @@ mod tests {
             name: format!("x_{name}"),
             stack: "x".into(),
             dnsrr,
-            ports: ports.iter().map(|host| SwarmPort { target: 1, published: 1, host: *host }).collect(),
+            ports: ports.iter().map(|host| SwarmPort { target: 1, published: 1, host: *host, udp: false }).collect(),
             ..SwarmService::default()
         };
         let names = |services| {

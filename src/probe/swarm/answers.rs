@@ -55,7 +55,7 @@ async fn asked(
     let node = swarm.member(&task.node).map(|member| member.hostname.clone()).unwrap_or_default();
     let node = crate::sanitize::line(&node, 60);
     let (agent, address, port) = door(stack, reached, service, task, port, &node).await?;
-    let said = one(&agent, &address, port, until).await?;
+    let said = one(&agent, &address, port, LOOK, until).await?;
     Ok(said.map(|said| {
         Text::new(
             format!("the one on {node} did not, at {address}:{port}: {said}"),
@@ -100,14 +100,20 @@ async fn door(
     Ok((spot.agents.inside(&container).await?, address, port))
 }
 
-/// None when it answered; else what was seen last.
-pub(super) async fn one(agent: &Agent, address: &str, port: u16, until: Instant) -> Result<Option<String>, ProbeError> {
+/// None when it answered; else what was seen last. Each look has so long.
+pub(super) async fn one(
+    agent: &Agent,
+    address: &str,
+    port: u16,
+    each: Duration,
+    until: Instant,
+) -> Result<Option<String>, ProbeError> {
     let url = format!("http://{address}:{port}/");
     loop {
         let round = Instant::now();
         let ask =
             Look::Http { method: "GET".to_owned(), url: url.clone(), headers: Vec::new(), body: None, max_bytes: 4096 };
-        let said = match look(agent, ask, LOOK).await? {
+        let said = match look(agent, ask, each).await? {
             Sight::Http { status, .. } if status < 500 => return Ok(None),
             Sight::Http { status, .. } => format!("HTTP {status}"),
             Sight::No { message, .. } => crate::sanitize::line(&message, 200),

@@ -1,15 +1,26 @@
 //! Whether a service answers on its published port at every node, whichever nodes its tasks are on: what a swarm's mesh is for.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::answers::one;
 use super::reach::Reached;
 use super::scale::unmeshed;
-use crate::docker::swarm::{Member, Swarm, SwarmService};
+use crate::docker::swarm::{Member, Swarm, SwarmPort, SwarmService};
 use crate::probe::ProbeError;
 use crate::stack::Stack;
 use crate::text::Text;
+
+/// What is asked of each node.
+#[derive(Clone, Copy)]
+pub(super) struct Port {
+    /// The container's; the first that is published where none is named.
+    pub(super) target: Option<u16>,
+    /// Of an answer.
+    pub(super) timeout: Duration,
+}
 
 /// The nodes that are up and where it does not answer, and what the first of them said.
 pub(super) async fn silent_on(
@@ -17,17 +28,23 @@ pub(super) async fn silent_on(
     reached: &Reached,
     swarm: &Swarm,
     service: &SwarmService,
-    port: Option<u16>,
+    Port { target, timeout }: Port,
 ) -> Result<(Vec<String>, Option<Text>), ProbeError> {
     let name = crate::sanitize::line(&service.name, 80);
     let up = || swarm.members.iter().filter(|member| member.state == "ready");
-    let Some(port) = published(service, port) else {
+    let Some(port) = published(service, target) else {
         let why = Text::new(
             format!("{name} publishes no such port, on any node"),
             format!("{name} no publica ese puerto en ningún nodo"),
         );
         return Ok((up().map(named).collect(), Some(why)));
     };
+    if port == 0 {
+        return Err(ProbeError::ours(
+            format!("{name} could not be asked: the swarm does not say which port of its nodes it was given"),
+            format!("no se pudo preguntar a {name}: el swarm no dice qué puerto de sus nodos le dio"),
+        ));
+    }
     let agent = stack.ground.agents.lab().await?;
     let asked = up().map(|member| {
         let (agent, node) = (&agent, named(member));
@@ -41,7 +58,7 @@ pub(super) async fn silent_on(
                 )
             })?;
             // Asked once: whoever waits asks again.
-            let said = one(agent, address, port, Instant::now()).await?;
+            let said = one(agent, address, port, timeout, Instant::now()).await?;
             Ok::<_, ProbeError>(said.map(|said| (node, format!("{address}:{port}: {said}"))))
         }
     });
@@ -67,10 +84,11 @@ pub(super) fn not_here(service: &SwarmService) -> Text {
     )
 }
 
-/// The port of nodes that leads to the container's `port`; the first of all where none is named.
-fn published(service: &SwarmService, port: Option<u16>) -> Option<u16> {
-    let mut ports = service.ports.iter().filter(|it| it.published != 0);
-    ports.find(|it| port.is_none_or(|port| port == it.target)).map(|it| it.published)
+/// The port of nodes that leads to the container's `target`, and one of every node rather than one of a task's; the first of all
+/// where none is named. 0 where it is not known.
+fn published(service: &SwarmService, target: Option<u16>) -> Option<u16> {
+    let fits = |it: &&SwarmPort| !it.udp && target.is_none_or(|target| target == it.target);
+    service.ports.iter().filter(fits).min_by_key(|it| it.host).map(|it| it.published)
 }
 
 fn named(member: &Member) -> String {
@@ -80,15 +98,16 @@ fn named(member: &Member) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::docker::swarm::SwarmPort;
-
     #[test]
     fn a_container_s_port_is_asked_for_where_it_is_published() {
-        let port = |target, published| SwarmPort { target, published, host: false };
-        let ports = vec![port(53, 0), port(80, 8080), port(5000, 32000)];
-        let service = SwarmService { ports, ..SwarmService::default() };
-        assert_eq!([None, Some(5000)].map(|port| published(&service, port)), [Some(8080), Some(32000)]);
-        assert_eq!([Some(53), Some(22)].map(|port| published(&service, port)), [None, None]);
+        let port = |target, published| SwarmPort { target, published, ..SwarmPort::default() };
+        let (host, udp) = (SwarmPort { host: true, ..port(9100, 9100) }, SwarmPort { udp: true, ..port(53, 53) });
+        let service = SwarmService { ports: vec![host, udp, port(80, 8080), port(22, 0)], ..SwarmService::default() };
+        assert_eq!(
+            [None, Some(9100), Some(22)].map(|target| published(&service, target)),
+            [Some(8080), Some(9100), Some(0)]
+        );
+        assert_eq!([Some(53), Some(443)].map(|target| published(&service, target)), [None, None]);
         assert_eq!(published(&SwarmService::default(), None), None);
     }
 }

@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn nobody_is_blamed_for_the_room_that_our_change_of_ports_leaves() {
-        let port = SwarmPort { target: 5000, published: 5000, host: true };
+        let port = SwarmPort { target: 5000, published: 5000, host: true, udp: false };
         let four = SwarmService { ports: vec![port], ..app(4) };
         let three = [("master", "running"), ("worker1", "running"), ("worker2", "running"), ("", "pending")];
         assert!(converged(&swarm(&three), &four, true), "one on each node, and a mesh would have them all");
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn room_is_one_a_node_for_a_port_of_the_node() {
-        let port = SwarmPort { target: 5000, published: 5000, host: true };
+        let port = SwarmPort { target: 5000, published: 5000, host: true, udp: false };
         let mut service = SwarmService { ports: vec![port], ..app(1) };
         assert_eq!(room(&swarm(&[]), &service), Some(3));
         service.constraints = vec!["node.role != manager".into()];
