@@ -117,16 +117,19 @@ struct Course {
     used: Option<Duration>,
     looked: Instant,
     worked: Instant,
+    /// When its counters were first read: what could not be read is not calm.
+    read: Option<Instant>,
     /// Its limit once left it alone: pages of files that fill it later press nobody, only a death counts.
     was_calm: bool,
 }
 
 impl Course {
     fn new(now: Instant) -> Self {
-        Self { pushes: 0, pushed: now, used: None, looked: now, worked: now, was_calm: false }
+        Self { pushes: 0, pushed: now, used: None, looked: now, worked: now, read: None, was_calm: false }
     }
 
     fn went_on(&mut self, counters: &Counters, now: Instant) {
+        self.read.get_or_insert(now);
         if counters.pushes > self.pushes {
             self.pushed = now;
         }
@@ -143,12 +146,20 @@ impl Course {
     /// What becomes of it, alive and silent, after it was `watched` for so long, `most` being the end. What works is
     /// `waited_for`, or not.
     fn silent(&mut self, now: Instant, watched: Duration, most: Duration, waited_for: bool) -> State {
-        self.was_calm |= watched >= CALM && (self.pushes == 0 || now.duration_since(self.pushed) >= CALM);
+        let read = self.read.is_some_and(|at| now.duration_since(at) >= CALM);
+        self.was_calm |= read && (self.pushes == 0 || now.duration_since(self.pushed) >= CALM);
         let works = now.duration_since(self.worked) < CALM;
         match self.was_calm {
             // Silent, but not for its limit: the checks will say what of.
             true if watched >= most || !(works && waited_for) => State::Fine,
-            false if watched >= most => State::Pressed,
+            // Of a limit of which nothing was ever read nobody knows that it presses.
+            false if watched >= most => {
+                if self.read.is_some() {
+                    State::Pressed
+                } else {
+                    State::Fine
+                }
+            }
             _ => State::Watching,
         }
     }
@@ -262,7 +273,7 @@ mod tests {
         assert_eq!(of(true, 1, 24), State::Watching, "it may answer yet");
         assert_eq!(of(true, 1, 25), State::Pressed, "alive, and its limit leaves it no time to answer");
         assert_eq!(of(true, 3, 24), State::Fine, "the limit no longer pushes: it is silent for itself");
-        assert_eq!((of(false, 0, 2), of(false, 0, 3)), (State::Watching, State::Fine));
+        assert_eq!((of(false, 0, 24), of(false, 0, 25)), (State::Watching, State::Fine), "nothing was ever read");
     }
 
     /// A service that is looked at each quarter of a second, until so many; what it has used and how often it pushed by then.
@@ -282,6 +293,21 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_read_is_not_calm() {
+        let began = Instant::now();
+        let at = |s| began + Duration::from_secs(s);
+        let mut course = Course::new(began);
+        let mut states = (0..=25).map(|s| {
+            if s >= 5 {
+                course.went_on(&Counters { pushes: s, ..Counters::default() }, at(s));
+            }
+            course.silent(at(s), Duration::from_secs(s), SILENT, true)
+        });
+        assert!(states.by_ref().take(25).all(|state| state == State::Watching));
+        assert_eq!(states.next(), Some(State::Pressed));
+    }
+
+    #[test]
     fn what_still_works_has_not_come_to_its_limit() {
         let busy = |ms| used(ms / 20, 0);
         assert_eq!(after(24, SILENT, true, busy), State::Watching, "a busy host lets it start slowly");
@@ -289,6 +315,7 @@ mod tests {
         assert_eq!(after(25, SILENT * 4, true, busy), State::Watching, "a slow machine has longer");
         assert_eq!(after(3, SILENT, false, busy), State::Fine, "a store may fill itself for minutes");
         assert_eq!(after(3, SILENT, true, |ms| used(ms / 100, 0)), State::Fine, "a hundredth is rest");
+        assert_eq!(after(2, SILENT, true, |_| Counters::default()), State::Watching);
         assert_eq!(after(3, SILENT, true, |_| Counters::default()), State::Fine, "nobody counts what it uses");
         assert_eq!(after(9, SILENT, true, |ms| used(6_000 - ms / 2, 0)), State::Watching, "started again and again");
     }
