@@ -181,8 +181,11 @@ pub(super) fn cost(drill: &DrillRecord, lang: Lang) -> Option<String> {
             Lang::En => format!("looked at every {every} instead of every {asked}"),
             Lang::Es => format!("se miró cada {every} en vez de cada {asked}"),
         };
-        let so = pick(lang, "so it was", "así que");
-        said = Some(said.map_or_else(|| wider.clone(), |said| format!("{said}, {so} {wider}")));
+        said = Some(match (said, lang) {
+            (None, _) => wider,
+            (Some(said), Lang::En) => format!("{said}; it was {wider}"),
+            (Some(said), Lang::Es) => format!("{said}; {wider}"),
+        });
     }
     said
 }

@@ -199,8 +199,10 @@ fn memory_left(plan: &Plan, machines: &[MachineDef]) -> Option<(budget::Budget, 
 pub(super) fn none_begun(plan: &Plan) -> Option<Text> {
     let file = plan.submission.vagrantfile.as_ref().filter(|_| plan.options.provider == Provider::Libvirt)?;
     let Loaded::Machines(machines) = &file.loaded else { return None };
-    let (budget, free) = memory_left(plan, machines)?;
-    budget.refused(free).map(|_| {
+    let (_, free) = memory_left(plan, machines)?;
+    // Where that was not tried yet, the processor may help, and they need less.
+    let kvm = measured(machines).is_none_or(|known| known.is_kvm());
+    budget::of(machines, kvm, plan.options.machine_memory_cap).refused(free).map(|_| {
         Text::new("no machine is begun, for want of memory", "no se inicia ninguna máquina, por falta de memoria")
     })
 }

@@ -213,6 +213,8 @@ impl<W: World + 'static> Drill<'_, W> {
             sampler.widen(every);
             self.went.cost = Some(cost);
         }
+        let every = Duration::from_millis(sampler.every_ms());
+        sampler.widen(every.max(price::pace(&sampler.samples())));
         self.went.every_ms = sampler.every_ms();
 
         if let Ready::Nobody(why) = self.world.prepare().await? {

@@ -269,7 +269,7 @@ pub fn schema() -> Value {
                     "every": time("between two writes; 500ms where it is not said")
                 }
             },
-            "every": time("between two samples, 20ms at least; 500ms where it is not said. It is widened where answering costs the service more than a fifth of its quota"),
+            "every": time("between two samples, 20ms at least; 500ms where it is not said. It is widened where answering costs the service more than a fifth of its quota, and to what an answer takes"),
             "timeout": time("of one look; 5s"),
             "steady_within": time("how long the steady state may take to hold; 20s"),
             "hold": time("how long the fault is active before it is undone; not at all where it is not said"),

@@ -83,7 +83,7 @@ fn what_looking_cost_is_said_and_what_was_done_about_it() {
     drill.every_ms = 2_000;
     assert_eq!(
         cost(&drill, Lang::Es).unwrap(),
-        "cada mirada costó al servicio 40.0 ms de cpu, 20 % de una cpu, así que se miró cada 2.0 s en vez de cada 500 ms"
+        "cada mirada costó al servicio 40.0 ms de cpu, 20 % de una cpu; se miró cada 2.0 s en vez de cada 500 ms"
     );
     drill.cost = None;
     assert!(cost(&drill, Lang::En).unwrap().starts_with("looked at every 2.0 s instead"));

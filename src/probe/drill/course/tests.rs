@@ -332,6 +332,16 @@ async fn a_slow_service_is_not_drowned_before_anything_is_broken() {
     assert!(went.measured.unwrap().recovery_time_ms.is_some());
 }
 
+#[tokio::test(start_paused = true)]
+async fn nor_after_it_where_it_waits_for_another() {
+    let works = Duration::from_secs(2);
+    let (went, _) = go(Script { works, ..Script::new() }, &course()).await;
+    assert!(went.unsteady.is_none(), "{:?}", went.unsteady);
+    // Two at a time, each of which waits for the other.
+    assert!((2000..=4000).contains(&went.every_ms), "{}", went.every_ms);
+    assert!(went.measured.unwrap().recovery_time_ms.is_some());
+}
+
 /// The figure that is asked for: on a clock that is not waited for, a drill is made of its own work alone.
 #[test]
 fn ten_minutes_take_no_time() {
