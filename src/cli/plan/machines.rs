@@ -171,12 +171,12 @@ fn measured(machines: &[MachineDef]) -> Option<acceleration::Acceleration> {
 /// What they take of this host's memory, whether it has that, and how much slower they are than what times were written for.
 fn virtual_machines(plan: &Plan, machines: &[MachineDef]) -> Vec<Text> {
     let mut all = Vec::new();
-    all.extend(
-        memory_left(plan, machines)
-            .map(|(budget, free)| budget.refused(free).unwrap_or_else(|| fits(budget.needed, free))),
-    );
-    all.extend(plan.options.machine_memory_cap.and_then(|cap| budget::capped(machines, cap)));
-    all.push(measured(machines).map_or_else(
+    let known = measured(machines);
+    let cap = plan.options.machine_memory_cap;
+    let budget = budget::of(machines, known.as_ref().is_some_and(acceleration::Acceleration::is_kvm), cap);
+    all.extend(memory_left().map(|free| budget.refused(free).unwrap_or_else(|| fits(budget.needed, free))));
+    all.extend(cap.and_then(|cap| budget::capped(machines, cap)));
+    all.push(known.map_or_else(
         || {
             Text::new(
                 "whether the processor helps is tried by the first run; where it does not, every time is given more, by what was measured",
@@ -188,21 +188,18 @@ fn virtual_machines(plan: &Plan, machines: &[MachineDef]) -> Vec<Text> {
     all
 }
 
-/// What they need, and how many bytes are free here.
-fn memory_left(plan: &Plan, machines: &[MachineDef]) -> Option<(budget::Budget, u64)> {
-    let kvm = measured(machines).is_some_and(|known| known.is_kvm());
-    let free = budget::available(&std::fs::read_to_string("/proc/meminfo").ok()?)?;
-    Some((budget::of(machines, kvm, plan.options.machine_memory_cap), free))
+/// Bytes of this host's memory that are free.
+fn memory_left() -> Option<u64> {
+    budget::available(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
 /// That none of them is begun, for want of memory: only virtual machines take all that they declare.
 pub(super) fn none_begun(plan: &Plan) -> Option<Text> {
     let file = plan.submission.vagrantfile.as_ref().filter(|_| plan.options.provider == Provider::Libvirt)?;
     let Loaded::Machines(machines) = &file.loaded else { return None };
-    let (_, free) = memory_left(plan, machines)?;
     // Where that was not tried yet, the processor may help, and they need less.
     let kvm = measured(machines).is_none_or(|known| known.is_kvm());
-    budget::of(machines, kvm, plan.options.machine_memory_cap).refused(free).map(|_| {
+    budget::of(machines, kvm, plan.options.machine_memory_cap).refused(memory_left()?).map(|_| {
         Text::new("no machine is begun, for want of memory", "no se inicia ninguna máquina, por falta de memoria")
     })
 }

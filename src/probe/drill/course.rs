@@ -205,15 +205,15 @@ impl<W: World + 'static> Drill<'_, W> {
             return self.not_steady(&sampler, stable);
         }
         self.note(What::Steady, Text::default());
+        let mut every = course.every;
         if let (Some(before), Some(idle), Some(now)) = (before, idle, self.world.used().await) {
             let looks = sampler.samples().len().max(1) as u32;
             let at_rest = idle.cpu.saturating_sub(before.cpu).as_secs_f64() / rested.as_secs_f64();
             let busy = now.cpu.saturating_sub(idle.cpu).as_secs_f64() - at_rest * sampled.elapsed().as_secs_f64();
-            let (cost, every) = price::price(busy / f64::from(looks), now.quota, course.every);
-            sampler.widen(every);
+            let (cost, affordable) = price::price(busy / f64::from(looks), now.quota, course.every);
+            every = affordable;
             self.went.cost = Some(cost);
         }
-        let every = Duration::from_millis(sampler.every_ms());
         sampler.widen(every.max(price::pace(&sampler.samples())));
         self.went.every_ms = sampler.every_ms();
 

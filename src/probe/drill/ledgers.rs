@@ -110,10 +110,7 @@ impl Place {
     pub(super) async fn write(&self, stack: &Stack, number: u64) -> Written {
         match &self.through {
             Through::Sql(role) => self.insert(stack, role, number).await,
-            Through::Page { role, post, form, .. } => {
-                let form = page::Form { nonce: &self.nonce, role, path: post, fields: form, door: &self.door };
-                form.post(stack, number).await
-            }
+            Through::Page { role, post, form, .. } => self.form(role, post, form).post(stack, number).await,
             Through::Files(_) => self.files.write(stack, number).await,
         }
     }
@@ -187,6 +184,10 @@ impl Place {
         }
     }
 
+    fn form<'a>(&'a self, role: &'a str, path: &'a str, fields: &'a [(String, String)]) -> page::Form<'a> {
+        page::Form { nonce: &self.nonce, role, path, fields, door: &self.door }
+    }
+
     /// Whether what is not there would show if it were: a page may show a part of what there is.
     ///
     /// # Errors
@@ -194,8 +195,7 @@ impl Place {
     pub(super) async fn shows_all(&self, stack: &Stack, there: &There, next: u64) -> Result<(), ProbeError> {
         let Through::Page { role, post, form, read } = &self.through else { return Ok(()) };
         // Whatever is answered: it shows, or it does not.
-        let form = page::Form { nonce: &self.nonce, role, path: post, fields: form, door: &self.door };
-        form.post(stack, next).await;
+        self.form(role, post, form).post(stack, next).await;
         page::shows_all(stack, &self.nonce, role, read, there, next).await
     }
 

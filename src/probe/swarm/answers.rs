@@ -82,8 +82,9 @@ async fn door(
     let machine = reached.machine_of(&task.node);
     let at_node = service.ports.iter().find(|p| p.host && p.published != 0 && port.is_none_or(|port| port == p.target));
     if let Some(published) = at_node {
-        let address = machine.and_then(|m| m.body.as_ref()).and_then(|body| body.addresses().values().next());
-        let address = address.ok_or_else(|| unknown("its node is no machine", "su nodo no es ninguna máquina"))?;
+        let address = reached
+            .address_of(&task.node)
+            .ok_or_else(|| unknown("its node is no machine", "su nodo no es ninguna máquina"))?;
         return Ok((stack.ground.agents.lab().await?, address.clone(), published.published));
     }
     let port = port.or_else(|| service.ports.first().map(|port| port.target));

@@ -49,9 +49,7 @@ pub(super) async fn silent_on(
     let asked = up().map(|member| {
         let (agent, node) = (&agent, named(member));
         async move {
-            let body = reached.machine_of(&member.id).and_then(|machine| machine.body.as_ref());
-            let address = body.and_then(|body| body.addresses().values().next());
-            let address = address.ok_or_else(|| {
+            let address = reached.address_of(&member.id).ok_or_else(|| {
                 ProbeError::ours(
                     format!("{node} could not be asked: it is no machine that was brought up here"),
                     format!("no se pudo preguntar a {node}: no es una máquina que se haya levantado aquí"),
@@ -98,6 +96,7 @@ fn named(member: &Member) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
     fn a_container_s_port_is_asked_for_where_it_is_published() {
         let port = |target, published| SwarmPort { target, published, ..SwarmPort::default() };

@@ -194,10 +194,8 @@ impl Probe for SwarmProbe {
                 facts.retain(|fact, _| !open.contains_key(fact));
             }
             Some(service) if self.every_node => {
-                let (silent, why) = {
-                    let port = everywhere::Port { target: self.port, timeout: attempt.timeout };
-                    everywhere::silent_on(stack, &reached, swarm, service, port).await?
-                };
+                let port = everywhere::Port { target: self.port, timeout: attempt.timeout };
+                let (silent, why) = everywhere::silent_on(stack, &reached, swarm, service, port).await?;
                 facts.insert("silent_on".to_owned(), json!(silent));
                 explanation = why.or(explanation);
             }

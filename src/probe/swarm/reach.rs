@@ -37,6 +37,11 @@ impl Reached {
     pub(super) fn machine_of(&self, node: &str) -> Option<&Machine> {
         self.machines.iter().find(|machine| !node.is_empty() && machine.membership.node == node)
     }
+
+    /// Where a node of the swarm is reached from the lab; none where it is no machine that is up.
+    pub(super) fn address_of(&self, node: &str) -> Option<&String> {
+        self.machine_of(node)?.body.as_ref()?.addresses().values().next()
+    }
 }
 
 /// Asks every machine's engine, and the first manager that answers about its swarm.
