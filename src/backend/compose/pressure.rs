@@ -152,14 +152,9 @@ impl Course {
         match self.was_calm {
             // Silent, but not for its limit: the checks will say what of.
             true if watched >= most || !(works && waited_for) => State::Fine,
-            // Of a limit of which nothing was ever read nobody knows that it presses.
-            false if watched >= most => {
-                if self.read.is_some() {
-                    State::Pressed
-                } else {
-                    State::Fine
-                }
-            }
+            // One that was never seen to push is not known to press.
+            false if watched >= most && self.pushes > 0 => State::Pressed,
+            false if watched >= most => State::Fine,
             _ => State::Watching,
         }
     }
@@ -305,6 +300,16 @@ mod tests {
         });
         assert!(states.by_ref().take(25).all(|state| state == State::Watching));
         assert_eq!(states.next(), Some(State::Pressed));
+    }
+
+    #[test]
+    fn what_was_never_seen_to_push_does_not_press() {
+        let began = Instant::now();
+        let at = |s| began + Duration::from_secs(s);
+        let mut course = Course::new(began);
+        course.went_on(&Counters::default(), at(24));
+        assert_eq!(course.silent(at(24), Duration::from_secs(24), SILENT, true), State::Watching);
+        assert_eq!(course.silent(at(25), Duration::from_secs(25), SILENT, true), State::Fine, "read late, and calm");
     }
 
     #[test]
